@@ -1,0 +1,157 @@
+"""Writing a store in one pass that may be interrupted at any moment and goes on later.
+
+While it is written a store is `NAME.part`. Audio is flushed before the index rows that speak of it,
+so after a kill the index is cut to its last complete row, the audio to what the index covers, and
+the work goes on there. A finished store is renamed into place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, TextIO
+
+from data_prep.clip import Clip
+from data_prep.recording import Recording
+from data_prep.store import AUDIO_FILE, COLUMNS, INDEX_FILE, INFO_FILE, SCHEMA, Row, Store, read_rows, write_rows
+from speechcmd.audio import Int16
+from speechcmd.errors import AudioError, StoreError
+
+SETTINGS_FILE = "settings.json"
+_HEADER_BYTES = 128
+_BYTES_PER_SAMPLE = 2
+
+
+class StoreWriter:
+    """Writes `path`, going on with an interrupted `path.part` of the same settings.
+
+    A context manager; leaving it without `finish` keeps the part for the next run.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + ".part")
+        self._n_samples = 0
+        self.rows: list[Row] = []
+        if self._is_same_work(settings):
+            self._cut_to_last_complete_row()
+        else:
+            self._begin(settings)
+        self._audio: BinaryIO = (self.part / AUDIO_FILE).open("r+b")
+        self._audio.seek(0, os.SEEK_END)
+        self._index: TextIO = (self.part / INDEX_FILE).open("a", newline="", encoding="utf-8")
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._audio.close()
+        self._index.close()
+
+    @property
+    def done(self) -> frozenset[str]:
+        """Names of the sources that are written already."""
+        return frozenset(row.path for row in self.rows)
+
+    def append(self, clips: Sequence[Clip]) -> None:
+        """Write clips, audio before index."""
+        rows = []
+        for clip in clips:
+            rows.append(replace(clip.row, offset=self._n_samples))
+            self._write_audio(clip.samples)
+        self._audio.flush()
+        self._write_index(rows)
+
+    def append_recording(self, recording: Recording) -> Row:
+        """Write one long recording block by block, in constant memory.
+
+        If its decoding breaks off, the blocks written so far are taken back and the error goes on.
+        """
+        offset = self._n_samples
+        try:
+            for block in recording.blocks():
+                self._write_audio(block)
+        except AudioError:
+            self._audio.flush()
+            self._audio.seek(_HEADER_BYTES + offset * _BYTES_PER_SAMPLE)
+            self._audio.truncate()
+            self._n_samples = offset
+            raise
+        row = replace(recording.row(), offset=offset)
+        self._audio.flush()
+        self._write_index([row])
+        return row
+
+    def finish(self, info: dict[str, Any]) -> Store:
+        """Complete the store with `info` (statistics, settings, digests) and rename it into place."""
+        self._audio.seek(0)
+        self._audio.write(_npy_header(self._n_samples))
+        self._audio.close()
+        self._index.close()
+        text = json.dumps({"schema": SCHEMA, **info}, indent=1)
+        (self.part / INFO_FILE).write_text(text + "\n", encoding="utf-8")
+        (self.part / SETTINGS_FILE).unlink()
+        _replace_folder(self.part, self.path)
+        return Store.open(self.path)
+
+    def _is_same_work(self, settings: dict[str, Any]) -> bool:
+        try:
+            begun = json.loads((self.part / SETTINGS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(begun == json.loads(json.dumps(settings)))
+
+    def _begin(self, settings: dict[str, Any]) -> None:
+        if self.part.exists():
+            shutil.rmtree(self.part)
+        self.part.mkdir(parents=True)
+        (self.part / AUDIO_FILE).write_bytes(_npy_header(0))
+        (self.part / INDEX_FILE).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+        # last: a part without settings is never taken up again
+        (self.part / SETTINGS_FILE).write_text(json.dumps(settings), encoding="utf-8")
+
+    def _cut_to_last_complete_row(self) -> None:
+        index, audio = self.part / INDEX_FILE, self.part / AUDIO_FILE
+        text = index.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        if whole != text:
+            index.write_bytes(whole)
+        self.rows = list(read_rows(index))
+        self._n_samples = max((row.offset + row.n_samples for row in self.rows), default=0)
+        expected = _HEADER_BYTES + self._n_samples * _BYTES_PER_SAMPLE
+        if audio.stat().st_size < expected:
+            raise StoreError(f"{self.part}: audio is shorter than its index; delete this folder and run again")
+        os.truncate(audio, expected)
+
+    def _write_audio(self, samples: Int16) -> None:
+        self._audio.write(samples.astype("<i2", copy=False).tobytes())
+        self._n_samples += len(samples)
+
+    def _write_index(self, rows: Sequence[Row]) -> None:
+        write_rows(self._index, rows)
+        self._index.flush()
+        self.rows += rows
+
+
+def _npy_header(n_samples: int) -> bytes:
+    """Header of a .npy file, version 1.0, of fixed size so that it can be written again at the end."""
+    fields = f"{{'descr': '<i2', 'fortran_order': False, 'shape': ({n_samples},), }}".encode()
+    start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
+    return start + fields.ljust(_HEADER_BYTES - 11) + b"\n"
+
+
+def _replace_folder(source: Path, target: Path) -> None:
+    """Rename a folder into place; an older one there goes only after the new one stands."""
+    old = target.with_name(target.name + ".old")
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+    source.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,197 @@
+"""From a store to the examples of a task: labels, the `_unknown_` draw, `_silence_` windows.
+
+The official rule (Warden 2018): besides the words asked for there are `_unknown_`, drawn from all
+other words, and `_silence_`, windows of background noise, each ceil(10 %) of the words' clips.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.store import Row, Store
+from speechcmd.errors import StoreError
+
+UNKNOWN = "_unknown_"
+SILENCE = "_silence_"
+OFFICIAL_PERCENT = 10
+EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What is to be told apart.
+
+    `unknown`: "official" (as many as the rule says, the same every epoch), "all", or a number of
+    clips drawn anew each epoch. `speech_percent`: windows of running speech that join `_unknown_`
+    in training, in percent of the words' clips.
+    """
+
+    words: tuple[str, ...]
+    unknown: str = "official"
+    speech_percent: float = 0.0
+    seed: int = 0
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the logits."""
+        return (*self.words, UNKNOWN, SILENCE)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Clips and recordings of one split as columns; positions are absolute samples of the store.
+
+    `is_word` examples are cut around their centre, the others anywhere between `first` and `end`.
+    """
+
+    paths: tuple[str, ...]
+    labels: Indices
+    first: Indices
+    end: Indices
+    speech_start: Indices
+    speech_end: Indices
+    centre: Indices
+    floor_db: npt.NDArray[np.float32]
+    is_word: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class SplitTask:
+    """The examples of one split, in groups of indices, and what is added to the words."""
+
+    examples: Examples
+    words: Indices
+    unknown: Indices
+    silence: Indices
+    speech: Indices
+    noise: Indices
+
+    def count_official(self) -> int:
+        """Clips of each extra class by the official rule."""
+        return math.ceil(len(self.words) * OFFICIAL_PERCENT / 100)
+
+
+def make_split_task(store: Store, config: TaskConfig, split: str) -> SplitTask:
+    """Collect the examples of a split.
+
+    Raises
+    ------
+    StoreError
+        If the store lacks a word that is asked for, or has no noise to make silence of.
+    """
+    words = store.select("word", split)
+    _check_words(store, config)
+    noise = _or_any_split(store, "noise", split)
+    speech = store.select("speech", split)
+    if not noise:
+        raise StoreError(
+            f"{store.path}: expected background noise for {SILENCE}, found none; "
+            "put recordings into _background_noise_ or prepare with --noise DIR"
+        )
+    recordings = noise + store.select("music", split) + speech
+    label_of = {label: index for index, label in enumerate(config.labels)}
+    labels = [label_of.get(row.word, label_of[UNKNOWN]) for row in words]
+    labels += [label_of[UNKNOWN if row.kind == "speech" else SILENCE] for row in recordings]
+    examples = _columns([*words, *recordings], labels)
+    kinds = np.array([row.kind for row in (*words, *recordings)])
+    is_asked = np.isin(examples.labels, [label_of[word] for word in config.words])
+    return SplitTask(
+        examples,
+        words=np.flatnonzero(is_asked),
+        unknown=np.flatnonzero((kinds == "word") & ~is_asked),
+        silence=np.flatnonzero(kinds == "noise"),
+        speech=np.flatnonzero(kinds == "speech"),
+        noise=np.flatnonzero((kinds == "noise") | (kinds == "music")),
+    )
+
+
+def draw_unknown(task: SplitTask, config: TaskConfig) -> Indices:
+    """The fixed official draw: ceil(10 %) of the words' clips, all if there are fewer. Sorted."""
+    rng = np.random.Generator(np.random.PCG64(config.seed))
+    n_drawn = min(task.count_official(), len(task.unknown))
+    return np.sort(rng.permutation(task.unknown)[:n_drawn])
+
+
+def digest_of_draw(task: SplitTask, drawn: Indices) -> str:
+    """SHA-256 of the drawn clips' names, one a line."""
+    names = "".join(f"{task.examples.paths[index]}\n" for index in drawn)
+    return hashlib.sha256(names.encode()).hexdigest()
+
+
+def draw_recordings(task: SplitTask, among: Indices, n_drawn: int, rng: np.random.Generator) -> Indices:
+    """Draw recordings with replacement, each in proportion to its length."""
+    if len(among) == 0 or n_drawn == 0:
+        return np.zeros(0, dtype=np.int64)
+    lengths = (task.examples.end - task.examples.first)[among].astype(np.float64)
+    return rng.choice(among, size=n_drawn, p=lengths / lengths.sum())
+
+
+def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) -> Indices:
+    """Indices of one training epoch in random order: words, `_unknown_`, `_silence_`, speech."""
+    if config.unknown == "official":
+        unknown = draw_unknown(task, config)
+    elif config.unknown == "all":
+        unknown = task.unknown
+    else:
+        n_asked = int(config.unknown)
+        whole, rest = divmod(n_asked, max(1, len(task.unknown)))
+        unknown = np.concatenate([np.tile(task.unknown, whole), rng.permutation(task.unknown)[:rest]])
+    silence = draw_recordings(task, task.silence, task.count_official(), rng)
+    n_speech = math.ceil(len(task.words) * config.speech_percent / 100)
+    speech = draw_recordings(task, task.speech, n_speech, rng)
+    return rng.permutation(np.concatenate([task.words, unknown, silence, speech]))
+
+
+def draw_evaluation(task: SplitTask, config: TaskConfig) -> Indices:
+    """Indices of a fixed set by the official rule, the same for the same seed: for validation and testing."""
+    rng = np.random.Generator(np.random.PCG64(config.seed + 1))
+    silence = draw_recordings(task, task.silence, task.count_official(), rng)
+    return np.concatenate([task.words, draw_unknown(task, config), silence])
+
+
+def _check_words(store: Store, config: TaskConfig) -> None:
+    if not config.words or len(set(config.words)) != len(config.words):
+        raise StoreError(f"words: expected one or more different words, got {', '.join(config.words) or 'none'}")
+    known = {row.word for row in store.rows if row.kind == "word" and row.split == "training"}
+    missing = [word for word in config.words if word not in known]
+    if missing:
+        raise StoreError(
+            f"{store.path}: no training clip of {', '.join(missing)}; the store has {', '.join(sorted(known))}"
+        )
+    if config.unknown not in ("official", "all") and not config.unknown.isdigit():
+        raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
+
+
+def _or_any_split(store: Store, kind: str, split: str) -> list[Row]:
+    """Recordings of the split; where it has none, all of them: a small own set may have one noise."""
+    return store.select(kind, split) or store.select(kind)
+
+
+def _columns(rows: Sequence[Row], labels: Sequence[int]) -> Examples:
+    offset = np.array([row.offset for row in rows], dtype=np.int64)
+
+    def absolute(name: str) -> Indices:
+        return offset + np.array([getattr(row, name) for row in rows], dtype=np.int64)
+
+    return Examples(
+        paths=tuple(row.path for row in rows),
+        labels=np.array(labels, dtype=np.int64),
+        first=offset,
+        end=absolute("n_samples"),
+        speech_start=absolute("speech_start"),
+        speech_end=absolute("speech_end"),
+        centre=absolute("centre"),
+        floor_db=np.array([row.floor_db for row in rows], dtype=np.float32),
+        is_word=np.array([row.kind == "word" for row in rows]),
+    )

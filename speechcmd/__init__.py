@@ -1,0 +1,25 @@
+"""speechcmd hears spoken commands: offline, in one model file, with its mistakes counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from speechcmd.errors import SpeechcmdError
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.decoder import Detection
+    from speechcmd.runtime.recognizer import Recognizer
+
+__version__ = "0.1.0"
+__all__ = ["Detection", "Recognizer", "SpeechcmdError", "__version__"]
+
+_LAZY = {"Recognizer": "speechcmd.runtime.recognizer", "Detection": "speechcmd.runtime.decoder"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the runtime when it is first asked for: `import speechcmd` itself stays light."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'speechcmd' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,179 @@
+"""Reading audio: any rate, channel count and length, in blocks of constant memory.
+
+The ground floor of the project: numpy, soundfile and soxr, nothing of ours but the errors.
+Waveforms are float32 in [-1, 1], shape (n_samples,); stored audio is int16. The two meet in
+`int16_to_float32` and `float32_to_int16` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from speechcmd.errors import AudioError
+
+SAMPLE_RATE = 16_000
+INT16_SCALE = 32_768.0
+BLOCK_S = 10.0  # long enough that calls cost nothing, short enough that memory stays small
+
+Waveform = npt.NDArray[np.float32]
+Int16 = npt.NDArray[np.int16]
+AudioSource = str | os.PathLike[str] | BinaryIO
+
+_NEEDS_FFMPEG = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".avi", ".3gp", ".amr"}
+
+
+def int16_to_float32(samples: Int16) -> Waveform:
+    """Scale int16 samples to float32 in [-1, 1). Shape: any -> the same."""
+    # multiplying by a power of two is exact, and one pass instead of two
+    waveform: Waveform = np.multiply(samples, np.float32(1.0 / INT16_SCALE), dtype=np.float32)
+    return waveform
+
+
+def float32_to_int16(waveform: npt.NDArray[Any]) -> Int16:
+    """Round a waveform to int16; values beyond full scale are clipped. Shape: any -> the same."""
+    scaled = np.rint(np.asarray(waveform, dtype=np.float32) * np.float32(INT16_SCALE))
+    return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+
+
+def mix_to_mono(block: npt.NDArray[np.float32]) -> Waveform:
+    """Average the channels. Shape: (n_samples,) or (n_samples, n_channels) -> (n_samples,)."""
+    if block.ndim == 1:
+        return block
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+
+
+def finite_samples(waveform: Waveform) -> Waveform:
+    """Replace not-a-number by zero and infinity by full scale. Shape: any -> the same."""
+    return np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+class Resampler:
+    """Bring blocks of one rate to another, keeping the filter's state between blocks.
+
+    Any division of the input into blocks gives the same output (soxr, high quality).
+    """
+
+    def __init__(self, from_rate: float, to_rate: float = SAMPLE_RATE) -> None:
+        self._stream: Any = None
+        if from_rate != to_rate:
+            import soxr  # only where a rate really changes
+
+            self._stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
+
+    def feed(self, waveform: Waveform, last: bool = False) -> Waveform:
+        """Return what the resampler has ready. Shape: (n_in,) -> (n_out,), n_out may be 0."""
+        if self._stream is None:
+            return waveform
+        resampled: Waveform = self._stream.resample_chunk(waveform, last=last)
+        return resampled
+
+
+@contextmanager
+def open_audio(source: AudioSource) -> Iterator[Any]:
+    """Open a recording as `soundfile.SoundFile`.
+
+    Raises
+    ------
+    AudioError
+        If the recording does not exist, is empty or is in a format that libsndfile cannot read.
+    """
+    import soundfile
+
+    name = _name_of(source)
+    try:
+        file = soundfile.SoundFile(source)
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        raise AudioError(_why_unreadable(source, name, error)) from error
+    with file:
+        yield file
+
+
+def read_blocks(
+    source: AudioSource, sample_rate: int = SAMPLE_RATE, block_s: float = BLOCK_S
+) -> Iterator[Waveform]:
+    """Yield a recording as mono blocks at `sample_rate`, in constant memory.
+
+    Not-a-number samples (possible in float files) become zero. Blocks are about `block_s` seconds
+    long and never empty; a recording without samples yields nothing.
+
+    Raises
+    ------
+    AudioError
+        As `open_audio`; also when decoding breaks off in the middle.
+    """
+    import soundfile
+
+    with open_audio(source) as file:
+        resampler = Resampler(file.samplerate, sample_rate)
+        n_samples = max(1, round(block_s * file.samplerate))
+        while True:
+            try:
+                block = file.read(n_samples, dtype="float32", always_2d=False)
+            except soundfile.SoundFileError as error:
+                raise AudioError(f"{_name_of(source)}: damaged, decoding stopped: {error}") from error
+            last = len(block) < n_samples
+            ready = resampler.feed(_finite(mix_to_mono(block)), last=last)
+            if len(ready):
+                yield ready
+            if last:
+                return
+
+
+def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Waveform:
+    """Read a whole recording as one mono waveform. Shape: (n_samples,), which may be (0,)."""
+    blocks = list(read_blocks(source, sample_rate))
+    if not blocks:
+        return np.zeros(0, dtype=np.float32)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def read_int16(source: AudioSource) -> Int16:
+    """Read a whole recording as mono int16 at 16 kHz: what a store keeps. Shape: (n_samples,)."""
+    with open_audio(source) as file:
+        is_stored_form = (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16")
+        if is_stored_form:
+            samples: Int16 = file.read(dtype="int16")
+            return samples
+    return float32_to_int16(read_waveform(source))
+
+
+def duration_s(source: AudioSource) -> float:
+    """Length of a recording in seconds, from its header."""
+    with open_audio(source) as file:
+        return float(file.frames / file.samplerate)
+
+
+def _finite(waveform: Waveform) -> Waveform:
+    # the sum shows at once whether any sample is not a number
+    if not np.isfinite(waveform.sum()):
+        waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
+    return np.ascontiguousarray(waveform)
+
+
+def _name_of(source: AudioSource) -> str:
+    return str(os.fspath(source)) if isinstance(source, str | os.PathLike) else "<stream>"
+
+
+def _why_unreadable(source: AudioSource, name: str, error: Exception) -> str:
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if not path.exists():
+            return f"{name}: no such file"
+        if path.is_dir():
+            return f"{name}: expected an audio file, got a folder"
+        if path.stat().st_size == 0:
+            return f"{name}: the file is empty (0 bytes)"
+        if path.suffix.lower() in _NEEDS_FFMPEG:
+            return (
+                f"{name}: soundfile cannot read {path.suffix}; convert it first: "
+                f'ffmpeg -i "{path.name}" -ar 16000 -ac 1 "{path.stem}.wav"'
+            )
+    reason = str(error).rsplit(": ", maxsplit=1)[-1].rstrip(".")
+    return f"{name}: not audio that soundfile can read ({reason})"

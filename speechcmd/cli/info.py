@@ -1,0 +1,77 @@
+"""`speechcmd info`: what a model file says of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from speechcmd.cli.common import model_option
+from speechcmd.errors import SpeechcmdError
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.model_card import ModelCard
+
+
+@click.command()
+@model_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--licence", is_flag=True, help="Print the licences of the released models and their data.")
+def info(model: str | None, as_json: bool, licence: bool) -> None:
+    """Show what a model file says of itself: labels, window, thresholds, data and licence."""
+    if licence:
+        click.echo(_read_notice(), nl=False)
+        return
+    from speechcmd.runtime.model_file import load_model_file
+
+    _, card = load_model_file(model)
+    facts = _facts_of(card)
+    click.echo(json.dumps(facts) if as_json else _as_text(facts))
+
+
+def _read_notice() -> str:
+    from speechcmd.runtime.model_file import ASSETS
+
+    notice = ASSETS / "NOTICE"
+    if not notice.is_file():
+        raise SpeechcmdError(f"{notice} is missing; install speechcmd again")
+    return notice.read_text(encoding="utf-8")
+
+
+def _facts_of(card: ModelCard) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "labels": list(card.labels),
+        "sample_rate": card.sample_rate,
+        "window_s": card.window_s,
+        "step_s": card.step_s,
+        "architecture": card.architecture,
+        "parameters": card.parameters,
+        "thresholds": {word: card.decoder.threshold(word) for word in card.words},
+        "measured_on": card.measured_on,
+        "data": [asdict(source) for source in card.data],
+        "licence": card.licence,
+        "tool_version": card.tool_version,
+        "training": card.training,
+    }
+
+
+def _as_text(facts: dict[str, Any]) -> str:
+    thresholds = [f"{word} {value:g}" for word, value in facts["thresholds"].items()]
+    sources = [f"{source['name']} ({source['licence']}) {source['url']}" for source in facts["data"]]
+    rows = {
+        "model": f"{facts['name']} ({facts['architecture']})",
+        "labels": " ".join(facts["labels"]),
+        "sample rate": f"{facts['sample_rate']} Hz",
+        "window": f"{facts['window_s']:.3f} s",
+        "step": f"{facts['step_s']:.3f} s",
+        "parameters": f"{facts['parameters']:,}",
+        "thresholds": ", ".join(thresholds),
+        "measured on": facts["measured_on"],
+        "data": ("\n" + " " * 13).join(sources) or "not stated",
+        "licence": facts["licence"],
+        "made by": f"speechcmd {facts['tool_version']}",
+    }
+    return "\n".join(f"{name + ':':<13}{value}" for name, value in rows.items())

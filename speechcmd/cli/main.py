@@ -1,0 +1,117 @@
+"""`speechcmd`: the group of commands, and the one place where errors become one line and an exit status.
+
+Commands are imported when they run: `speechcmd --help` must answer at once, so it knows only this table.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from speechcmd import __version__
+from speechcmd.errors import SpeechcmdError
+
+FAILED, INTERRUPTED = 1, 130
+
+# name -> (module and attribute, line in the help)
+COMMANDS = {
+    "prepare": ("speechcmd.cli.prepare:prepare", "Turn a folder of clips into a store to train from."),
+    "train": ("speechcmd.cli.train:train", "Train a network on a store."),
+    "export": ("speechcmd.cli.export:export", "Turn a training run into one checked model file."),
+    "info": ("speechcmd.cli.info:info", "Show what a model file says of itself."),
+    "classify": ("speechcmd.cli.classify:classify", "Say which word each clip holds."),
+    "transcribe": ("speechcmd.cli.transcribe:transcribe", "List the words in recordings, with their times."),
+}
+
+_EXTRA_OF_PACKAGE = {
+    **dict.fromkeys(("scipy", "sklearn", "jinja2"), "evaluate"),
+    **dict.fromkeys(
+        (
+            "torch",
+            "torchaudio",
+            "librosa",
+            "onnx",
+            "onnxscript",
+            "lightning_fabric",
+            "lightning",
+            "matplotlib",
+        ),
+        "train",
+    ),
+    "tensorboard": "train",
+}
+
+
+class Failure(click.ClickException):
+    """An error as the user sees it: one line on standard error, exit status 1."""
+
+    exit_code = FAILED
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"speechcmd: error: {self.message}", err=True)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and turns its errors into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise  # click ends the program for these, a closed pipe without a word
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            raise Failure(_one_line(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Hear spoken commands: prepare, train, export, recognise. Nothing leaves this computer."""
+
+
+def main() -> None:
+    """Entry point of the `speechcmd` program."""
+    cli(prog_name="speechcmd")
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, SpeechcmdError):
+        message = str(error)
+    elif isinstance(error, ImportError):
+        message = _missing_package(error)
+    elif isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        message = (
+            f"internal error: {type(error).__name__}: {error}; "
+            "run again with `speechcmd --debug` before the command, and report what it shows"
+        )
+    return " ".join(message.splitlines())
+
+
+def _missing_package(error: ImportError) -> str:
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRA_OF_PACKAGE.get(package)
+    requirement = f"speechcmd[{extra}]" if extra else "speechcmd"
+    return f'this command needs a package that cannot be imported ({error}): pip install "{requirement}"'
+

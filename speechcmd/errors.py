@@ -1,0 +1,45 @@
+"""Every error that speechcmd raises on purpose.
+
+    SpeechcmdError
+    ├── AudioError      a recording cannot be read, or is not what it should be
+    ├── CorpusError     a folder of clips cannot be used, or a download went wrong
+    ├── StoreError      a store is missing, incomplete, damaged or lacks what is asked of it
+    ├── ModelError      a model file cannot be used, or a network cannot be built
+    ├── TrainingError   a training cannot start or go on
+    ├── ExportError     an export failed its checks; nothing was written
+    └── DependencyError an optional package is missing
+
+A message is one line: what was expected, what came, what to do.
+"""
+
+
+class SpeechcmdError(Exception):
+    """Root of all errors that a caller may want to catch; the command line prints it and exits 1."""
+
+
+class AudioError(SpeechcmdError):
+    """A recording cannot be read, or is not what it should be."""
+
+
+class CorpusError(SpeechcmdError):
+    """A folder of clips cannot be used, or a download went wrong."""
+
+
+class StoreError(SpeechcmdError):
+    """A store is missing, incomplete, damaged or lacks what is asked of it."""
+
+
+class ModelError(SpeechcmdError):
+    """A model file cannot be used, or a network cannot be built."""
+
+
+class TrainingError(SpeechcmdError):
+    """A training cannot start or go on."""
+
+
+class ExportError(SpeechcmdError):
+    """An export failed its checks; nothing was written."""
+
+
+class DependencyError(SpeechcmdError):
+    """An optional package is missing; the message holds the pip line that brings it."""

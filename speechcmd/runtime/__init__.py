@@ -1,0 +1,1 @@
+"""What a device needs: model file, recogniser, decoder and output formats (numpy and onnxruntime only)."""

@@ -1,0 +1,282 @@
+"""What a model says of itself: the JSON that travels inside the model file under the key `speechcmd`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from speechcmd.errors import ModelError
+
+SCHEMA = 1
+METADATA_KEY = "speechcmd"
+SILENCE = "_silence_"
+UNKNOWN = "_unknown_"
+NEVER_FIRE = frozenset({SILENCE, UNKNOWN})
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSettings:
+    """How posteriors become detections; every time in steps counts model outputs."""
+
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """Smoothed posterior at which a label fires; labels not named use `default_threshold`."""
+    default_threshold: float = 0.7
+    release_ratio: float = 0.7
+    """A label can fire again once its smoothed posterior was below threshold * release_ratio."""
+    refractory_s: float = 0.5
+    """Least distance between the peaks of two detections of one label."""
+    smoothing_steps: int = 5
+    min_steps: int = 2
+    """Steps at or above the threshold without which nothing fires."""
+
+    def threshold(self, label: str) -> float:
+        """Threshold of one label."""
+        return self.thresholds.get(label, self.default_threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """One corpus that the weights were trained on."""
+
+    name: str
+    licence: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckVector:
+    """Known answer: the logits of `check_signals`, recomputed whenever the model is loaded."""
+
+    n_samples: int
+    logits: tuple[tuple[tuple[float, ...], ...], ...]
+    """Shape (2, n_steps, n_labels): the quiet signal, then the loud one."""
+    tolerance: float = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Everything that the runtime must know about a network to use it as it was trained."""
+
+    name: str
+    labels: tuple[str, ...]
+    sample_rate: int
+    window_samples: int
+    """One model input."""
+    step_samples: int
+    """Distance between two model outputs."""
+    decoder: DecoderSettings
+    measured_on: str
+    """What the thresholds and figures were measured on, in words."""
+    architecture: str
+    parameters: int
+    data: tuple[DataSource, ...]
+    licence: str
+    tool_version: str
+    training: dict[str, Any]
+    """Free: draw of the unknown words, length, seed, figures."""
+    check: CheckVector
+    temperature: float = 1.0
+    """Logits are divided by it before the softmax."""
+    schema: int = SCHEMA
+
+    @property
+    def window_s(self) -> float:
+        """Length of one model input in seconds."""
+        return self.window_samples / self.sample_rate
+
+    @property
+    def step_s(self) -> float:
+        """Seconds between two model outputs."""
+        return self.step_samples / self.sample_rate
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The labels that may fire: all but `_silence_` and `_unknown_`."""
+        return tuple(label for label in self.labels if label not in NEVER_FIRE)
+
+    def to_json(self) -> str:
+        """Return the card as JSON, as it is stored in the model file."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read a card, strictly; keys that this version does not know are passed over.
+
+        Raises
+        ------
+        ModelError
+            If the text is not a card of this schema, with the place and what was expected.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(
+                f"the model card is not JSON ({_first_line(error)}); re-export the model"
+            ) from None
+        if not isinstance(content, dict):
+            raise ModelError("the model card is not a JSON object; re-export the model")
+        card = _card_from(_Fields(content, "model card"))
+        _check_sense(card)
+        return card
+
+
+class _Fields:
+    """A JSON object that is read with one type check a field."""
+
+    def __init__(self, content: dict[str, Any], where: str) -> None:
+        self._content = content
+        self._where = where
+
+    def get(self, key: str, read: Callable[[Any], _T]) -> _T:
+        if key not in self._content:
+            raise ModelError(f"{self._where}: {key!r} is missing; re-export the model")
+        try:
+            return read(self._content[key])
+        except _WrongError as error:
+            raise ModelError(f"{self._where}: {key!r} must be {error}; re-export the model") from None
+
+    def nested(self, key: str) -> _Fields:
+        return _Fields(self.get(key, _object), f"{self._where}, {key}")
+
+
+class _WrongError(Exception):
+    """What a field should have been."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _WrongError("text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
+        raise _WrongError("a whole number above 0")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise _WrongError("a number")
+    return float(value)
+
+
+def _positive(value: Any) -> float:
+    if _number(value) <= 0:
+        raise _WrongError("a number above 0")
+    return float(value)
+
+
+def _not_negative(value: Any) -> float:
+    if _number(value) < 0:
+        raise _WrongError("a number of at least 0")
+    return float(value)
+
+
+def _share(value: Any) -> float:
+    if not 0 < _number(value) <= 1:
+        raise _WrongError("a number above 0 and at most 1")
+    return float(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _WrongError("an object")
+    return value
+
+
+def _shares(value: Any) -> dict[str, float]:
+    return {key: _share(item) for key, item in _object(value).items()}
+
+
+def _list_of(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
+    def read_list(value: Any) -> tuple[_T, ...]:
+        if not isinstance(value, list):
+            raise _WrongError("a list")
+        return tuple(read(item) for item in value)
+
+    return read_list
+
+
+def _schema(value: Any) -> int:
+    if value != SCHEMA or isinstance(value, bool):
+        raise _WrongError(f"{SCHEMA} for this version of speechcmd, not {value!r:.40}")
+    return SCHEMA
+
+
+def _card_from(fields: _Fields) -> ModelCard:
+    sources = fields.get("data", _list_of(_object))
+    return ModelCard(
+        schema=fields.get("schema", _schema),
+        name=fields.get("name", _text),
+        labels=fields.get("labels", _list_of(_text)),
+        sample_rate=fields.get("sample_rate", _count),
+        window_samples=fields.get("window_samples", _count),
+        step_samples=fields.get("step_samples", _count),
+        temperature=fields.get("temperature", _positive),
+        decoder=_decoder_from(fields.nested("decoder")),
+        measured_on=fields.get("measured_on", _text),
+        architecture=fields.get("architecture", _text),
+        parameters=fields.get("parameters", _count),
+        data=tuple(_source_from(_Fields(source, "model card, data")) for source in sources),
+        licence=fields.get("licence", _text),
+        tool_version=fields.get("tool_version", _text),
+        training=fields.get("training", _object),
+        check=_check_from(fields.nested("check")),
+    )
+
+
+def _decoder_from(fields: _Fields) -> DecoderSettings:
+    return DecoderSettings(
+        thresholds=fields.get("thresholds", _shares),
+        default_threshold=fields.get("default_threshold", _share),
+        release_ratio=fields.get("release_ratio", _share),
+        refractory_s=fields.get("refractory_s", _not_negative),
+        smoothing_steps=fields.get("smoothing_steps", _count),
+        min_steps=fields.get("min_steps", _count),
+    )
+
+
+def _source_from(fields: _Fields) -> DataSource:
+    return DataSource(
+        name=fields.get("name", _text), licence=fields.get("licence", _text), url=fields.get("url", _text)
+    )
+
+
+def _check_from(fields: _Fields) -> CheckVector:
+    return CheckVector(
+        n_samples=fields.get("n_samples", _count),
+        logits=fields.get("logits", _list_of(_list_of(_list_of(_number)))),
+        tolerance=fields.get("tolerance", _positive),
+    )
+
+
+def _check_sense(card: ModelCard) -> None:
+    """Refuse fields that are well formed one by one and do not fit together."""
+    labels = set(card.labels)
+    wrong = None
+    if not card.words:
+        wrong = "'labels' holds no word that may fire"
+    elif len(labels) != len(card.labels):
+        wrong = "'labels' names a label twice"
+    elif not all(label.strip() and label.isprintable() for label in card.labels):
+        wrong = "'labels' holds an empty or unprintable label"
+    elif unknown := sorted(set(card.decoder.thresholds) - labels):
+        wrong = f"'thresholds' names {unknown[0]!r:.40}, which is not a label"
+    elif card.step_samples > card.window_samples:
+        wrong = f"'step_samples' ({card.step_samples}) is above 'window_samples' ({card.window_samples})"
+    elif len(card.check.logits) != 2 or not all(
+        signal and all(len(step) == len(card.labels) for step in signal) for signal in card.check.logits
+    ):
+        wrong = "the check vector must hold two signals with a logit for each label"
+    if wrong:
+        raise ModelError(f"model card: {wrong}; re-export the model")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

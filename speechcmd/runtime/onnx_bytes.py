@@ -1,0 +1,223 @@
+"""Look into the bytes of an ONNX file before anything executes them.
+
+A walk over the protobuf wire format (numbers of fields from onnx.proto). It finds the metadata and refuses
+what a released model never holds: weights in other files, operators of other domains, absurd shapes.
+Nothing is copied; only the structure is visited, never the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from speechcmd.errors import ModelError
+
+_OWN_DOMAINS = {"", "ai.onnx"}
+_MAX_FIELDS = 2_000_000  # a hostile file of tiny fields must not keep us busy for minutes
+_MAX_DEPTH = 16  # of graphs within graphs
+_MAX_ELEMENTS = 2**28  # of one tensor
+_MAX_DIMENSIONS = 16
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+_MODEL_GRAPH, _MODEL_OPSET, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTION = 7, 8, 14, 20, 25
+_GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_SPARSE = 1, 5, 15
+_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
+_FUNCTION_NODE, _FUNCTION_OPSET, _FUNCTION_ATTRIBUTE = 7, 9, 11
+_TENSOR_DIMS, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 13, 14
+# attributes hold tensors, graphs and sparse tensors, each alone or as a list
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {5, 10}, {6, 11}, {22, 23}
+
+Value = int | memoryview
+
+
+@dataclass(slots=True)
+class ModelFacts:
+    """What the structure of a model file says."""
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    opsets: dict[str, int] = field(default_factory=dict)
+    """Version of each operator set, by domain."""
+
+
+def inspect_model(model_bytes: bytes) -> ModelFacts:
+    """Walk through a whole ONNX model and return its metadata and operator sets.
+
+    Raises
+    ------
+    ModelError
+        If the bytes are not a complete ONNX model, or hold what a model file of ours may not hold.
+    """
+    return _Walker().model(memoryview(model_bytes))
+
+
+class _Walker:
+    def __init__(self) -> None:
+        self._fields_left = _MAX_FIELDS
+
+    def model(self, message: memoryview) -> ModelFacts:
+        facts = ModelFacts()
+        graphs = 0
+        for number, value in self._fields(message):
+            if number == _MODEL_GRAPH:
+                self._graph(_message(value), 0)
+                graphs += 1
+            elif number == _MODEL_OPSET:
+                domain, version = self._opset(_message(value))
+                facts.opsets[domain] = version
+            elif number == _MODEL_METADATA:
+                key, text = self._metadata(_message(value))
+                facts.metadata[key] = text
+            elif number == _MODEL_FUNCTION:
+                self._function(_message(value))
+            elif number == _MODEL_TRAINING:
+                raise ModelError("expected a network for recognition, found training information in the file")
+        if graphs != 1 or not facts.opsets:
+            raise ModelError("not an ONNX model: a graph and its operator set must be there")
+        return facts
+
+    def _graph(self, message: memoryview, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise ModelError(f"damaged or hostile ONNX model: graphs nested more than {_MAX_DEPTH} deep")
+        for number, value in self._fields(message):
+            if number == _GRAPH_NODE:
+                self._node(_message(value), depth)
+            elif number == _GRAPH_TENSOR:
+                self._tensor(_message(value))
+            elif number == _GRAPH_SPARSE:
+                self._sparse(_message(value))
+
+    def _node(self, message: memoryview, depth: int) -> None:
+        for number, value in self._fields(message):
+            if number == _NODE_ATTRIBUTE:
+                self._attribute(_message(value), depth)
+            elif number == _NODE_DOMAIN:
+                _check_domain(_text(value))
+
+    def _attribute(self, message: memoryview, depth: int) -> None:
+        for number, value in self._fields(message):
+            if number in _ATTRIBUTE_TENSORS:
+                self._tensor(_message(value))
+            elif number in _ATTRIBUTE_GRAPHS:
+                self._graph(_message(value), depth + 1)
+            elif number in _ATTRIBUTE_SPARSE:
+                self._sparse(_message(value))
+
+    def _sparse(self, message: memoryview) -> None:
+        for number, value in self._fields(message):
+            if number in (1, 2):  # values, indices
+                self._tensor(_message(value))
+
+    def _tensor(self, message: memoryview) -> None:
+        dims: list[int] = []
+        for number, value in self._fields(message):
+            if number == _TENSOR_DIMS:
+                dims += [value] if isinstance(value, int) else self._packed(value)
+            elif number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0):
+                raise ModelError("the weights lie in another file; expected one file that holds everything")
+        if len(dims) > _MAX_DIMENSIONS or max(math.prod(dims), *dims, 0) > _MAX_ELEMENTS:
+            raise ModelError(f"damaged or hostile ONNX model: a tensor of shape {dims!s:.60}")
+
+    def _function(self, message: memoryview) -> None:
+        for number, value in self._fields(message):
+            if number == _FUNCTION_NODE:
+                self._node(_message(value), 0)
+            elif number == _FUNCTION_OPSET:
+                self._opset(_message(value))
+            elif number == _FUNCTION_ATTRIBUTE:
+                self._attribute(_message(value), 0)
+
+    def _opset(self, message: memoryview) -> tuple[str, int]:
+        domain, version = "", 0
+        for number, value in self._fields(message):
+            if number == 1:
+                domain = _text(value)
+            elif number == 2 and isinstance(value, int):
+                version = value
+        _check_domain(domain)
+        return domain, version
+
+    def _metadata(self, message: memoryview) -> tuple[str, str]:
+        pair = {1: "", 2: ""}
+        for number, value in self._fields(message):
+            if number in pair:
+                pair[number] = _text(value)
+        return pair[1], pair[2]
+
+    def _packed(self, values: memoryview) -> list[int]:
+        numbers: list[int] = []
+        position = 0
+        while position < len(values):
+            number, position = _read_varint(values, position)
+            numbers.append(number)
+            if len(numbers) > _MAX_DIMENSIONS:
+                break
+        return numbers
+
+    def _fields(self, message: memoryview) -> Iterator[tuple[int, Value]]:
+        position = 0
+        while position < len(message):
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise ModelError(f"damaged or hostile ONNX model: more than {_MAX_FIELDS} fields")
+            tag, position = _read_varint(message, position)
+            number, wire_type = tag >> 3, tag & 7
+            if number == 0:
+                raise _damaged()
+            if wire_type == _VARINT:
+                whole, position = _read_varint(message, position)
+                yield number, whole
+                continue
+            length, position = _length_of(message, position, wire_type)
+            if length > len(message) - position:
+                raise _damaged()
+            yield number, message[position : position + length]
+            position += length
+
+
+def _length_of(message: memoryview, position: int, wire_type: int) -> tuple[int, int]:
+    if wire_type == _BYTES:
+        return _read_varint(message, position)
+    if wire_type == _FIXED64:
+        return 8, position
+    if wire_type == _FIXED32:
+        return 4, position
+    raise _damaged()
+
+
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
+    whole = 0
+    for shift in range(0, 70, 7):
+        if position >= len(message):
+            raise _damaged()
+        byte = message[position]
+        position += 1
+        whole |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return whole, position
+    raise _damaged()
+
+
+def _message(value: Value) -> memoryview:
+    if isinstance(value, int):
+        raise _damaged()
+    return value
+
+
+def _text(value: Value) -> str:
+    try:
+        return bytes(_message(value)).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _damaged() from None
+
+
+def _check_domain(domain: str) -> None:
+    if domain not in _OWN_DOMAINS:
+        raise ModelError(
+            f"the model needs operators of {domain!r:.60}; expected standard ONNX operators only"
+        )
+
+
+def _damaged() -> ModelError:
+    return ModelError("not an ONNX model, or a damaged one; export or copy it again")

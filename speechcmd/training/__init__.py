@@ -1,0 +1,1 @@
+"""Training and export: torch lives here and in `models`, nowhere else."""

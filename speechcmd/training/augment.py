@@ -1,0 +1,84 @@
+"""Augmentation of whole batches, on any device. Draws come from numpy, so a seed means one thing everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to training batches; a zero switches a part off.
+
+    `time_shift_ms` moves the window either way. `noise_percent` of the clips get background noise
+    at a signal-to-noise ratio between the two `noise_snr_db`. `gain_db` either way. SpecAugment
+    (Park et al. 2019, arXiv 1904.08779) covers `time_masks` spans of up to `time_mask_frames` and
+    `band_masks` of up to `band_mask_bands` with the mean.
+    """
+
+    time_shift_ms: float = 100.0
+    noise_percent: float = 60.0
+    noise_snr_db: tuple[float, float] = (0.0, 30.0)
+    gain_db: float = 12.0
+    time_masks: int = 1
+    time_mask_frames: int = 8
+    band_masks: int = 1
+    band_mask_bands: int = 6
+
+    @classmethod
+    def off(cls) -> AugmentConfig:
+        """Nothing is done: for validation."""
+        return cls(time_shift_ms=0.0, noise_percent=0.0, gain_db=0.0, time_masks=0, band_masks=0)
+
+
+def draw_time_shift(config: AugmentConfig, n_clips: int, sample_rate: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Shift of each window in samples. Shape: (n_clips,)."""
+    most = round(config.time_shift_ms * sample_rate / 1000)
+    return rng.integers(-most, most + 1, size=n_clips)
+
+
+def draw_gain(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Factor of each clip. Shape: (n_clips,)."""
+    gain_db = rng.uniform(-config.gain_db, config.gain_db, size=n_clips)
+    return (10.0 ** (gain_db / 20.0)).astype(np.float32)
+
+
+def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Signal-to-noise ratio of each clip in dB, infinite where no noise is mixed in. Shape: (n_clips,)."""
+    snr_db = rng.uniform(*config.noise_snr_db, size=n_clips)
+    snr_db[rng.uniform(0.0, 100.0, size=n_clips) >= config.noise_percent] = np.inf
+    return snr_db.astype(np.float32)
+
+
+def mix_noise(waveform: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
+    """Add noise at a ratio of mean powers over the window. Shape: (batch, n_samples) twice, (batch,)."""
+    signal_power = waveform.square().mean(dim=1)
+    noise_power = noise.square().mean(dim=1).clamp_min(1e-10)
+    scale = torch.sqrt(signal_power / noise_power * 10.0 ** (-snr_db / 10.0))
+    return waveform + scale.unsqueeze(1) * noise
+
+
+def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
+    """Cover spans of frames and of bands with `fill`, the mean of each band.
+
+    Shape: (batch, n_frames, n_mels) and (n_mels,) -> (batch, n_frames, n_mels).
+    """
+    n_clips, n_frames, n_mels = log_mel.shape
+    covered = _spans(config.time_masks, config.time_mask_frames, n_clips, n_frames, rng)[:, :, None]
+    covered = covered | _spans(config.band_masks, config.band_mask_bands, n_clips, n_mels, rng)[:, None, :]
+    return torch.where(torch.from_numpy(covered).to(log_mel.device), fill, log_mel)
+
+
+def _spans(n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """True inside random spans. Shape: (n_clips, size)."""
+    covered = np.zeros((n_clips, size), dtype=np.bool_)
+    places = np.arange(size)
+    for _ in range(n_spans):
+        width = rng.integers(0, min(longest, size) + 1, size=(n_clips, 1))
+        first = rng.integers(0, size - width + 1)
+        covered |= (places >= first) & (places < first + width)
+    return covered

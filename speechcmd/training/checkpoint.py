@@ -1,0 +1,55 @@
+"""Checkpoints: tensors and plain values only, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechcmd.errors import TrainingError
+
+LAST = "last.pt"
+BEST = "best.pt"
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint beside its place and rename it there: an older one survives any failure.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; the disk may be full.
+    """
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as handle:
+            torch.save(state, handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
+        part.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0]
+        raise TrainingError(
+            f"{path}: the checkpoint cannot be written ({reason}); the last good one is kept; "
+            "free some space and run again with --resume"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in it is executed.
+
+    Raises
+    ------
+    TrainingError
+        If it does not exist or is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainingError(f"{path}: no such checkpoint; expected the folder of a training run") from error
+    except Exception as error:
+        raise TrainingError(f"{path}: damaged or not a checkpoint of ours ({type(error).__name__})") from error
+    return state

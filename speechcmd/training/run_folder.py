@@ -1,0 +1,127 @@
+"""The folder of a training run: what was asked, what came of it, epoch by epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_prep.store import Store
+from data_prep.task import SplitTask, TaskConfig, digest_of_draw, draw_unknown
+from speechcmd import __version__
+from speechcmd.errors import TrainingError
+from speechcmd.training.checkpoint import LAST
+from speechcmd.training.config import TrainConfig
+
+METRICS_FILE = "metrics.jsonl"
+RUN_FILE = "run.json"
+
+
+class RunFolder:
+    """Writes config.toml, run.json, metrics.jsonl, curves.png and the lists of drawn clips."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(
+        self, store: Store, config: TrainConfig, task_config: TaskConfig, tasks: dict[str, SplitTask]
+    ) -> None:
+        """Start a new run.
+
+        Raises
+        ------
+        TrainingError
+            If the folder already holds a run.
+        """
+        if (self.path / LAST).exists():
+            raise TrainingError(f"{self.path}: holds a run already; go on with --resume or choose another --run")
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path / "config.toml", config.to_toml())
+        draws = {}
+        for split, task in tasks.items():
+            drawn = draw_unknown(task, task_config)
+            names = "".join(f"{task.examples.paths[index]}\n" for index in drawn)
+            write_whole(self.path / f"unknown_{split}.txt", names)
+            draws[split] = {"n_clips": len(drawn), "sha256": digest_of_draw(task, drawn)}
+        write_whole(self.path / RUN_FILE, json.dumps(_describe(store, config, draws), indent=1) + "\n")
+        write_whole(self.path / METRICS_FILE, "")
+
+    def append_metrics(self, metrics: dict[str, Any]) -> None:
+        """Add one epoch's line."""
+        with (self.path / METRICS_FILE).open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(metrics) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All epochs so far; a line that a kill cut short is left out."""
+        metrics = []
+        for line in (self.path / METRICS_FILE).read_text(encoding="utf-8").splitlines():
+            try:
+                metrics.append(json.loads(line))
+            except ValueError:
+                break
+        return metrics
+
+    def cut_metrics(self, n_epochs: int) -> None:
+        """Forget what lies beyond the checkpoint that a run goes on from."""
+        kept = self.read_metrics()[:n_epochs]
+        write_whole(self.path / METRICS_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
+
+    def draw_curves(self) -> None:
+        """Draw loss and accuracy over the epochs into curves.png."""
+        from matplotlib.figure import Figure
+
+        metrics = self.read_metrics()
+        epochs = [entry["epoch"] + 1 for entry in metrics]
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        for axes, what, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("", " (%)"), strict=True):
+            for split, colour in (("train", "#8a8a8a"), ("validation", "#1f6fb4")):
+                axes.plot(epochs, [entry[f"{split}_{what}"] for entry in metrics], color=colour, label=split)
+            axes.set(xlabel="epoch", title=f"{what}{unit}")
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False)
+        part = self.path / "curves.part.png"
+        figure.savefig(part, dpi=110)
+        part.replace(self.path / "curves.png")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _describe(store: Store, config: TrainConfig, draws: dict[str, Any]) -> dict[str, Any]:
+    packages = ("torch", "numpy", "lightning-fabric", "librosa")
+    return {
+        "tool_version": __version__,
+        "store": str(store.path),
+        "data_digest": store.digest,
+        "statistics": store.info["statistics"],
+        "seed": config.seed,
+        "unknown_rule": config.unknown,
+        "unknown_draws": draws,
+        "command": " ".join(sys.argv),
+        "git_commit": _git_commit(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "n_threads": torch.get_num_threads(),
+        "n_cpus": os.cpu_count(),
+    }
+
+
+def _git_commit() -> str:
+    """Commit of the source tree, "" where there is none."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

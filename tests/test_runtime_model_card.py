@@ -1,0 +1,118 @@
+"""The model card: a strict reading of what a model file says of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import plain_card
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechcmd.errors import ModelError
+from speechcmd.runtime.model_card import DecoderSettings, ModelCard
+
+pytestmark = pytest.mark.runtime
+
+CONTENT: dict[str, Any] = json.loads(plain_card().to_json())
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def read(content: dict[str, Any]) -> ModelCard:
+    return ModelCard.from_json(json.dumps(content))
+
+
+def test_a_card_survives_the_round_trip() -> None:
+    card = plain_card(
+        temperature=1.5,
+        decoder=DecoderSettings(thresholds={"low": 0.9}, smoothing_steps=3),
+        training={"draw": "all", "seed": 7, "figures": {"accuracy": 0.97}},
+        measured_on="größe 3 h of speech",
+    )
+    assert ModelCard.from_json(card.to_json()) == card
+
+
+def test_a_key_from_a_later_version_is_passed_over() -> None:
+    assert read({**CONTENT, "new": 1}) == plain_card()
+
+
+@pytest.mark.parametrize("key", sorted(CONTENT))
+def test_a_missing_key_is_named(key: str) -> None:
+    with pytest.raises(ModelError, match=f"{key!r} is missing"):
+        read({name: value for name, value in CONTENT.items() if name != key})
+
+
+@pytest.mark.parametrize("part", ["decoder", "check"])
+def test_a_missing_key_inside_is_named(part: str) -> None:
+    for key in CONTENT[part]:
+        inner = {name: value for name, value in CONTENT[part].items() if name != key}
+        with pytest.raises(ModelError, match=f"model card, {part}: {key!r} is missing"):
+            read({**CONTENT, part: inner})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("name", 3, "must be text"),
+        ("labels", "yes", "must be a list"),
+        ("labels", ["a", 2], "must be text"),
+        ("labels", ["a", "a", "b", "c"], "names a label twice"),
+        ("labels", ["a", " ", "b", "c"], "empty or unprintable"),
+        ("labels", ["_silence_", "_unknown_"], "no word that may fire"),
+        ("labels", ["a", "b", "c"], "a logit for each label"),
+        ("sample_rate", 16000.0, "whole number above 0"),
+        ("sample_rate", True, "whole number above 0"),
+        ("window_samples", 0, "whole number above 0"),
+        ("step_samples", 4801, "is above 'window_samples'"),
+        ("temperature", 0, "number above 0"),
+        ("temperature", float("nan"), "must be a number"),
+        ("decoder", [], "must be an object"),
+        ("decoder", {**CONTENT["decoder"], "thresholds": {"low": 1.2}}, "above 0 and at most 1"),
+        ("decoder", {**CONTENT["decoder"], "thresholds": {"left": 0.5}}, "'left', which is not a label"),
+        ("decoder", {**CONTENT["decoder"], "refractory_s": -1}, "at least 0"),
+        ("data", [{"name": "x", "licence": "y"}], "'url' is missing"),
+        ("training", [], "must be an object"),
+        ("check", {**CONTENT["check"], "logits": [[[0, 0, 0, 0]]]}, "two signals"),
+        ("check", {**CONTENT["check"], "logits": [[], []]}, "two signals"),
+        ("check", {**CONTENT["check"], "tolerance": 0}, "above 0"),
+        ("schema", 2, "must be 1 for this version of speechcmd, not 2; re-export"),
+    ],
+)
+def test_a_wrong_value_is_one_line(key: str, value: Any, expected: str) -> None:
+    with pytest.raises(ModelError, match=expected) as caught:
+        read({**CONTENT, key: value})
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("re-export the model")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000])
+def test_what_is_not_a_card_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match=r"not (a )?JSON"):
+        ModelCard.from_json(text)
+
+
+@settings(deadline=None)
+@given(key=st.sampled_from(sorted(CONTENT)), value=JSON_VALUES)
+def test_any_value_gives_a_card_or_a_model_error(key: str, value: Any) -> None:
+    try:
+        card = read({**CONTENT, key: value})
+    except ModelError:
+        return
+    assert isinstance(card, ModelCard)
+
+
+def test_thresholds_fall_back_to_the_default() -> None:
+    settings = DecoderSettings(thresholds={"low": 0.9}, default_threshold=0.6)
+    assert (settings.threshold("low"), settings.threshold("high")) == (0.9, 0.6)
+
+
+def test_words_and_seconds() -> None:
+    card = replace(plain_card(), window_samples=8_000, step_samples=400)
+    assert card.words == ("low", "high")
+    assert (card.window_s, card.step_s) == (0.5, 0.025)
