@@ -64,7 +64,7 @@ def scan_corpus(
     Raises
     ------
     CorpusError
-        If a folder does not exist or holds no audio.
+        If a folder does not exist or holds no audio, or a speaker is in two splits.
     """
     root = find_word_root(root)
     words = list(_scan_words(root))
@@ -73,6 +73,7 @@ def scan_corpus(
             f"{root}: expected folders named after words with audio files in them, found none; "
             "see the official layout: word/speaker_nohash_0.wav"
         )
+    _check_speakers(words)
     recordings: list[Source] = []
     unused = 0
     folders = [(root / NOISE_FOLDER, "noise")] if (root / NOISE_FOLDER).is_dir() else []
@@ -93,6 +94,24 @@ def find_word_root(root: Path) -> Path:
         if (root / below).is_dir():
             root = root / below
     return root
+
+
+def official_version(root: Path) -> str | None:
+    """"v0.01" or "v0.02" if the folder is named like an official one."""
+    name = find_word_root(root).name
+    return next((version for version in ("v0.01", "v0.02") if name == f"speech_commands_{version}"), None)
+
+
+def _check_speakers(words: Sequence[Source]) -> None:
+    """Nobody may be heard in training and in a test."""
+    split_of: dict[str, Source] = {}
+    for source in words:
+        other = split_of.setdefault(source.speaker, source)
+        if other.split != source.split:
+            raise CorpusError(
+                f"speaker {source.speaker} is in two splits, expected one: {other.name} ({other.split}) and "
+                f"{source.name} ({source.split}); correct validation_list.txt and testing_list.txt or the names"
+            )
 
 
 def _by_kind(

@@ -81,7 +81,8 @@ def _tone_kernels() -> np.ndarray[Any, Any]:
     """Cosine and sine of each tone, so that a full-scale tone has the energy of its samples' mean square."""
     time_s = np.arange(WINDOW_SAMPLES) / SAMPLE_RATE
     rows = [wave(2 * np.pi * tone * time_s) for tone in TONES_HZ.values() for wave in (np.cos, np.sin)]
-    return (np.stack(rows)[:, None, :] * np.sqrt(2) / WINDOW_SAMPLES).astype(np.float32)
+    kernels: np.ndarray[Any, Any] = np.stack(rows)[:, None, :] * np.sqrt(2) / WINDOW_SAMPLES
+    return kernels.astype(np.float32)
 
 
 def _weights() -> dict[str, np.ndarray[Any, Any]]:

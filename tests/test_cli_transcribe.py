@@ -128,7 +128,7 @@ class TestTranscribe:
     def test_an_interrupted_output_leaves_the_old_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("words.txt").write_text("old")
 
-        def interrupt(*_: object) -> None:
+        def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr("speechcmd.runtime.recognizer.Recognizer.transcribe", interrupt)
@@ -149,7 +149,7 @@ class TestTranscribe:
         result = run("twice.wav")
         assert result.exit_code == 1
         assert result.stderr == (
-            "speechcmd: error: toy.onnx: not an ONNX model, or a damaged one; export or copy it again\n"
+            "speechcmd: error: toy.onnx: not an ONNX model: a graph and its operator set must be there\n"
         )
 
     def test_the_real_program_flushes_each_line(self) -> None:

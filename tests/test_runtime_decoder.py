@@ -206,7 +206,8 @@ def random_posteriors(seed: int) -> npt.NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     logits = np.repeat(rng.normal(0, 3, (30, 4)), rng.integers(1, 15, 30), axis=0)
     exponentials = np.exp(logits + rng.normal(0, 0.5, logits.shape))
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    table: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return table.astype(np.float32)
 
 
 @settings(deadline=None)

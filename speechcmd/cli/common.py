@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from speechcmd.audio import AudioSource
 from speechcmd.errors import AudioError, ModelError
 
 if TYPE_CHECKING:
+    from speechcmd.audio import AudioSource
     from speechcmd.cli.recording import Recording
     from speechcmd.runtime.recognizer import Recognizer
     from speechcmd.runtime.transcript import Row, Transcript
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+    # path, audio and a callback for seconds of audio done -> rows
+    Process = Callable[[str, AudioSource, Callable[[float], None]], Iterable[Row]]
 
-# one recording and a callback for seconds of audio done -> its rows
-Process = Callable[[str, AudioSource, Callable[[float], None]], "Iterable[Row]"]
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 model_option = click.option(
     "-m",

@@ -114,4 +114,3 @@ def _missing_package(error: ImportError) -> str:
     extra = _EXTRA_OF_PACKAGE.get(package)
     requirement = f"speechcmd[{extra}]" if extra else "speechcmd"
     return f'this command needs a package that cannot be imported ({error}): pip install "{requirement}"'
-

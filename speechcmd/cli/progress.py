@@ -78,3 +78,46 @@ class AudioProgress:
         bar.add_task("audio", total=self._total_s)
         bar.start()
         return bar
+
+
+class StepProgress:
+    """Things done of a known number, with what there is to say about them.
+
+    Drawn on standard error only if that is a terminal, and only after two seconds of work.
+    """
+
+    def __init__(self, what: str, file: TextIO | None = None, delay_s: float = DELAY_S) -> None:
+        self._what = what
+        self._file = file or sys.stderr
+        self._begin_at = time.monotonic() + delay_s
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """Set how much is done; `note` stands at the end of the line."""
+        if self._bar is None and self._file.isatty() and time.monotonic() >= self._begin_at:
+            self._bar = self._make_bar()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total or None, note=note)
+
+    def _make_bar(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn(self._what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        bar = Progress(*columns, console=Console(file=self._file), transient=True)
+        bar.add_task(self._what, total=None, note="")
+        bar.start()
+        return bar

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from speechcmd.audio import AudioSource
 from speechcmd.errors import AudioError
+
+if TYPE_CHECKING:
+    from speechcmd.audio import AudioSource
 
 STANDARD_INPUT = "-"
 _MORE_SUFFIXES = {".aif", ".aifc", ".oga", ".opus", ".mp2", ".sph", ".snd"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
@@ -15,6 +14,12 @@ METADATA_KEY = "speechcmd"
 SILENCE = "_silence_"
 UNKNOWN = "_unknown_"
 NEVER_FIRE = frozenset({SILENCE, UNKNOWN})
+
+# no model of ours comes near these; a damaged or hostile card must not make us allocate gigabytes
+_LARGEST = 1e30  # fits float32
+_MOST_STEPS = 1_000
+_LONGEST_WINDOW_S = 60
+_SAMPLE_RATES = range(4_000, 192_001)
 
 _T = TypeVar("_T")
 
@@ -160,10 +165,16 @@ def _count(value: Any) -> int:
     return value
 
 
+def _few_steps(value: Any) -> int:
+    if _count(value) > _MOST_STEPS:
+        raise _WrongError(f"at most {_MOST_STEPS}")
+    return int(value)
+
+
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise _WrongError("a number")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+        return float(value)
+    raise _WrongError("a number")
 
 
 def _positive(value: Any) -> float:
@@ -237,8 +248,8 @@ def _decoder_from(fields: _Fields) -> DecoderSettings:
         default_threshold=fields.get("default_threshold", _share),
         release_ratio=fields.get("release_ratio", _share),
         refractory_s=fields.get("refractory_s", _not_negative),
-        smoothing_steps=fields.get("smoothing_steps", _count),
-        min_steps=fields.get("min_steps", _count),
+        smoothing_steps=fields.get("smoothing_steps", _few_steps),
+        min_steps=fields.get("min_steps", _few_steps),
     )
 
 
@@ -270,12 +281,23 @@ def _check_sense(card: ModelCard) -> None:
         wrong = f"'thresholds' names {unknown[0]!r:.40}, which is not a label"
     elif card.step_samples > card.window_samples:
         wrong = f"'step_samples' ({card.step_samples}) is above 'window_samples' ({card.window_samples})"
-    elif len(card.check.logits) != 2 or not all(
-        signal and all(len(step) == len(card.labels) for step in signal) for signal in card.check.logits
-    ):
+    elif card.sample_rate not in _SAMPLE_RATES:
+        wrong = f"'sample_rate' ({card.sample_rate}) is none that audio has"
+    elif card.window_s > _LONGEST_WINDOW_S:
+        wrong = f"'window_samples' ({card.window_samples}) is more than {_LONGEST_WINDOW_S} s"
+    elif not _is_table(card.check.logits, len(card.labels)):
         wrong = "the check vector must hold two signals with a logit for each label"
     if wrong:
         raise ModelError(f"model card: {wrong}; re-export the model")
+
+
+def _is_table(logits: tuple[tuple[tuple[float, ...], ...], ...], n_labels: int) -> bool:
+    """True for two signals of equally many steps, at least one, with a logit for each label."""
+    return (
+        len(logits) == 2
+        and len(logits[0]) == len(logits[1]) > 0
+        and all(len(step) == n_labels for signal in logits for step in signal)
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -64,7 +64,8 @@ class Session:
         if difference > card.check.tolerance:
             raise ModelError(
                 f"this computer computes the network wrongly: logits differ by {difference:.2g}, "
-                f"at most {card.check.tolerance:.2g} is allowed ({_machine()}); try another onnxruntime"
+                f"at most {card.check.tolerance:.2g} is allowed ({_machine()}); "
+                "try another onnxruntime, or export the model again"
             )
 
 

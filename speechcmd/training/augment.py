@@ -21,9 +21,9 @@ class AugmentConfig:
     """
 
     time_shift_ms: float = 100.0
-    noise_percent: float = 60.0
-    noise_snr_db: tuple[float, float] = (0.0, 30.0)
-    gain_db: float = 12.0
+    noise_percent: float = 50.0
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    gain_db: float = 10.0
     time_masks: int = 1
     time_mask_frames: int = 8
     band_masks: int = 1

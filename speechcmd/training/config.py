@@ -26,8 +26,8 @@ class TrainConfig:
     unknown: str = "official"
     speech_percent: float = 10.0
     epochs: int = 40
-    batch_size: int = 256
-    learning_rate: float = 3e-3
+    batch_size: int = 128
+    learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warmup_percent: float = 10.0
     label_smoothing: float = 0.1

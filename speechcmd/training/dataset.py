@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data_prep.store import Store
 from data_prep.task import EVALUATION_SILENCE_DB, Indices, SplitTask, TaskConfig, draw_epoch, draw_recordings
+from data_prep.window import place_around_word
 from speechcmd.audio import INT16_SCALE, SAMPLE_RATE
 from speechcmd.training.augment import AugmentConfig, draw_gain, draw_snr, draw_time_shift, mix_noise
 from speechcmd.training.random import generator_for
@@ -130,17 +131,10 @@ class ClipDataset(Dataset[Batch]):
 def place_windows(
     task: SplitTask, indices: Indices, n_samples: int, shift: Indices, rng: np.random.Generator
 ) -> Indices:
-    """First sample of each window: around a word's centre, or anywhere in a recording. Shape: (batch,).
-
-    A word that fits lies wholly inside before the shift; of a longer one the window takes the part
-    around its centre of energy.
-    """
+    """First sample of each window: around a word, or anywhere in a recording. Shape: (batch,)."""
     examples = task.examples
-    speech_start, speech_end = examples.speech_start[indices], examples.speech_end[indices]
-    starts = examples.centre[indices] - n_samples // 2
-    lowest = np.minimum(speech_start, speech_end - n_samples)
-    highest = np.maximum(speech_start, speech_end - n_samples)
-    starts = np.clip(starts, lowest, highest) + shift
+    columns = (column[indices] for column in (examples.speech_start, examples.speech_end, examples.centre))
+    starts = place_around_word(*columns, n_samples) + shift
     first, end = examples.first[indices], examples.end[indices]
     anywhere = first + np.floor(rng.uniform(size=len(indices)) * np.maximum(1, end - first - n_samples + 1))
     return np.where(examples.is_word[indices], starts, anywhere).astype(np.int64)

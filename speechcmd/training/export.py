@@ -1,0 +1,274 @@
+"""A run's best checkpoint to one ONNX file, checked against torch before it is put in place."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import Tensor, nn
+
+from data_prep.store import Store
+from models.network import KeywordNetwork
+from models.registry import create_model
+from speechcmd import __version__
+from speechcmd.audio import Waveform, int16_to_float32
+from speechcmd.errors import ExportError, StoreError
+from speechcmd.runtime.model_card import METADATA_KEY, CheckVector, DataSource, DecoderSettings, ModelCard
+from speechcmd.runtime.model_file import check_signals
+from speechcmd.runtime.session import Session
+from speechcmd.training.checkpoint import BEST, load_checkpoint
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.run_folder import RUN_FILE
+
+OPSET = 18
+# older runtimes read no newer file format; nothing of ours needs one
+IR_VERSION = 10
+LARGEST_DIFFERENCE = 1e-4
+SMOOTHING_S = 0.2
+DEFAULT_THRESHOLD = 0.7
+_N_REAL_CLIPS = 8
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What the card says beyond what the run knows."""
+
+    name: str = ""
+    licence: str = "unknown"
+    data: tuple[DataSource, ...] = ()
+    threshold: float = DEFAULT_THRESHOLD
+    measured_on: str = "thresholds are defaults, not measured"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """Largest differences to torch: between runtimes, and between a long signal and its windows."""
+
+    path: Path
+    n_bytes: int
+    parameters: int
+    runtime_difference: float
+    window_difference: float
+    n_real_clips: int
+
+
+class _Exported(nn.Module):
+    """The network as the file holds it: two outputs."""
+
+    def __init__(self, network: KeywordNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = self.network.embedding(self.network.features(waveform))
+        return self.network.head(embedding), embedding
+
+
+def export_run(run: Path, path: Path, config: ExportConfig = ExportConfig()) -> ExportReport:
+    """Export the best checkpoint of a run to `path`.
+
+    Raises
+    ------
+    TrainingError
+        If the run has no usable checkpoint.
+    ExportError
+        If onnxruntime and torch differ by more than 1e-4 anywhere; nothing is written.
+    """
+    state = load_checkpoint(run / BEST)
+    trained = TrainConfig.from_json(state["config"])
+    network = load_network(state)
+    model = convert(network)
+    runtime = Session(model.SerializeToString())
+    real = _real_waveforms(run)
+    runtime_difference = compare_with_torch(network, runtime, real)
+    window_difference = compare_with_windows(network, runtime)
+    for what, difference in (("torch", runtime_difference), ("its windows", window_difference)):
+        if not difference <= LARGEST_DIFFERENCE:
+            raise ExportError(
+                f"{run}: the exported network differs from {what} by {difference:.2g}, at most "
+                f"{LARGEST_DIFFERENCE:g} is allowed; nothing was written"
+            )
+    card = _make_card(run, state, trained, network, config, path)
+    card = replace(card, check=_check_vector(runtime, network))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, card.to_json()
+    n_bytes = _write_checked(model, card, path)
+    return ExportReport(path, n_bytes, card.parameters, runtime_difference, window_difference, len(real))
+
+
+def load_network(state: dict[str, Any]) -> KeywordNetwork:
+    """The network of a checkpoint, ready to infer."""
+    config = TrainConfig.from_json(state["config"])
+    network = create_model(config.architecture, len(state["labels"]), state["n_samples"], **config.model)
+    network.load_state_dict(state["network"])
+    return network.eval()
+
+
+def convert(network: KeywordNetwork) -> onnx.ModelProto:
+    """Convert to ONNX with batch and samples both free, without traces of this machine.
+
+    Raises
+    ------
+    ExportError
+        If the exporter gave another opset than asked for, or fixed a dimension.
+    """
+    # a batch of one would be taken for a constant, silently
+    example = torch.zeros(2, network.window_samples + 5 * network.step_samples)
+    shapes = {"waveform": {0: torch.export.Dim("batch"), 1: torch.export.Dim("n_samples", min=network.window_samples)}}
+    # what the exporter says of packages that are not here and of its own deprecations is not ours to mend
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Exported(network).eval(),
+            (example,),
+            input_names=["waveform"],
+            output_names=["logits", "embedding"],
+            dynamic_shapes=shapes,
+            opset_version=OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("torch gave no ONNX program; nothing was written")
+    model: onnx.ModelProto = program.model_proto
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    if opsets != {"": OPSET}:
+        raise ExportError(f"expected ONNX opset {OPSET} alone, the exporter gave {opsets}; nothing was written")
+    model.ir_version = IR_VERSION
+    _remove_traces(model)
+    return model
+
+
+def _remove_traces(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of source files and stacks: it is of no use and names folders."""
+    graph = model.graph
+    for holder in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        holder.doc_string = ""
+        del holder.metadata_props[:]
+    del graph.value_info[:]
+
+
+def compare_with_torch(network: KeywordNetwork, runtime: Session, real: Sequence[Waveform]) -> float:
+    """Largest difference of logits over random, silent, full-scale and real input of unseen shapes."""
+    rng = np.random.default_rng(0)
+    window, step = network.window_samples, network.step_samples
+    batches = [
+        rng.standard_normal((n_clips, n_samples)).astype(np.float32) * np.float32(level)
+        for n_clips, n_samples, level in (
+            (1, window, 0.1), (3, window + step - 1, 0.001), (5, window + 7 * step + 13, 0.03), (1, 20 * window, 0.1),
+        )
+    ]  # fmt: skip
+    batches.append(np.zeros((2, window + step), dtype=np.float32))
+    batches.append(np.sign(rng.standard_normal((2, window + 3 * step))).astype(np.float32))
+    batches += [waveform[None] for waveform in real]
+    worst = 0.0
+    for batch in batches:
+        expected = torch_logits(network, batch)
+        computed = runtime.run(batch)
+        if computed.shape != expected.shape:
+            raise ExportError(
+                f"the exported network gives shape {computed.shape} for {batch.shape}, torch {expected.shape}; "
+                "nothing was written"
+            )
+        worst = max(worst, float(np.abs(computed - expected).max()))
+    return worst
+
+
+def compare_with_windows(network: KeywordNetwork, runtime: Session) -> float:
+    """Largest difference between step k of a long signal and the window that begins there."""
+    rng = np.random.default_rng(1)
+    window, step, n_steps = network.window_samples, network.step_samples, 12
+    signal = rng.standard_normal(window + n_steps * step + step // 2).astype(np.float32) * np.float32(0.1)
+    signal *= np.linspace(0.01, 1.0, len(signal), dtype=np.float32)
+    whole = runtime.run(signal[None])[0]
+    if len(whole) != n_steps + 1:
+        raise ExportError(f"expected {n_steps + 1} steps of {len(signal)} samples, got {len(whole)}; nothing was written")
+    windows = np.stack([signal[k * step : k * step + window] for k in range(n_steps + 1)])
+    return float(np.abs(whole - runtime.run(windows)[:, 0]).max())
+
+
+@torch.no_grad()
+def torch_logits(network: KeywordNetwork, batch: Waveform) -> Logits:
+    """Logits by torch. Shape: (batch, n_samples) -> (batch, n_steps, n_labels)."""
+    logits: Logits = network(torch.from_numpy(batch)).numpy()
+    return logits
+
+
+def _real_waveforms(run: Path) -> list[Waveform]:
+    """A few clips of the store that the run was trained on, where it still is."""
+    try:
+        store = Store.open(json.loads((run / RUN_FILE).read_text(encoding="utf-8"))["store"])
+    except (OSError, ValueError, KeyError, StoreError):
+        return []
+    rows = store.select("word", "validation")
+    # repeated, so that any clip is longer than the window
+    chosen = rows[:: max(1, len(rows) // _N_REAL_CLIPS)][:_N_REAL_CLIPS]
+    return [int16_to_float32(np.tile(store.samples_of(row), 4)) for row in chosen]
+
+
+def _check_vector(runtime: Session, network: KeywordNetwork) -> CheckVector:
+    signals = check_signals(network.window_samples, network.step_samples)
+    logits = tuple(tuple(tuple(map(float, step)) for step in signal) for signal in runtime.run(signals))
+    return CheckVector(n_samples=signals.shape[1], logits=logits)
+
+
+def _make_card(
+    run: Path, state: dict[str, Any], trained: TrainConfig, network: KeywordNetwork, config: ExportConfig, path: Path
+) -> ModelCard:
+    described = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    frontend = network.frontend.config
+    smoothing = max(1, round(SMOOTHING_S * frontend.sample_rate / network.step_samples))
+    return ModelCard(
+        name=config.name or path.stem,
+        labels=tuple(state["labels"]),
+        sample_rate=frontend.sample_rate,
+        window_samples=network.window_samples,
+        step_samples=network.step_samples,
+        decoder=DecoderSettings(default_threshold=config.threshold, smoothing_steps=smoothing),
+        measured_on=config.measured_on,
+        architecture=trained.architecture,
+        parameters=network.count_parameters(),
+        data=config.data,
+        licence=config.licence,
+        tool_version=__version__,
+        training={
+            "length": trained.length,
+            "unknown": trained.unknown,
+            "unknown_draws": described["unknown_draws"],
+            "seed": trained.seed,
+            "epochs": state["epoch"],
+            "validation_accuracy": state["best_accuracy"],
+            "data_digest": described["data_digest"],
+            "front_end": asdict(frontend),
+        },
+        check=CheckVector(1, ()),
+    )
+
+
+def _write_checked(model: onnx.ModelProto, card: ModelCard, path: Path) -> int:
+    """Write beside the place, load it as any user would, rename."""
+    from speechcmd.runtime.recognizer import Recognizer
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.stem + ".part.onnx")
+    try:
+        part.write_bytes(model.SerializeToString())
+        if Recognizer.load(part).card.labels != card.labels:
+            raise ExportError(f"{path}: the written file does not read back as it was; nothing was kept")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path.stat().st_size
