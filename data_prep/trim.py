@@ -10,6 +10,8 @@ after pre-emphasis, which lifts /s/ and /f/ and lowers hum.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import librosa
@@ -20,9 +22,11 @@ from speechcmd.audio import SAMPLE_RATE, Waveform
 
 Levels = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Energy = npt.NDArray[np.float32]
 
 PRE_EMPHASIS = 0.97
 SILENT_DB = -90.0  # one step of int16; keeps the logarithm finite
+_RUN = re.compile(b"\x01+")
 
 
 @dataclass(frozen=True)
@@ -62,27 +66,40 @@ def find_speech(
 
     A clip in which no word stands out is kept whole and says why.
     """
-    n_samples = len(waveform)
+    energy = part_energy(waveform, sample_rate, config)
+    return find_speech_in([energy], [len(waveform)], sample_rate, config)[0]
+
+
+def find_speech_in(
+    energies: Sequence[Energy],
+    n_samples: Sequence[int],
+    sample_rate: int = SAMPLE_RATE,
+    config: TrimConfig = TrimConfig(),
+) -> list[Speech]:
+    """`find_speech` for many clips at once, from their `part_energy` and lengths."""
+    levels = _levels_of(energies, sample_rate, config)
+    return [_judge(n, *pair, sample_rate, config) for n, pair in zip(n_samples, levels, strict=True)]
+
+
+def _judge(n_samples: int, plain: Levels, lifted: Levels, sample_rate: int, config: TrimConfig) -> Speech:
+    """Where the word lies, from the levels of its frames, plain and after pre-emphasis."""
     if n_samples == 0:
         return Speech(0, 0, 0, SILENT_DB, "near_silent")
-    hop = round(config.hop_s * sample_rate)
-    plain, lifted = frame_levels(waveform, sample_rate, config)
     floor_db, peak_db = floor_and_peak(plain, config)
-    active = _find_active(plain, floor_db, peak_db, config)
-    active |= _find_active(lifted, *floor_and_peak(lifted, config), config)
     if peak_db < config.near_silent_db:
         return Speech(0, n_samples, n_samples // 2, floor_db, "near_silent")
     if peak_db - floor_db < config.least_contrast_db:
         return Speech(0, n_samples, n_samples // 2, floor_db, "low_contrast")
-    active = _drop_clicks(active, config)
-    frames = np.flatnonzero(active)
-    if len(frames) == 0:
+    active = _find_active(plain, floor_db, peak_db, config)
+    active |= _find_active(lifted, *floor_and_peak(lifted, config), config)
+    runs = _drop_clicks(runs_of(active), config)
+    if not runs:
         return Speech(0, n_samples, n_samples // 2, floor_db, "low_contrast")
-    margin = round(config.margin_s * sample_rate)
+    hop, margin = round(config.hop_s * sample_rate), round(config.margin_s * sample_rate)
     # frames are centred: frame k looks at the hop around sample k * hop
-    start = max(0, int(frames[0]) * hop - hop // 2 - margin)
-    end = min(n_samples, int(frames[-1]) * hop + hop // 2 + margin)
-    centre = _centre_of_energy(plain, active, hop)
+    start = max(0, runs[0][0] * hop - hop // 2 - margin)
+    end = min(n_samples, (runs[-1][1] - 1) * hop + hop // 2 + margin)
+    centre = _centre_of_energy(plain, runs, hop)
     return Speech(start, end, min(max(centre, start), end), floor_db, "")
 
 
@@ -90,21 +107,59 @@ def frame_levels(
     waveform: Waveform, sample_rate: int, config: TrimConfig = TrimConfig()
 ) -> tuple[Levels, Levels]:
     """Level in dB of each centred frame, plain and after pre-emphasis. Shape: (n_frames,) each."""
-    frame, hop = round(config.frame_s * sample_rate), round(config.hop_s * sample_rate)
-    before, part = frame // 2, math.gcd(frame, hop)
+    return _levels_of([part_energy(waveform, sample_rate, config)], sample_rate, config)[0]
+
+
+def part_energy(
+    waveform: Waveform, sample_rate: int = SAMPLE_RATE, config: TrimConfig = TrimConfig()
+) -> Energy:
+    """Energy of the short parts that frames are made of, plain and after pre-emphasis.
+
+    Frames share their parts: each sample is squared and summed once, not frame / hop times.
+    Shape: (n_samples,) -> (2, n_parts); half a frame of nothing lies before and after the clip.
+    """
+    frame, part, _ = _frame_grid(sample_rate, config)
     n_parts = -(-(len(waveform) + frame) // part)
     both = np.zeros((2, n_parts * part), dtype=np.float32)
-    inside = both[:, before : before + len(waveform)]
-    np.subtract(waveform, waveform.mean(), out=inside[0])
-    np.multiply(inside[0, :-1], np.float32(-PRE_EMPHASIS), out=inside[1, 1:])
-    inside[1, 1:] += inside[0, 1:]
-    # frames share their parts: each sample is squared and summed once, not frame / hop times
+    if len(waveform):
+        inside = both[:, frame // 2 : frame // 2 + len(waveform)]
+        np.subtract(waveform, waveform.mean(), out=inside[0])
+        np.multiply(inside[0, :-1], np.float32(-PRE_EMPHASIS), out=inside[1, 1:])
+        inside[1, 1:] += inside[0, 1:]
     parts = both.reshape(2, n_parts, part)
-    energy = np.einsum("cpn,cpn->cp", parts, parts)
-    frames = librosa.util.frame(energy, frame_length=frame // part, hop_length=hop // part)
+    energy: Energy = np.einsum("cpn,cpn->cp", parts, parts)
+    return energy
+
+
+def _frame_grid(sample_rate: int, config: TrimConfig) -> tuple[int, int, int]:
+    """Samples of a frame, samples of the parts that make up frames and hops, parts of a hop."""
+    frame, hop = round(config.frame_s * sample_rate), round(config.hop_s * sample_rate)
+    part = math.gcd(frame, hop)
+    return frame, part, hop // part
+
+
+def _levels_of(
+    energies: Sequence[Energy], sample_rate: int, config: TrimConfig
+) -> list[tuple[Levels, Levels]]:
+    """Levels of the frames of several clips, computed in one go; see `frame_levels`."""
+    frame, part, hop_parts = _frame_grid(sample_rate, config)
+    # laid end to end, each clip begins on a hop; frames that reach into the next clip are left out
+    lengths = [-(-energy.shape[1] // hop_parts) * hop_parts for energy in energies]
+    line = np.zeros((2, sum(lengths) + frame // part), dtype=np.float32)
+    first = 0
+    for energy, length in zip(energies, lengths, strict=True):
+        line[:, first : first + energy.shape[1]] = energy
+        first += length
+    frames = librosa.util.frame(line, frame_length=frame // part, hop_length=hop_parts)
     power = frames.sum(axis=1) / np.float32(frame)
     levels = 10.0 * np.log10(np.maximum(power, np.float32(10 ** (SILENT_DB / 10))))
-    return levels[0], levels[1]
+    found: list[tuple[Levels, Levels]] = []
+    first = 0
+    for energy, length in zip(energies, lengths, strict=True):
+        end = first + 1 + (energy.shape[1] - frame // part) // hop_parts
+        found.append((levels[0, first:end], levels[1, first:end]))
+        first += length // hop_parts
+    return found
 
 
 def floor_and_peak(levels: Levels, config: TrimConfig = TrimConfig()) -> tuple[float, float]:
@@ -129,31 +184,24 @@ def _find_active(levels: Levels, floor_db: float, peak_db: float, config: TrimCo
 
 def runs_of(mask: Mask) -> list[tuple[int, int]]:
     """Runs of True as (first, end) frame indices, end excluded."""
-    padded = np.zeros(len(mask) + 2, dtype=np.bool_)
-    padded[1:-1] = mask
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return [match.span() for match in _RUN.finditer(mask.tobytes())]
 
 
-def _drop_clicks(active: Mask, config: TrimConfig) -> Mask:
+def _drop_clicks(runs: list[tuple[int, int]], config: TrimConfig) -> list[tuple[int, int]]:
     """Keep long runs, and short ones only where they lie close to a long run."""
     # a burst of no length lights every frame that sees it
     seen_by = round(config.frame_s / config.hop_s)
     shortest = round(config.shortest_word_s / config.hop_s) + seen_by
     gap = round(config.consonant_gap_s / config.hop_s)
-    runs = runs_of(active)
     words = [run for run in runs if run[1] - run[0] >= shortest]
-    if len(words) == len(runs):
-        return active
-    kept = np.zeros_like(active)
-    for first, end in runs:
-        near = any(first - b <= gap and a - end <= gap for a, b in words)
-        if end - first >= shortest or near:
-            kept[first:end] = True
-    return kept
+    return [
+        (first, end)
+        for first, end in runs
+        if end - first >= shortest or any(first - b <= gap and a - end <= gap for a, b in words)
+    ]
 
 
-def _centre_of_energy(levels: Levels, active: Mask, hop: int) -> int:
-    frames = np.flatnonzero(active)
+def _centre_of_energy(levels: Levels, runs: Sequence[tuple[int, int]], hop: int) -> int:
+    frames = np.concatenate([np.arange(first, end) for first, end in runs])
     power = 10.0 ** (levels[frames] / 10.0)
     return int(round(float((frames * power).sum() / power.sum()) * hop))

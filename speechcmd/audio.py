@@ -7,7 +7,9 @@ Waveforms are float32 in [-1, 1], shape (n_samples,); stored audio is int16. The
 
 from __future__ import annotations
 
+import io
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,8 @@ Waveform = npt.NDArray[np.float32]
 Int16 = npt.NDArray[np.int16]
 AudioSource = str | os.PathLike[str] | BinaryIO
 
+# 16 kHz mono int16: what stands before the samples, but for the length of the file
+_PLAIN_WAV = b"RIFF....WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16) + b"data"
 _NEEDS_FFMPEG = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".avi", ".3gp", ".amr"}
 
 
@@ -135,13 +139,47 @@ def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Wavefo
 
 
 def read_int16(source: AudioSource) -> Int16:
-    """Read a whole recording as mono int16 at 16 kHz: what a store keeps. Shape: (n_samples,)."""
+    """Read a whole recording as mono int16 at 16 kHz: what a store keeps. Shape: (n_samples,).
+
+    Raises
+    ------
+    AudioError
+        As `read_blocks`.
+    """
+    import soundfile
+
+    plain = _read_plain_wav(source)
+    if plain is not None:
+        return plain
     with open_audio(source) as file:
         is_stored_form = (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16")
         if is_stored_form:
-            samples: Int16 = file.read(dtype="int16")
+            try:
+                samples: Int16 = file.read(dtype="int16")
+            except soundfile.SoundFileError as error:
+                raise AudioError(f"{_name_of(source)}: damaged, decoding stopped: {error}") from error
             return samples
     return float32_to_int16(read_waveform(source))
+
+
+def _read_plain_wav(source: AudioSource) -> Int16 | None:
+    """Samples of a wav file of the commonest form, of which there are thousands, without a decoder.
+
+    None for whatever else, down to a wrong length in the header: that is the decoder's to judge.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return None
+    try:
+        with io.FileIO(source) as file:
+            head = file.read(len(_PLAIN_WAV) + 8)
+            if head[:4] != b"RIFF" or head[8:-4] != _PLAIN_WAV[8:]:
+                return None
+            samples = file.readall()
+    except OSError:
+        return None
+    if len(samples) % 2 or head[-4:] != len(samples).to_bytes(4, "little"):
+        return None
+    return np.frombuffer(samples, dtype="<i2")
 
 
 def duration_s(source: AudioSource) -> float:

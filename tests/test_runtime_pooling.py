@@ -16,38 +16,51 @@ def table(*rows: list[float]) -> np.ndarray[tuple[int, int], np.dtype[np.float32
     return np.array(rows, dtype=np.float32)
 
 
-def test_words_score_their_best_three_steps_and_silence_its_mean() -> None:
-    posteriors = table([1, 0, 0, 0], [0, 0.3, 0.6, 0.1], [0, 0, 0.9, 0.1], [0, 0, 0.9, 0.1], [1, 0, 0, 0])
-    scores = pool_posteriors(posteriors, LABELS)
-    np.testing.assert_allclose(scores, [0.4, 0.1, 0.8, 0.1], atol=1e-6)
+WINDOW_STEPS = 3  # two steps make the two thirds of a word, four (4.5 rounds to even) the stretch of silence
+
+
+def geometric(*values: float) -> float:
+    """Geometric mean with the floor of 0.01 that keeps one step from a veto."""
+    return float(np.prod([value + 0.01 for value in values]) ** (1 / len(values))) - 0.01
+
+
+def test_a_word_scores_its_best_two_steps_and_silence_its_worst_stretch() -> None:
+    posteriors = table(
+        [1, 0, 0, 0], [0.1, 0.2, 0.6, 0.1], [0, 0, 0.9, 0.1], [1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]
+    )
+    scores = pool_posteriors(posteriors, LABELS, WINDOW_STEPS)
+    silence = geometric(1, 0.1, 0, 1)  # the steps 0 to 3, or 1 to 4
+    expected = [silence, geometric(0, 0.2), geometric(0.6, 0.9), geometric(0.1, 0.1)]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_steps_that_contradict_each_other_lose_to_steps_that_agree() -> None:
+    posteriors = table([0, 0, 1.0, 0], [0, 0.45, 0.1, 0.45], [0, 0.1, 0.45, 0.45])
+    assert pick_label(pool_posteriors(posteriors, LABELS, WINDOW_STEPS), LABELS) == "no"
+
+
+def test_a_short_word_in_a_long_quiet_recording_is_not_silence() -> None:
+    quiet = [[1.0, 0.0, 0.0, 0.0]]
+    posteriors = table(*quiet * 300, *[[0.0, 0.0, 1.0, 0.0]] * 3, *quiet * 300)
+    assert pick_label(pool_posteriors(posteriors, LABELS, WINDOW_STEPS), LABELS) == "yes"
 
 
 @pytest.mark.parametrize("n_steps", [1, 2])
-def test_clips_of_one_or_two_steps_score_their_mean(n_steps: int) -> None:
+def test_clips_of_one_or_two_steps_are_averaged_whole(n_steps: int) -> None:
     posteriors = table([0, 0, 1, 0], [0, 0, 0.5, 0.5])[:n_steps]
-    np.testing.assert_allclose(pool_posteriors(posteriors, LABELS), posteriors.mean(axis=0), atol=1e-6)
+    expected = [geometric(*column) for column in posteriors.T]
+    np.testing.assert_allclose(pool_posteriors(posteriors, LABELS, WINDOW_STEPS), expected, atol=1e-5)
 
 
 def test_a_model_without_silence_pools_words_only() -> None:
-    np.testing.assert_allclose(pool_posteriors(table([0.2, 0.8]), ("yes", "no")), [0.2, 0.8])
+    np.testing.assert_allclose(pool_posteriors(table([0.2, 0.8]), ("yes", "no"), WINDOW_STEPS), [0.2, 0.8], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [
-        ([0.9, 0.8, 0.5, 0.1], "yes"),  # a word that scores enough beats all else
-        ([0.9, 0.8, 0.5, 0.6], "no"),
-        ([0.9, 0.6, 0.4, 0.1], "_unknown_"),
-        ([0.9, 0.4, 0.4, 0.1], "_silence_"),
-        ([0.1, 0.2, 0.4, 0.3], "yes"),  # nothing scores enough: the highest
-    ],
-)
-def test_the_choice(scores: list[float], expected: str) -> None:
-    assert pick_label(np.array(scores, dtype=np.float32), LABELS) == expected
-
-
-def test_a_model_of_words_only_always_answers_a_word() -> None:
-    assert pick_label(np.array([0.4, 0.3], dtype=np.float32), ("yes", "no")) == "yes"
+def test_scores_stay_between_zero_and_one() -> None:
+    scores = pool_posteriors(table([1, 0, 0, 0], [1, 0, 0, 0]), LABELS, WINDOW_STEPS)
+    np.testing.assert_allclose(scores, [1, 0, 0, 0], atol=1e-5)
+    assert scores.min() >= 0
+    assert scores.max() <= 1
 
 
 def test_words_not_asked_for_count_as_unknown() -> None:

@@ -128,7 +128,7 @@ class Recognizer:
             posteriors, labels = limit_labels(posteriors, labels, only_labels)
         if len(posteriors) == 0:
             return self._answer_for_nothing(labels)
-        scores = pool_posteriors(posteriors, labels)
+        scores = pool_posteriors(posteriors, labels, self._card.window_samples / self._card.step_samples)
         by_label = {label: float(score) for label, score in zip(labels, scores, strict=True)}
         label = pick_label(scores, labels)
         return ClipResult(label, by_label[label], by_label)

@@ -27,6 +27,7 @@ from speechcmd.runtime.model_file import check_signals
 from speechcmd.runtime.session import Session
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
+from speechcmd.training.dft_graph import replace_basis
 from speechcmd.training.run_folder import RUN_FILE
 
 OPSET = 18
@@ -148,6 +149,7 @@ def convert(network: KeywordNetwork) -> onnx.ModelProto:
     if opsets != {"": OPSET}:
         raise ExportError(f"expected ONNX opset {OPSET} alone, the exporter gave {opsets}; nothing was written")
     model.ir_version = IR_VERSION
+    replace_basis(model, network.frontend.config)
     _remove_traces(model)
     return model
 

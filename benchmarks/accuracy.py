@@ -1,0 +1,88 @@
+"""Accuracy of a model file on a split of a store, on trimmed windows and on whole clips.
+
+usage: python benchmarks/accuracy.py MODEL STORE [--split validation|testing] [--seed 0]
+
+The set is the official one: the model's words, `_unknown_` and `_silence_` each ceil(10 %) of them,
+drawn with the seed; `_silence_` is cut from recordings of the split's role. "window" is one model
+input around the trimmed word, "classify" the whole untrimmed clip through `Recognizer.classify`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import numpy as np
+
+from data_prep.store import Store
+from data_prep.task import EVALUATION_SILENCE_DB, SILENCE, UNKNOWN, TaskConfig, draw_evaluation, make_split_task
+from data_prep.window import cut_word
+from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.runtime.recognizer import Recognizer
+
+CLIP_SAMPLES = SAMPLE_RATE
+
+
+def wilson(n_right: int, n_all: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a proportion in percent (Wilson 1927)."""
+    p, zz = n_right / n_all, z * z / n_all
+    middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n_all + zz / 4 / n_all)
+    return 100 * (middle - half) / (1 + zz), 100 * (middle + half) / (1 + zz)
+
+
+def collect(store: Store, recognizer: Recognizer, split: str, seed: int) -> list[tuple[str, Waveform, Waveform]]:
+    """(label, window, whole clip) of every example of the official set."""
+    config = TaskConfig(recognizer.card.words, seed=seed)
+    task = make_split_task(store, config, split)
+    row_of = {row.path: row for row in store.rows}
+    rng = np.random.default_rng(seed)
+    n_window = recognizer.card.window_samples
+    examples = []
+    for index in draw_evaluation(task, config):
+        row = row_of[task.examples.paths[index]]
+        label = config.labels[task.examples.labels[index]]
+        if task.examples.is_word[index]:
+            whole = int16_to_float32(store.samples_of(row))
+            examples.append((label, cut_word(store, row, n_window, rng), whole))
+        else:
+            start = rng.integers(0, row.n_samples - max(CLIP_SAMPLES, n_window) + 1)
+            gain = np.float32(10 ** (rng.uniform(*EVALUATION_SILENCE_DB) / 20))
+            whole = gain * int16_to_float32(store.samples_of(row)[start : start + CLIP_SAMPLES])
+            examples.append((label, whole[:n_window], whole))
+    return examples
+
+
+def report(name: str, truth: list[str], answers: list[str], labels: tuple[str, ...]) -> None:
+    """Print accuracy with its interval, and recall for each label."""
+    right = [a == b for a, b in zip(truth, answers, strict=True)]
+    low, high = wilson(sum(right), len(right))
+    print(f"{name:9s} {100 * np.mean(right):6.2f} %  [{low:.2f}, {high:.2f}]  of {len(right)} clips")
+    recalls = []
+    for label in labels:
+        of_label = [r for r, t in zip(right, truth, strict=True) if t == label]
+        recalls.append(f"{label} {100 * np.mean(of_label):.1f}")
+    print("          recall %: " + "  ".join(recalls))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("store")
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    recognizer = Recognizer.load(arguments.model)
+    store = Store.open(arguments.store)
+    examples = collect(store, recognizer, arguments.split, arguments.seed)
+    labels = (*recognizer.card.words, UNKNOWN, SILENCE)
+    truth = [label for label, _, _ in examples]
+    columns = recognizer.labels
+    windows = [columns[int(recognizer.posteriors(window)[0].argmax())] for _, window, _ in examples]
+    clips = [recognizer.classify(whole).label for _, _, whole in examples]
+    print(f"{arguments.model}: {arguments.split}, window {recognizer.card.window_s:.3f} s, seed {arguments.seed}")
+    report("window", truth, windows, labels)
+    report("classify", truth, clips, labels)
+
+
+if __name__ == "__main__":
+    main()
