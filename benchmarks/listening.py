@@ -1,0 +1,104 @@
+"""False detections on speech without commands, and words found in a stream, over thresholds.
+
+usage: python benchmarks/listening.py MODEL STORE [--split validation|testing]
+
+Speech: all recordings of kind speech of the split (no recording holds a command). Words: the split's
+clips of the model's words, whole, one a second and a half apart, over noise of the split at 15 dB. A
+detection finds a word if it is decided between the word's start and 0.75 s after its end and has its
+label. A first figure, without the care that calibration needs; the defaults are chosen on validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+import numpy as np
+
+from data_prep.store import Store
+from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.runtime.decoder import Decoder, Detection
+from speechcmd.runtime.model_card import ModelCard
+from speechcmd.runtime.recognizer import FILE_UPDATE_S, Recognizer
+from speechcmd.runtime.stream import PosteriorStream
+
+SPACING = round(1.5 * SAMPLE_RATE)
+TOLERANCE_S = 0.75
+SNR_DB = 15.0
+Word = tuple[str, float, float]
+
+
+def word_stream(store: Store, recognizer: Recognizer, split: str, seed: int) -> tuple[Waveform, list[Word]]:
+    """Words over noise, and where each begins and ends in seconds."""
+    rng = np.random.default_rng(seed)
+    rows = [row for row in store.select("word", split) if row.word in recognizer.card.words]
+    rows = [rows[i] for i in rng.permutation(len(rows))]
+    noises = [int16_to_float32(store.samples_of(row)) for row in store.select("noise", split)]
+    stream = np.zeros(len(rows) * SPACING + SAMPLE_RATE, dtype=np.float32)
+    words = []
+    for number, row in enumerate(rows):
+        begin = number * SPACING + SPACING // 6
+        waveform = int16_to_float32(store.samples_of(row))
+        stream[begin : begin + len(waveform)] += waveform
+        noise = np.resize(noises[rng.integers(len(noises))], SPACING)
+        level = np.sqrt(np.mean(waveform[row.speech_start : row.speech_end] ** 2))
+        gain = level / (np.sqrt(np.mean(noise**2)) + 1e-9) * 10 ** (-SNR_DB / 20)
+        stream[number * SPACING : (number + 1) * SPACING] += np.float32(gain) * noise
+        words.append((row.word, (begin + row.speech_start) / SAMPLE_RATE, (begin + row.speech_end) / SAMPLE_RATE))
+    return stream, words
+
+
+def posteriors_of(recognizer: Recognizer, waveform: Waveform) -> Waveform:
+    stream = PosteriorStream(recognizer._infer, recognizer.card, FILE_UPDATE_S)
+    return np.concatenate([stream.feed(waveform), stream.flush()])
+
+
+def decode(card: ModelCard, posteriors: Waveform) -> list[Detection]:
+    decoder = Decoder(card, first_sample=-(card.window_samples // 2))
+    return decoder.feed(posteriors) + decoder.flush()
+
+
+def count_found(words: list[Word], detections: list[Detection]) -> tuple[int, int]:
+    """Words found, and detections in the word stream that found none."""
+    free = list(detections)
+    n_found = 0
+    for label, start_s, end_s in words:
+        match = next((d for d in free if d.label == label and start_s <= d.decided_s <= end_s + TOLERANCE_S), None)
+        if match is not None:
+            free.remove(match)
+            n_found += 1
+    return n_found, len(free)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("store")
+    parser.add_argument("--split", default="validation")
+    arguments = parser.parse_args()
+    recognizer, store = Recognizer.load(arguments.model), Store.open(arguments.store)
+    stream, words = word_stream(store, recognizer, arguments.split, seed=0)
+    of_words = posteriors_of(recognizer, stream)
+    rows = store.select("speech", arguments.split)
+    of_speech = [posteriors_of(recognizer, int16_to_float32(store.samples_of(row))) for row in rows]
+    hours = sum(row.n_samples for row in rows) / SAMPLE_RATE / 3600
+    print(f"{arguments.model}: {arguments.split}; {len(words)} words, {hours:.2f} h of speech")
+    print("smoothing_s  threshold  words found %  extra in words  false detections in speech  an hour")
+    for smoothing_s in (0.12, 0.2, 0.28, 0.36, 0.44):
+        for threshold in (0.6, 0.7, 0.8, 0.85):
+            settings = dataclasses.replace(
+                recognizer.card.decoder,
+                smoothing_steps=max(1, round(smoothing_s / recognizer.card.step_s)),
+                default_threshold=threshold,
+            )
+            card = dataclasses.replace(recognizer.card, decoder=settings)
+            n_found, n_extra = count_found(words, decode(card, of_words))
+            n_false = sum(len(decode(card, posteriors)) for posteriors in of_speech)
+            print(
+                f"{smoothing_s:11.2f}  {threshold:9.2f}  {100 * n_found / len(words):13.1f}  {n_extra:14d}  "
+                f"{n_false:26d}  {n_false / hours:7.0f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
