@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Corpus:
         lines = (f"{s.name}\t{s.size}\t{s.kind}\t{s.split}\t{s.role}\n" for s in self.sources)
         hashed = hashlib.sha256()
         for line in lines:
-            hashed.update(line.encode())
+            hashed.update(os.fsencode(line))
         return hashed.hexdigest()
 
 
@@ -64,7 +64,7 @@ def scan_corpus(
     Raises
     ------
     CorpusError
-        If a folder does not exist or holds no audio, or a speaker is in two splits.
+        If a folder does not exist, holds no audio or is given as two kinds, or a speaker is in two splits.
     """
     root = find_word_root(root)
     words = list(_scan_words(root))
@@ -76,9 +76,8 @@ def scan_corpus(
     _check_speakers(words)
     recordings: list[Source] = []
     unused = 0
-    folders = [(root / NOISE_FOLDER, "noise")] if (root / NOISE_FOLDER).is_dir() else []
-    folders += [(folder, kind) for kind, given in _by_kind(noise, speech, music) for folder in given]
-    labels = _distinct_names([folder for folder, _ in folders])
+    folders = _distinct_folders([*_own_noise(root), *_by_kind(noise, speech, music)])
+    labels = _distinct_names([folder for folder, _ in folders], {source.word for source in words})
     for (folder, kind), label in zip(folders, labels, strict=True):
         found, left_out = _scan_recordings(folder, label, kind, roles_file)
         recordings += found
@@ -116,25 +115,41 @@ def _check_speakers(words: Sequence[Source]) -> None:
 
 def _by_kind(
     noise: Sequence[Path], speech: Sequence[Path], music: Sequence[Path]
-) -> Iterable[tuple[str, Sequence[Path]]]:
-    return (("noise", noise), ("speech", speech), ("music", music))
+) -> list[tuple[Path, str]]:
+    by_kind = (("noise", noise), ("speech", speech), ("music", music))
+    return [(folder, kind) for kind, given in by_kind for folder in given]
+
+
+def _own_noise(root: Path) -> list[tuple[Path, str]]:
+    """The noise that belongs to a folder of clips, if it has any."""
+    folder = root / NOISE_FOLDER
+    return [(folder, "noise")] if folder.is_dir() and _audio_files(folder) else []
+
+
+def _distinct_folders(folders: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """Each folder once, however often it was given."""
+    kinds: dict[Path, tuple[Path, str]] = {}
+    for folder, kind in folders:
+        known = kinds.setdefault(folder.resolve(), (folder, kind))
+        if known[1] != kind:
+            raise CorpusError(f"{folder}: expected one kind of recordings, got {known[1]} and {kind}")
+    return list(kinds.values())
 
 
 def _scan_words(root: Path) -> Iterable[Source]:
     rule = SplitRule(root)
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))):
-        for entry in _audio_files(folder):
-            name = entry.relative_to(root).as_posix()
+        for path, below, size in _audio_files(folder):
+            name = f"{folder.name}/{below}"
             speaker = speaker_of(name)
-            split = rule.split_of(name, speaker)
-            yield Source(entry, name, "word", folder.name, speaker, split, "", entry.stat().st_size)
+            yield Source(path, name, "word", folder.name, speaker, rule.split_of(name, speaker), "", size)
 
 
-def _distinct_names(folders: Sequence[Path]) -> list[str]:
-    """The last part of each folder's path, or more of it where two would be the same."""
+def _distinct_names(folders: Sequence[Path], taken: Collection[str]) -> list[str]:
+    """The last part of each folder's path, or more of it where two would be the same or it is taken."""
     names = [folder.resolve().name for folder in folders]
     return [
-        name if names.count(name) == 1 else folder.resolve().as_posix().strip("/")
+        name if names.count(name) == 1 and name not in taken else folder.resolve().as_posix().strip("/")
         for name, folder in zip(names, folders, strict=True)
     ]
 
@@ -143,29 +158,45 @@ def _scan_recordings(
     folder: Path, label: str, kind: str, roles_file: Path | None
 ) -> tuple[list[Source], int]:
     if not folder.is_dir():
-        raise CorpusError(f"{folder}: expected a folder of recordings, found nothing")
+        found_there = "a file" if folder.exists() else "nothing"
+        raise CorpusError(f"{folder}: expected a folder of recordings, found {found_there}")
     rule = RoleRule(folder, roles_file)
     found: list[Source] = []
     left_out = 0
-    for path in _audio_files(folder):
+    for path, below, size in _audio_files(folder):
         role = rule.role_of(path)
         if not role:
             left_out += 1
             continue
-        name = f"{label}/{path.relative_to(folder).as_posix()}"
-        split = SPLIT_OF_ROLE[role]
         speaker = path.parent.name if kind == "speech" else ""
-        found.append(Source(path, name, kind, "", speaker, split, role, path.stat().st_size))
+        found.append(Source(path, f"{label}/{below}", kind, "", speaker, SPLIT_OF_ROLE[role], role, size))
     if not found:
-        raise CorpusError(f"{folder}: expected recordings with a role, found none ({left_out} without one)")
+        without = f" ({left_out} without one in {rule.file})" if left_out else ""
+        raise CorpusError(f"{folder}: expected recordings with a role, found none{without}")
     return found, left_out
 
 
-def _audio_files(folder: Path) -> list[Path]:
-    found = [
-        Path(place) / name
-        for place, _, names in os.walk(folder)
-        for name in names
-        if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and not name.startswith(".")
-    ]
-    return sorted(found)
+def _audio_files(folder: Path) -> list[tuple[Path, str, int]]:
+    """Audio files at any depth as (path, path below the folder, bytes), sorted; hidden ones are left out."""
+    found: list[tuple[str, int]] = []
+    _collect_audio(str(folder), "", found)
+    found.sort(key=lambda item: item[0].split("/"))
+    return [(folder / below, below, size) for below, size in found]
+
+
+def _collect_audio(folder: str, above: str, found: list[tuple[str, int]]) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                _collect_audio(entry.path, f"{above}{entry.name}/", found)
+            elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:
+                found.append((above + entry.name, _size_of(entry)))
+
+
+def _size_of(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:  # a broken link: reading it will say so
+        return 0

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import multiprocessing.connection
+import json
 import os
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data_prep.clip import Clip, Skipped, measure_clips
+from data_prep.clip import Clip, Skipped
 from data_prep.corpus import Corpus, Source, scan_corpus
+from data_prep.pool import measure_all
 from data_prep.recording import Recording
 from data_prep.store import INFO_FILE, Row, Store, resolve_length
 from data_prep.store_writer import StoreWriter
 from data_prep.trim import TrimConfig
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import AudioError, CorpusError, StoreError
-
-CHUNK_FILES = 64  # a worker's portion: large enough to hide the hand-over, small enough to stay in cache
-LARGE_FILE_BYTES = 8_000_000  # beyond this a file is streamed by the writer instead of being held by a worker
 
 Progress = Callable[[int, int], None]
 
@@ -69,6 +64,8 @@ def prepare_store(
     StoreError
         If `path` is something else than a store, or the length is not known.
     """
+    if path.is_symlink() or path.name in ("", ".."):
+        path = path.resolve()
     resolve_length(config.length, {"mean_trimmed_samples": 1, "p95_trimmed_samples": 1})
     corpus = scan_corpus(config.root, config.noise, config.speech, config.music, config.roles_file)
     settings = _settings_of(config, corpus)
@@ -76,6 +73,7 @@ def prepare_store(
         raise StoreError(f"{path}: expected a store or a new name, found something else; choose another --store")
     finished = _open_if_same(path, settings)
     if finished is not None:
+        _keep_length(finished, config.length)
         skipped = tuple(Skipped(**entry) for entry in finished.info["skipped"])
         return Prepared(finished, skipped, was_complete=True)
     return _build(config, corpus, settings, path, version, progress or _no_progress)
@@ -84,13 +82,27 @@ def prepare_store(
 def _build(
     config: PrepareConfig, corpus: Corpus, settings: dict[str, Any], path: Path, version: str, progress: Progress
 ) -> Prepared:
-    skipped: list[Skipped] = []
     with StoreWriter(path, settings) as writer:
-        done = writer.done
-        todo = [source for source in corpus.sources if source.name not in done]
-        n_done, total = len(done), len(corpus.sources)
-        progress(n_done, total)
-        for results in _measure_all(todo, config):
+        skipped = _write_all(writer, config, corpus.sources, progress)
+        if not any(row.kind == "word" for row in writer.rows):
+            writer.discard()
+            first = f"; the first: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+            raise CorpusError(f"{corpus.root}: expected clips of words, none can be used{first}")
+        info = _describe(writer.rows, skipped, config, settings, corpus, version)
+        return Prepared(writer.finish(info), tuple(skipped), was_complete=False)
+
+
+def _write_all(
+    writer: StoreWriter, config: PrepareConfig, sources: Sequence[Source], progress: Progress
+) -> list[Skipped]:
+    """Measure and write what is not written yet; returns what cannot be used."""
+    skipped: list[Skipped] = []
+    done = writer.done
+    n_done = len(done)
+    progress(n_done, len(sources))
+    todo = [source for source in sources if source.name not in done]
+    with closing(measure_all(todo, config.trim, config.n_workers)) as portions:
+        for results in portions:
             if isinstance(results, Source):
                 skipped += _write_recording(writer, results)
                 n_done += 1
@@ -98,65 +110,8 @@ def _build(
                 writer.append([result for result in results if isinstance(result, Clip)])
                 skipped += [result for result in results if isinstance(result, Skipped)]
                 n_done += len(results)
-            progress(n_done, total)
-        if not any(row.kind == "word" for row in writer.rows):
-            first = f"; the first: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
-            raise CorpusError(f"{corpus.root}: none of {total} files can be used{first}")
-        info = _describe(writer.rows, skipped, config, settings, corpus, version)
-        return Prepared(writer.finish(info), tuple(skipped), was_complete=False)
-
-
-def _measure_all(
-    sources: Sequence[Source], config: PrepareConfig
-) -> Iterator[Source | list[Clip | Skipped]]:
-    """Yield measured portions in the order of the sources; a large file comes as its source."""
-    n_workers = config.n_workers or os.cpu_count() or 1
-    context = multiprocessing.get_context()
-    with ProcessPoolExecutor(n_workers, context, initializer=_die_with_parent) as pool:
-        waiting: deque[Source | Future[list[Clip | Skipped]]] = deque()
-        for portion in _portions(sources):
-            if isinstance(portion, Source):
-                waiting.append(portion)
-            else:
-                waiting.append(pool.submit(measure_clips, portion, config.trim))
-            if len(waiting) >= 3 * n_workers:
-                yield _result_of(waiting.popleft())
-        while waiting:
-            yield _result_of(waiting.popleft())
-
-
-def _result_of(item: Source | Future[list[Clip | Skipped]]) -> Source | list[Clip | Skipped]:
-    return item if isinstance(item, Source) else item.result()
-
-
-def _portions(sources: Sequence[Source]) -> Iterator[Source | list[Source]]:
-    portion: list[Source] = []
-    for source in sources:
-        if source.size > LARGE_FILE_BYTES:
-            if portion:
-                yield portion
-                portion = []
-            yield source
-            continue
-        portion.append(source)
-        if len(portion) == CHUNK_FILES:
-            yield portion
-            portion = []
-    if portion:
-        yield portion
-
-
-def _die_with_parent() -> None:
-    """End this worker when its parent is gone: a killed parent cannot tell it."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+            progress(n_done, len(sources))
+    return skipped
 
 
 def _write_recording(writer: StoreWriter, source: Source) -> list[Skipped]:
@@ -184,7 +139,17 @@ def _open_if_same(path: Path, settings: dict[str, Any]) -> Store | None:
         store = Store.open(path)
     except StoreError:
         return None
-    return store if store.info["settings"] == settings else None
+    return store if store.info.get("settings") == settings else None
+
+
+def _keep_length(store: Store, length: str) -> None:
+    """Note another length in a finished store: the next training takes it as its default."""
+    if store.info["length"] == length:
+        return
+    store.info["length"] = length
+    part = store.path / f"{INFO_FILE}.part"
+    part.write_text(json.dumps(store.info, indent=1) + "\n", encoding="utf-8")
+    part.replace(store.path / INFO_FILE)
 
 
 def _describe(
@@ -225,7 +190,8 @@ def measure_durations(rows: Sequence[Row]) -> dict[str, int]:
 def _digest_of(rows: Sequence[Row]) -> str:
     hashed = hashlib.sha256()
     for row in rows:
-        hashed.update(f"{row.path}\t{row.split}\t{row.speech_start}\t{row.speech_end}\t{row.digest}\n".encode())
+        line = f"{row.path}\t{row.split}\t{row.speech_start}\t{row.speech_end}\t{row.digest}\n"
+        hashed.update(os.fsencode(line))
     return hashed.hexdigest()
 
 

@@ -7,39 +7,63 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_prep.clip import block_levels
+from data_prep.clip import block_levels, count_full_scale, flags_of, whole_row
 from data_prep.corpus import Source
 from data_prep.store import Row
-from data_prep.trim import SILENT_DB, floor_and_peak
-from speechcmd.audio import Int16, Waveform, float32_to_int16, int16_to_float32, read_blocks
+from speechcmd.audio import (
+    INT16_SCALE,
+    SAMPLE_RATE,
+    Int16,
+    Waveform,
+    float32_to_int16,
+    int16_to_float32,
+    read_blocks,
+)
+from speechcmd.errors import AudioError
+
+_LEVEL_SAMPLES = SAMPLE_RATE // 100
 
 
 class Recording:
     """Blocks of one long recording; once they have all been taken, its row is known.
 
-    Raises AudioError while blocks are taken, as `speechcmd.audio.read_blocks`.
+    The row is the one that `measure_clip` finds for the whole recording. Raises AudioError while
+    blocks are taken, as `speechcmd.audio.read_blocks`, and for a recording without samples.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._hash = hashlib.blake2b(digest_size=8)
         self._levels: list[Waveform] = []
+        self._rest: Waveform = np.zeros(0, dtype=np.float32)
         self._n_samples = 0
+        self._n_full_scale = 0
+        self._sum = 0
 
     def blocks(self) -> Iterator[Int16]:
         """Yield the recording as int16 blocks at 16 kHz and measure each on its way."""
         for waveform in read_blocks(self._source.path):
             samples = float32_to_int16(waveform)
-            self._hash.update(samples.tobytes())
-            self._levels.append(block_levels(int16_to_float32(samples)))
-            self._n_samples += len(samples)
+            self._measure(samples)
             yield samples
+        if self._n_samples == 0:
+            raise AudioError(f"{self._source.path}: holds no samples")
+
+    def _measure(self, samples: Int16) -> None:
+        self._hash.update(samples)
+        self._n_samples += len(samples)
+        self._n_full_scale += count_full_scale(samples)
+        self._sum += int(samples.sum(dtype=np.int64))
+        # a resampler's blocks have any length, levels are of whole 10 ms
+        waveform = np.concatenate([self._rest, int16_to_float32(samples)])
+        n_whole = len(waveform) // _LEVEL_SAMPLES * _LEVEL_SAMPLES
+        if n_whole:
+            self._levels.append(block_levels(waveform[:n_whole]))
+        self._rest = waveform[n_whole:]
 
     def row(self) -> Row:
         """The recording's row, with offset 0."""
-        levels = np.concatenate(self._levels) if self._levels else np.full(1, SILENT_DB, np.float32)
-        source, n = self._source, self._n_samples
-        return Row(
-            source.kind, source.word, source.speaker, source.split, source.role, source.name,
-            0, n, 0, n, n // 2, round(floor_and_peak(levels)[0], 1), (), self._hash.hexdigest(),
-        )  # fmt: skip
+        levels = np.concatenate(self._levels) if self._levels else block_levels(self._rest)
+        mean = self._sum / self._n_samples / INT16_SCALE
+        flags = flags_of(self._n_samples, self._n_full_scale, mean)
+        return whole_row(self._source, self._n_samples, levels, flags, self._hash.hexdigest())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
+import os
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from speechcmd.errors import CorpusError
@@ -17,9 +18,9 @@ from speechcmd.errors import CorpusError
 SPLITS = ("training", "validation", "testing")
 ROLES = ("train", "calibrate", "figures")
 SPLIT_OF_ROLE = {"train": "training", "calibrate": "validation", "figures": "testing"}
+_ROLE_OF_SPLIT = {split: role for role, split in SPLIT_OF_ROLE.items()}
 
 _MAX_CLIPS = 2**27 - 1
-_AFTER_SPEAKER = re.compile(r"_nohash_.*$")
 # the six official noises: one kept for choosing, one for final figures, as for speakers
 _OFFICIAL_NOISE_ROLES = {"running_tap": "calibrate", "exercise_bike": "figures"}
 _OFFICIAL_NOISE_FOLDER = "_background_noise_"
@@ -27,20 +28,22 @@ _OFFICIAL_NOISE_FOLDER = "_background_noise_"
 
 def speaker_of(path: str | PurePosixPath) -> str:
     """Speaker part of a clip's name: all before `_nohash_`, or the stem before the last underscore."""
-    name = PurePosixPath(path).name
-    if "_nohash_" in name:
-        return _AFTER_SPEAKER.sub("", name)
-    stem = PurePosixPath(path).stem
+    name = str(path).rpartition("/")[2]
+    before, mark, _ = name.partition("_nohash_")
+    if mark:
+        return before
+    stem = os.path.splitext(name)[0]
     return stem.rpartition("_")[0] or stem
 
 
+@lru_cache(maxsize=4096)
 def hashed_split(speaker: str, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
     """Split of a speaker by the official rule, stable for ever and for any set of files.
 
     >>> hashed_split("0a7c2a8d")
     'training'
     """
-    hashed = int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
+    hashed = int(hashlib.sha1(os.fsencode(speaker)).hexdigest(), 16)
     percent = (hashed % (_MAX_CLIPS + 1)) * (100.0 / _MAX_CLIPS)
     if percent < validation_percent:
         return "validation"
@@ -52,44 +55,66 @@ class SplitRule:
 
     def __init__(self, root: Path) -> None:
         self._listed: dict[str, str] = {}
+        self._has_lists = False
         for split in ("validation", "testing"):
             path = root / f"{split}_list.txt"
             if path.exists():
-                self._listed |= dict.fromkeys(path.read_text().split(), split)
+                self._has_lists = True
+                self._listed |= dict.fromkeys(map(_clip_name, _read_lines(path)), split)
 
     @property
     def name(self) -> str:
         """"lists" or "hash": what the audit and the store say of the rule."""
-        return "lists" if self._listed else "hash"
+        return "lists" if self._has_lists else "hash"
 
     def split_of(self, path: str, speaker: str) -> str:
-        """Split of a clip by its path relative to the folder (`word/file`)."""
-        if self._listed:
-            return self._listed.get(path, "training")
+        """Split of a clip by its path relative to the folder (`word/file`), whatever its suffix."""
+        if self._has_lists:
+            return self._listed.get(_clip_name(path), "training")
         return hashed_split(speaker)
 
 
 class RoleRule:
     """Decides the role of long recordings: by a `roles.csv` (columns path, role), else by hash.
 
-    The file may lie in the folder itself or in one of the two folders above it; its paths are
+    The file may lie in the folder itself or in one of the three folders above it; its paths are
     relative to where it lies.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read, or holds other columns or roles.
     """
 
     def __init__(self, folder: Path, roles_file: Path | None = None) -> None:
-        self._folder = folder.resolve()
-        self.file = roles_file or _find_roles_file(self._folder)
+        self._folder = folder
+        self.file = roles_file or _find_roles_file(folder.resolve())
         self._roles = _read_roles(self.file) if self.file else {}
-        self._base = self.file.resolve().parent if self.file else self._folder
+        base = self.file.resolve().parent if self.file else folder.resolve()
+        if not folder.resolve().is_relative_to(base):
+            raise CorpusError(f"{self.file}: expected it in {folder} or above, its paths count from where it lies")
+        self._above = folder.resolve().relative_to(base)
 
     def role_of(self, path: Path) -> str:
         """Role of a recording: train, calibrate or figures; "" for one that the file leaves out."""
-        if self._roles:
-            return self._roles.get(path.resolve().relative_to(self._base).as_posix(), "")
+        name = path.relative_to(self._folder)
+        if self.file:
+            return self._roles.get((self._above / name).as_posix(), "")
         if path.parent.name == _OFFICIAL_NOISE_FOLDER:
             return _OFFICIAL_NOISE_ROLES.get(path.stem, "train")
-        name = path.resolve().relative_to(self._folder).as_posix()
-        return {split: role for role, split in SPLIT_OF_ROLE.items()}[hashed_split(name)]
+        return _ROLE_OF_SPLIT[hashed_split(name.as_posix())]
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path}: cannot be read as a list of clips: {error}") from error
+
+
+def _clip_name(path: str) -> str:
+    """A clip's path without its suffix: the lists say .wav, a converted corpus may hold flac."""
+    return os.path.splitext(path)[0].removeprefix("./")
 
 
 def _find_roles_file(folder: Path) -> Path | None:
@@ -102,11 +127,13 @@ def _find_roles_file(folder: Path) -> Path | None:
 def _read_roles(path: Path) -> dict[str, str]:
     try:
         with path.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot read the roles: {error.strerror}") from error
-    if rows and not {"path", "role"} <= set(rows[0]):
-        raise CorpusError(f"{path}: expected the columns path and role, got {', '.join(rows[0])}")
+            reader = csv.DictReader(handle)
+            rows, columns = list(reader), reader.fieldnames or []
+    except (OSError, ValueError, csv.Error) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise CorpusError(f"{path}: cannot read the roles: {reason}") from error
+    if not {"path", "role"} <= set(columns):
+        raise CorpusError(f"{path}: expected the columns path and role, got {', '.join(columns) or 'nothing'}")
     allowed = {*ROLES, "unused", ""}
     for row in rows:
         if row["role"] not in allowed:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -59,16 +60,18 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
-_INTEGERS = frozenset({"offset", "n_samples", "speech_start", "speech_end", "centre"})
+values_of = attrgetter(*COLUMNS)
+_INTEGERS = ("offset", "n_samples", "speech_start", "speech_end", "centre")
+_FLOOR, _FLAGS = COLUMNS.index("floor_db"), COLUMNS.index("flags")
 
 
 def write_rows(handle: TextIO, rows: Iterable[Row]) -> None:
     """Append rows to an index whose header is written."""
     writer = csv.writer(handle, lineterminator="\n")
     for row in rows:
-        values = [getattr(row, name) for name in COLUMNS]
-        values[COLUMNS.index("floor_db")] = f"{row.floor_db:.1f}"
-        values[COLUMNS.index("flags")] = " ".join(row.flags)
+        values = list(values_of(row))
+        values[_FLOOR] = f"{row.floor_db:.1f}"
+        values[_FLAGS] = " ".join(row.flags)
         writer.writerow(values)
 
 
@@ -78,18 +81,30 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises
     ------
     StoreError
-        If a row cannot be understood.
+        If there is no index, or a row cannot be understood.
     """
-    with path.open(newline="", encoding="utf-8") as handle:
+    try:
+        handle = open_index(path, "r")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot read the index: {error.strerror}; prepare the store again") from error
+    with handle:
         reader = csv.reader(handle)
-        header = next(reader, [])
-        if tuple(header) != COLUMNS:
-            raise StoreError(f"{path}: expected the columns {', '.join(COLUMNS)}; prepare the store again")
-        for values in reader:
-            try:
+        try:
+            header = next(reader, [])
+            if tuple(header) != COLUMNS:
+                raise StoreError(f"{path}: expected the columns {', '.join(COLUMNS)}; prepare the store again")
+            for values in reader:
                 yield _parse_row(values)
-            except (ValueError, TypeError) as error:
-                raise StoreError(f"{path}, line {reader.line_num}: damaged row; prepare the store again") from error
+        except (ValueError, TypeError, csv.Error) as error:
+            raise StoreError(
+                f"{path}, line {reader.line_num}: damaged row; prepare the store again"
+            ) from error
+
+
+def open_index(path: Path, mode: str) -> TextIO:
+    """Open an index; `mode` is "r" or "a"."""
+    handle: TextIO = path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
+    return handle
 
 
 def _parse_row(values: list[str]) -> Row:
@@ -124,16 +139,18 @@ class Store:
         """
         path = Path(path)
         if not (path / INFO_FILE).exists():
-            part = path.with_name(path.name + ".part")
+            part = path.parent / f"{path.name}.part"
             hint = "its preparation was interrupted; run the same `speechcmd prepare` again" if part.exists() else ""
             raise StoreError(f"{path}: expected a store, found none; {hint or 'make one with `speechcmd prepare`'}")
-        info = json.loads((path / INFO_FILE).read_text(encoding="utf-8"))
+        info = _read_info(path / INFO_FILE)
         if info.get("schema") != SCHEMA:
             raise StoreError(
                 f"{path}: store of schema {info.get('schema')}, this version reads {SCHEMA}; prepare it again"
             )
         store = cls(path, tuple(read_rows(path / INDEX_FILE)), info)
         needed = max((row.offset + row.n_samples for row in store.rows), default=0)
+        if store.audio.ndim != 1 or store.audio.dtype != np.int16:
+            raise StoreError(f"{path}: audio.npy is not a line of int16; prepare it again")
         if len(store.audio) < needed:
             raise StoreError(f"{path}: audio.npy has {len(store.audio)} samples, the index needs {needed}; prepare it again")
         return store
@@ -169,6 +186,16 @@ class Store:
             If it is none of these or not between 0.1 and 10 seconds.
         """
         return resolve_length(length, self.info["statistics"])
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); prepare the store again") from error
+    if not isinstance(info, dict):
+        raise StoreError(f"{path}: expected settings and statistics, got something else; prepare the store again")
+    return info
 
 
 def resolve_length(length: str | float, statistics: dict[str, Any]) -> int:

@@ -16,21 +16,40 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
+import numpy as np
+
 from data_prep.clip import Clip
 from data_prep.recording import Recording
-from data_prep.store import AUDIO_FILE, COLUMNS, INDEX_FILE, INFO_FILE, SCHEMA, Row, Store, read_rows, write_rows
+from data_prep.store import (
+    AUDIO_FILE,
+    COLUMNS,
+    INDEX_FILE,
+    INFO_FILE,
+    SCHEMA,
+    Row,
+    Store,
+    open_index,
+    read_rows,
+    write_rows,
+)
 from speechcmd.audio import Int16
 from speechcmd.errors import AudioError, StoreError
 
 SETTINGS_FILE = "settings.json"
 _HEADER_BYTES = 128
 _BYTES_PER_SAMPLE = 2
+_OUR_FILES = frozenset({AUDIO_FILE, INDEX_FILE, INFO_FILE, SETTINGS_FILE})
 
 
 class StoreWriter:
     """Writes `path`, going on with an interrupted `path.part` of the same settings.
 
-    A context manager; leaving it without `finish` keeps the part for the next run.
+    A context manager; leaving it without `finish` or `discard` keeps the part for the next run.
+
+    Raises
+    ------
+    StoreError
+        If `path.part` is something else than an unfinished store.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -38,13 +57,11 @@ class StoreWriter:
         self.part = path.with_name(path.name + ".part")
         self._n_samples = 0
         self.rows: list[Row] = []
-        if self._is_same_work(settings):
-            self._cut_to_last_complete_row()
-        else:
+        if not (self._is_same_work(settings) and self._cut_to_last_complete_row()):
             self._begin(settings)
         self._audio: BinaryIO = (self.part / AUDIO_FILE).open("r+b")
         self._audio.seek(0, os.SEEK_END)
-        self._index: TextIO = (self.part / INDEX_FILE).open("a", newline="", encoding="utf-8")
+        self._index: TextIO = open_index(self.part / INDEX_FILE, "a")
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -89,6 +106,12 @@ class StoreWriter:
         self._write_index([row])
         return row
 
+    def discard(self) -> None:
+        """Give up: remove what was written."""
+        self._audio.close()
+        self._index.close()
+        shutil.rmtree(self.part)
+
     def finish(self, info: dict[str, Any]) -> Store:
         """Complete the store with `info` (statistics, settings, digests) and rename it into place."""
         self._audio.seek(0)
@@ -97,41 +120,54 @@ class StoreWriter:
         self._index.close()
         text = json.dumps({"schema": SCHEMA, **info}, indent=1)
         (self.part / INFO_FILE).write_text(text + "\n", encoding="utf-8")
-        (self.part / SETTINGS_FILE).unlink()
+        # from here on the part is known by the settings in its info
+        (self.part / SETTINGS_FILE).unlink(missing_ok=True)
         _replace_folder(self.part, self.path)
-        return Store.open(self.path)
+        return Store(self.path, tuple(self.rows), json.loads(text))
 
     def _is_same_work(self, settings: dict[str, Any]) -> bool:
-        try:
-            begun = json.loads((self.part / SETTINGS_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return bool(begun == json.loads(json.dumps(settings)))
+        given = json.loads(json.dumps(settings))
+        begun = _read_json(self.part / SETTINGS_FILE) or _read_json(self.part / INFO_FILE).get("settings")
+        return bool(begun == given) and all((self.part / name).exists() for name in (AUDIO_FILE, INDEX_FILE))
 
     def _begin(self, settings: dict[str, Any]) -> None:
         if self.part.exists():
+            if not self.part.is_dir() or {entry.name for entry in self.part.iterdir()} - _OUR_FILES:
+                raise StoreError(f"{self.part}: expected an unfinished store or nothing, found something else; move it")
             shutil.rmtree(self.part)
         self.part.mkdir(parents=True)
         (self.part / AUDIO_FILE).write_bytes(_npy_header(0))
-        (self.part / INDEX_FILE).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+        self.rows = []
+        self._write_new_index()
         # last: a part without settings is never taken up again
         (self.part / SETTINGS_FILE).write_text(json.dumps(settings), encoding="utf-8")
 
-    def _cut_to_last_complete_row(self) -> None:
+    def _cut_to_last_complete_row(self) -> bool:
+        """Go on behind the last row that is whole and whose audio is there; False if nothing can be kept."""
         index, audio = self.part / INDEX_FILE, self.part / AUDIO_FILE
         text = index.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
         if whole != text:
             index.write_bytes(whole)
-        self.rows = list(read_rows(index))
+        n_there = (audio.stat().st_size - _HEADER_BYTES) // _BYTES_PER_SAMPLE
+        try:
+            rows = list(read_rows(index))
+        except StoreError:
+            return False
+        self.rows = [row for row in rows if row.offset + row.n_samples <= n_there]
+        if len(self.rows) < len(rows):  # a power failure may lose audio that the index speaks of
+            self._write_new_index()
         self._n_samples = max((row.offset + row.n_samples for row in self.rows), default=0)
-        expected = _HEADER_BYTES + self._n_samples * _BYTES_PER_SAMPLE
-        if audio.stat().st_size < expected:
-            raise StoreError(f"{self.part}: audio is shorter than its index; delete this folder and run again")
-        os.truncate(audio, expected)
+        os.truncate(audio, _HEADER_BYTES + self._n_samples * _BYTES_PER_SAMPLE)
+        return n_there >= 0
+
+    def _write_new_index(self) -> None:
+        (self.part / INDEX_FILE).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+        with open_index(self.part / INDEX_FILE, "a") as handle:
+            write_rows(handle, self.rows)
 
     def _write_audio(self, samples: Int16) -> None:
-        self._audio.write(samples.astype("<i2", copy=False).tobytes())
+        self._audio.write(np.ascontiguousarray(samples, dtype="<i2").data)
         self._n_samples += len(samples)
 
     def _write_index(self, rows: Sequence[Row]) -> None:
@@ -147,9 +183,18 @@ def _npy_header(n_samples: int) -> bytes:
     return start + fields.ljust(_HEADER_BYTES - 11) + b"\n"
 
 
+def _read_json(path: Path) -> dict[str, Any]:
+    """What a file of ours says; nothing if it is missing, damaged or something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _replace_folder(source: Path, target: Path) -> None:
     """Rename a folder into place; an older one there goes only after the new one stands."""
-    old = target.with_name(target.name + ".old")
+    old = target.with_name(f".{target.name}.replaced")
     if target.exists():
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)

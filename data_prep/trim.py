@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
+from librosa.util import frame as frame_signal  # loaded before the workers are forked: it takes a second
 import numpy as np
 import numpy.typing as npt
 
@@ -111,19 +111,23 @@ def frame_levels(
 
 
 def part_energy(
-    waveform: Waveform, sample_rate: int = SAMPLE_RATE, config: TrimConfig = TrimConfig()
+    waveform: Waveform,
+    sample_rate: int = SAMPLE_RATE,
+    config: TrimConfig = TrimConfig(),
+    mean: np.float32 | None = None,
 ) -> Energy:
     """Energy of the short parts that frames are made of, plain and after pre-emphasis.
 
     Frames share their parts: each sample is squared and summed once, not frame / hop times.
-    Shape: (n_samples,) -> (2, n_parts); half a frame of nothing lies before and after the clip.
+    The mean is taken off; give it if it is known. Shape: (n_samples,) -> (2, n_parts); half a frame of
+    nothing lies before and after the clip.
     """
     frame, part, _ = _frame_grid(sample_rate, config)
     n_parts = -(-(len(waveform) + frame) // part)
     both = np.zeros((2, n_parts * part), dtype=np.float32)
     if len(waveform):
         inside = both[:, frame // 2 : frame // 2 + len(waveform)]
-        np.subtract(waveform, waveform.mean(), out=inside[0])
+        np.subtract(waveform, waveform.mean() if mean is None else mean, out=inside[0])
         np.multiply(inside[0, :-1], np.float32(-PRE_EMPHASIS), out=inside[1, 1:])
         inside[1, 1:] += inside[0, 1:]
     parts = both.reshape(2, n_parts, part)
@@ -150,7 +154,7 @@ def _levels_of(
     for energy, length in zip(energies, lengths, strict=True):
         line[:, first : first + energy.shape[1]] = energy
         first += length
-    frames = librosa.util.frame(line, frame_length=frame // part, hop_length=hop_parts)
+    frames = frame_signal(line, frame_length=frame // part, hop_length=hop_parts)
     power = frames.sum(axis=1) / np.float32(frame)
     levels = 10.0 * np.log10(np.maximum(power, np.float32(10 ** (SILENT_DB / 10))))
     found: list[tuple[Levels, Levels]] = []
@@ -202,6 +206,9 @@ def _drop_clicks(runs: list[tuple[int, int]], config: TrimConfig) -> list[tuple[
 
 
 def _centre_of_energy(levels: Levels, runs: Sequence[tuple[int, int]], hop: int) -> int:
-    frames = np.concatenate([np.arange(first, end) for first, end in runs])
+    if len(runs) == 1:
+        frames = np.arange(*runs[0])
+    else:
+        frames = np.concatenate([np.arange(first, end) for first, end in runs])
     power = 10.0 ** (levels[frames] / 10.0)
-    return int(round(float((frames * power).sum() / power.sum()) * hop))
+    return round(float(np.add.reduce(frames * power) / np.add.reduce(power)) * hop)

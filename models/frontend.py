@@ -60,7 +60,9 @@ class LogMel(nn.Module):
         filters = mel_filters(config)
         n_bins = int(np.flatnonzero(filters.any(axis=0))[-1]) + 1
         # constants: a checkpoint does not carry them
-        self.register_buffer("basis", torch.from_numpy(dft_basis(config, n_bins)).unsqueeze(1), persistent=False)
+        self.register_buffer(
+            "basis", torch.from_numpy(dft_basis(config, n_bins)).unsqueeze(1), persistent=False
+        )
         self.register_buffer("filters", torch.from_numpy(filters[:, :n_bins].T.copy()), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -63,4 +63,5 @@ class Gru(KeywordNetwork):
         within = torch.arange(self.unfolded_frames, device=sequence.device)
         windows = sequence[:, first.unsqueeze(1) + within]  # (batch, n_steps, unfolded_frames, width)
         outputs, _ = self.gru(windows.flatten(0, 1))
-        return outputs.mean(dim=1).unflatten(0, (sequence.shape[0], n_steps))
+        embedding: Tensor = outputs.mean(dim=1).unflatten(0, (sequence.shape[0], n_steps))
+        return embedding

@@ -60,7 +60,7 @@ def create_model(
     Raises
     ------
     ModelError
-        If the architecture or one of its settings is not known.
+        If the architecture or one of its settings is not known, or a value makes no network.
     """
     network = find_architecture(architecture).network
     known = set(inspect.signature(network).parameters) - {"n_labels", "window_frames", "frontend"}
@@ -68,4 +68,8 @@ def create_model(
     if unknown:
         raise ModelError(f"{architecture}: unknown setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
     window_frames = network.fit_window(frontend.n_frames(n_samples))
-    return network(n_labels=n_labels, window_frames=window_frames, frontend=frontend, **config)
+    try:
+        return network(n_labels=n_labels, window_frames=window_frames, frontend=frontend, **config)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        settings = ", ".join(f"{name}={value}" for name, value in config.items())
+        raise ModelError(f"{architecture}: no network can be built with {settings}: {error}") from error

@@ -171,15 +171,16 @@ def _read_plain_wav(source: AudioSource) -> Int16 | None:
         return None
     try:
         with io.FileIO(source) as file:
-            head = file.read(len(_PLAIN_WAV) + 8)
-            if head[:4] != b"RIFF" or head[8:-4] != _PLAIN_WAV[8:]:
+            head = file.read(len(_PLAIN_WAV) + 4)
+            n_bytes = int.from_bytes(head[-4:], "little")
+            if head[:4] != _PLAIN_WAV[:4] or head[8:-4] != _PLAIN_WAV[8:]:
                 return None
-            samples = file.readall()
+            if n_bytes % 2 or os.fstat(file.fileno()).st_size != len(head) + n_bytes:
+                return None
+            samples = np.empty(n_bytes // 2, dtype="<i2")
+            return samples if file.readinto(samples.view(np.uint8)) == n_bytes else None
     except OSError:
         return None
-    if len(samples) % 2 or head[-4:] != len(samples).to_bytes(4, "little"):
-        return None
-    return np.frombuffer(samples, dtype="<i2")
 
 
 def duration_s(source: AudioSource) -> float:

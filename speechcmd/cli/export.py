@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.model_card import DataSource
 
 
 @click.command()
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Model file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Model file to write.",
+)
 @click.option("--name", default="", help="Name of the model.  [default: the file's]")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the weights.")
 @click.option(
-    "--data", multiple=True, metavar="NAME|LICENCE|URL", help="A source of the training data; may be repeated."
+    "--data",
+    multiple=True,
+    metavar="NAME|LICENCE|URL",
+    help="A source of the training data; may be repeated.",
 )
 @click.option("--threshold", type=click.FloatRange(0.05, 1.0), help="Posterior at which a word fires.")
 def export(
@@ -38,7 +51,7 @@ def export(
     )
 
 
-def _parse_source(text: str) -> object:
+def _parse_source(text: str) -> DataSource:
     from speechcmd.runtime.model_card import DataSource
 
     parts = [part.strip() for part in text.split("|")]

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
+def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value not in ("official", "all") and not value.isdecimal():
+        raise click.BadParameter(f"expected official, all or a number of clips, got {value!r}")
+    return value
+
+
+def _check_length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value in (None, "mean", "p95"):
+        return value
+    try:
+        fits = 0.1 <= float(value or "") <= 10.0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.BadParameter(f"expected mean, p95 or seconds from 0.1 to 10, got {value!r}")
+    return value
+
+
 @click.command()
 @click.argument("store", type=_FOLDER)
 @click.option("--run", type=_FOLDER, required=True, help="Folder of the run: checkpoints, metrics, settings.")
@@ -24,15 +42,21 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="Words to tell apart; all others become _unknown_.",
 )
-@click.option("--length", default=None, help="Window: mean, p95 or seconds.  [default: the store's]")
+@click.option(
+    "--length",
+    callback=_check_length,
+    help="Window: mean, p95 or seconds from 0.1 to 10.  [default: the store's]",
+)
 @click.option(
     "--unknown",
     default="official",
     show_default=True,
+    callback=_check_unknown,
     help="Clips of other words: official (10 % of the words, always the same), all, or a number drawn anew each epoch.",
 )
 @click.option(
     "--speech-percent",
+    type=click.FloatRange(min=0),
     default=10.0,
     show_default=True,
     help="Windows of running speech as _unknown_, in percent of the words' clips.",
@@ -53,8 +77,19 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--noise/--no-noise", default=True, help="Mix in background noise.")
 @click.option("--gain/--no-gain", default=True, help="Change the level by up to 10 dB.")
 @click.option("--spec-augment/--no-spec-augment", default=True, help="Cover a span of frames and of bands.")
-@click.option("--model", "model_settings", multiple=True, metavar="NAME=VALUE", help="Setting of the network, as width=64.")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--model",
+    "model_settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Setting of the network, as width=64.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option(
+    "--initial",
+    type=_FOLDER,
+    help="Begin with the best weights of this run (same network, words and window).",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--precision",
@@ -64,19 +99,27 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="auto: bf16 on a GPU, float32 elsewhere.",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Loader processes.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="Threads of torch.  [default: its own choice]")
+@click.option(
+    "--threads", type=click.IntRange(min=0), default=0, help="Threads of torch.  [default: its own choice]"
+)
 @click.option("--deterministic", is_flag=True, help="Same bits on a GPU too, slower.")
-@click.option("--resume", is_flag=True, help="Go on with the run where it stopped; begins it if there is none.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run where it stopped; begins it if there is none."
+)
 def train(store: Path, run: Path, resume: bool, **options: Any) -> None:
     """Train a network on a STORE that `speechcmd prepare` made.
 
     Ctrl-C at any time; the same command with --resume goes on exactly where it stopped.
     """
     from data_prep.store import Store
+    from models.registry import list_architectures
     from speechcmd.cli.progress import StepProgress
     from speechcmd.training.checkpoint import LAST
     from speechcmd.training.trainer import Trainer
 
+    if options["architecture"] not in list_architectures():
+        names = ", ".join(list_architectures())
+        raise click.UsageError(f"--architecture: expected one of {names}, got {options['architecture']!r}")
     opened = Store.open(store)
     config = _make_config(options, opened.info["length"])
     trainer = Trainer(opened, config, run, resume=resume and (run / LAST).exists())
@@ -104,6 +147,7 @@ def _make_config(options: dict[str, Any], store_length: str) -> Any:
         words=tuple(word.strip() for word in options.pop("words").split(",") if word.strip()),
         length=options.pop("length") or store_length,
         model=dict(map(_parse_setting, options.pop("model_settings"))),
+        initial=str(options.pop("initial") or ""),
         n_workers=options.pop("workers"),
         n_threads=options.pop("threads"),
         augment=augment,

@@ -35,7 +35,9 @@ class AugmentConfig:
         return cls(time_shift_ms=0.0, noise_percent=0.0, gain_db=0.0, time_masks=0, band_masks=0)
 
 
-def draw_time_shift(config: AugmentConfig, n_clips: int, sample_rate: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def draw_time_shift(
+    config: AugmentConfig, n_clips: int, sample_rate: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
     """Shift of each window in samples. Shape: (n_clips,)."""
     most = round(config.time_shift_ms * sample_rate / 1000)
     return rng.integers(-most, most + 1, size=n_clips)
@@ -55,11 +57,14 @@ def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> n
 
 
 def mix_noise(waveform: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
-    """Add noise at a ratio of mean powers over the window. Shape: (batch, n_samples) twice, (batch,)."""
+    """Add noise at a ratio of mean powers over the window; the inputs stay as they are.
+
+    Shape: (batch, n_samples) twice, (batch,) -> (batch, n_samples).
+    """
     signal_power = waveform.square().mean(dim=1)
     noise_power = noise.square().mean(dim=1).clamp_min(1e-10)
     scale = torch.sqrt(signal_power / noise_power * 10.0 ** (-snr_db / 10.0))
-    return waveform + scale.unsqueeze(1) * noise
+    return (scale.unsqueeze(1) * noise).add_(waveform)
 
 
 def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
@@ -73,7 +78,9 @@ def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.r
     return torch.where(torch.from_numpy(covered).to(log_mel.device), fill, log_mel)
 
 
-def _spans(n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _spans(
+    n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
     """True inside random spans. Shape: (n_clips, size)."""
     covered = np.zeros((n_clips, size), dtype=np.bool_)
     places = np.arange(size)

@@ -51,5 +51,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise TrainingError(f"{path}: no such checkpoint; expected the folder of a training run") from error
     except Exception as error:
-        raise TrainingError(f"{path}: damaged or not a checkpoint of ours ({type(error).__name__})") from error
+        raise TrainingError(
+            f"{path}: damaged or not a checkpoint of ours ({type(error).__name__})"
+        ) from error
+    if not isinstance(state, dict) or "config" not in state:
+        raise TrainingError(
+            f"{path}: not a checkpoint of ours; expected the {LAST} or {BEST} of a training run"
+        )
     return state

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from speechcmd.errors import TrainingError
 from speechcmd.training.augment import AugmentConfig
 
 TEN_COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -16,7 +17,8 @@ class TrainConfig:
     """All that decides the weights, but for the store and the machine.
 
     `length` is "mean", "p95" or seconds; `unknown` as in `data_prep.task.TaskConfig`;
-    `precision` "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better validation
+    `initial` is a run whose best weights the training begins with, "" for random ones; `precision`
+    "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better validation
     accuracy end the training.
     """
 
@@ -33,6 +35,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     patience: int = 15
     seed: int = 0
+    initial: str = ""
     device: str = "auto"
     precision: str = "auto"
     n_workers: int = 0
@@ -47,18 +50,34 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, text: str) -> TrainConfig:
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
-        augment = values.pop("augment")
-        augment["noise_snr_db"] = tuple(augment["noise_snr_db"])
-        values["words"] = tuple(values["words"])
-        return cls(**values, augment=AugmentConfig(**augment))
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        TrainingError
+            If it was another version that wrote it, with other settings.
+        """
+        try:
+            values = json.loads(text)
+            augment = values.pop("augment")
+            augment["noise_snr_db"] = tuple(augment["noise_snr_db"])
+            values["words"] = tuple(values["words"])
+            return cls(**values, augment=AugmentConfig(**augment))
+        except (ValueError, TypeError, KeyError) as error:
+            raise TrainingError(
+                f"the settings of this training cannot be read ({error}); use the version that trained it"
+            ) from error
 
     def to_toml(self) -> str:
         """The same for people."""
         values = json.loads(self.to_json())
         tables = {name: values.pop(name) for name in ("augment", "model")}
-        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
         for name, table in tables.items():
-            lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
         return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """A string, number, flag or list of them: JSON but for escaped surrogates, which TOML forbids."""
+    return json.dumps(value, ensure_ascii=False)

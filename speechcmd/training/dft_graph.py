@@ -27,7 +27,9 @@ def replace_basis(model: onnx.ModelProto, config: FrontEndConfig) -> None:
     graph = model.graph
     found = [entry for entry in graph.initializer if entry.name.endswith(BASIS_SUFFIX)]
     if len(found) != 1:
-        raise ExportError(f"expected one DFT basis in the exported network, found {len(found)}; nothing was written")
+        raise ExportError(
+            f"expected one DFT basis in the exported network, found {len(found)}; nothing was written"
+        )
     n_bins = found[0].dims[0] // 2
     name = found[0].name
     graph.initializer.remove(found[0])

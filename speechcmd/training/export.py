@@ -21,7 +21,7 @@ from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd import __version__
 from speechcmd.audio import Waveform, int16_to_float32
-from speechcmd.errors import ExportError, StoreError
+from speechcmd.errors import ExportError, StoreError, TrainingError
 from speechcmd.runtime.model_card import METADATA_KEY, CheckVector, DataSource, DecoderSettings, ModelCard
 from speechcmd.runtime.model_file import check_signals
 from speechcmd.runtime.session import Session
@@ -91,7 +91,7 @@ def export_run(run: Path, path: Path, config: ExportConfig = ExportConfig()) -> 
     network = load_network(state)
     model = convert(network)
     runtime = Session(model.SerializeToString())
-    real = _real_waveforms(run)
+    real = _real_waveforms(run, 2 * network.window_samples)
     runtime_difference = compare_with_torch(network, runtime, real)
     window_difference = compare_with_windows(network, runtime)
     for what, difference in (("torch", runtime_difference), ("its windows", window_difference)):
@@ -126,7 +126,12 @@ def convert(network: KeywordNetwork) -> onnx.ModelProto:
     """
     # a batch of one would be taken for a constant, silently
     example = torch.zeros(2, network.window_samples + 5 * network.step_samples)
-    shapes = {"waveform": {0: torch.export.Dim("batch"), 1: torch.export.Dim("n_samples", min=network.window_samples)}}
+    shapes = {
+        "waveform": {
+            0: torch.export.Dim("batch"),
+            1: torch.export.Dim("n_samples", min=network.window_samples),
+        }
+    }
     # what the exporter says of packages that are not here and of its own deprecations is not ours to mend
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -147,7 +152,9 @@ def convert(network: KeywordNetwork) -> onnx.ModelProto:
     model: onnx.ModelProto = program.model_proto
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if opsets != {"": OPSET}:
-        raise ExportError(f"expected ONNX opset {OPSET} alone, the exporter gave {opsets}; nothing was written")
+        raise ExportError(
+            f"expected ONNX opset {OPSET} alone, the exporter gave {opsets}; nothing was written"
+        )
     model.ir_version = IR_VERSION
     replace_basis(model, network.frontend.config)
     _remove_traces(model)
@@ -157,7 +164,15 @@ def convert(network: KeywordNetwork) -> onnx.ModelProto:
 def _remove_traces(model: onnx.ModelProto) -> None:
     """Drop what the exporter notes of source files and stacks: it is of no use and names folders."""
     graph = model.graph
-    for holder in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+    for holder in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
         holder.doc_string = ""
         del holder.metadata_props[:]
     del graph.value_info[:]
@@ -176,7 +191,7 @@ def compare_with_torch(network: KeywordNetwork, runtime: Session, real: Sequence
     batches.append(np.zeros((2, window + step), dtype=np.float32))
     batches.append(np.sign(rng.standard_normal((2, window + 3 * step))).astype(np.float32))
     batches += [waveform[None] for waveform in real]
-    worst = 0.0
+    differences = []
     for batch in batches:
         expected = torch_logits(network, batch)
         computed = runtime.run(batch)
@@ -185,8 +200,8 @@ def compare_with_torch(network: KeywordNetwork, runtime: Session, real: Sequence
                 f"the exported network gives shape {computed.shape} for {batch.shape}, torch {expected.shape}; "
                 "nothing was written"
             )
-        worst = max(worst, float(np.abs(computed - expected).max()))
-    return worst
+        differences.append(np.abs(computed - expected).max())
+    return float(np.max(differences))  # unlike max(), it passes on what is not a number
 
 
 def compare_with_windows(network: KeywordNetwork, runtime: Session) -> float:
@@ -197,7 +212,9 @@ def compare_with_windows(network: KeywordNetwork, runtime: Session) -> float:
     signal *= np.linspace(0.01, 1.0, len(signal), dtype=np.float32)
     whole = runtime.run(signal[None])[0]
     if len(whole) != n_steps + 1:
-        raise ExportError(f"expected {n_steps + 1} steps of {len(signal)} samples, got {len(whole)}; nothing was written")
+        raise ExportError(
+            f"expected {n_steps + 1} steps of {len(signal)} samples, got {len(whole)}; nothing was written"
+        )
     windows = np.stack([signal[k * step : k * step + window] for k in range(n_steps + 1)])
     return float(np.abs(whole - runtime.run(windows)[:, 0]).max())
 
@@ -209,16 +226,28 @@ def torch_logits(network: KeywordNetwork, batch: Waveform) -> Logits:
     return logits
 
 
-def _real_waveforms(run: Path) -> list[Waveform]:
-    """A few clips of the store that the run was trained on, where it still is."""
+def _real_waveforms(run: Path, n_samples: int) -> list[Waveform]:
+    """A few clips of the store that the run was trained on, where it still is. Shape: (>= n_samples,) each."""
     try:
-        store = Store.open(json.loads((run / RUN_FILE).read_text(encoding="utf-8"))["store"])
+        store = Store.open(_read_run_file(run)["store"])
     except (OSError, ValueError, KeyError, StoreError):
         return []
     rows = store.select("word", "validation")
-    # repeated, so that any clip is longer than the window
     chosen = rows[:: max(1, len(rows) // _N_REAL_CLIPS)][:_N_REAL_CLIPS]
-    return [int16_to_float32(np.tile(store.samples_of(row), 4)) for row in chosen]
+    # repeated, so that any clip is longer than the window
+    return [
+        int16_to_float32(np.tile(store.samples_of(row), -(-n_samples // row.n_samples))) for row in chosen
+    ]
+
+
+def _read_run_file(run: Path) -> dict[str, Any]:
+    try:
+        described: dict[str, Any] = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{run / RUN_FILE}: missing or damaged; expected the folder of a training run"
+        ) from error
+    return described
 
 
 def _check_vector(runtime: Session, network: KeywordNetwork) -> CheckVector:
@@ -228,9 +257,14 @@ def _check_vector(runtime: Session, network: KeywordNetwork) -> CheckVector:
 
 
 def _make_card(
-    run: Path, state: dict[str, Any], trained: TrainConfig, network: KeywordNetwork, config: ExportConfig, path: Path
+    run: Path,
+    state: dict[str, Any],
+    trained: TrainConfig,
+    network: KeywordNetwork,
+    config: ExportConfig,
+    path: Path,
 ) -> ModelCard:
-    described = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    described = _read_run_file(run)
     frontend = network.frontend.config
     smoothing = max(1, round(SMOOTHING_S * frontend.sample_rate / network.step_samples))
     return ModelCard(
@@ -264,13 +298,18 @@ def _write_checked(model: onnx.ModelProto, card: ModelCard, path: Path) -> int:
     """Write beside the place, load it as any user would, rename."""
     from speechcmd.runtime.recognizer import Recognizer
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.stem + ".part.onnx")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{path.parent}: cannot be made ({error.strerror}); nothing was written") from error
     try:
         part.write_bytes(model.SerializeToString())
         if Recognizer.load(part).card.labels != card.labels:
             raise ExportError(f"{path}: the written file does not read back as it was; nothing was kept")
         part.replace(path)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror}); nothing was kept") from error
     finally:
         part.unlink(missing_ok=True)
     return path.stat().st_size

@@ -19,4 +19,3 @@ def generator_for(purpose: str, seed: int, epoch: int, batch: int = 0) -> np.ran
 def torch_seed_for(purpose: str, seed: int, epoch: int, batch: int = 0) -> int:
     """A seed for torch's own generators, of any device."""
     return int(generator_for(purpose, seed, epoch, batch).integers(2**62))
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -41,7 +42,9 @@ class RunFolder:
             If the folder already holds a run.
         """
         if (self.path / LAST).exists():
-            raise TrainingError(f"{self.path}: holds a run already; go on with --resume or choose another --run")
+            raise TrainingError(
+                f"{self.path}: holds a run already; go on with --resume or choose another --run"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / "config.toml", config.to_toml())
         draws = {}
@@ -52,6 +55,26 @@ class RunFolder:
             draws[split] = {"n_clips": len(drawn), "sha256": digest_of_draw(task, drawn)}
         write_whole(self.path / RUN_FILE, json.dumps(_describe(store, config, draws), indent=1) + "\n")
         write_whole(self.path / METRICS_FILE, "")
+
+    def check_same_data(self, store: Store) -> None:
+        """Refuse to go on with a run on other data than it was begun with.
+
+        Raises
+        ------
+        TrainingError
+            If the store's contents are others.
+        """
+        try:
+            begun = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))["data_digest"]
+        except (OSError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"{self.path / RUN_FILE}: missing or damaged; choose another --run"
+            ) from error
+        if begun != store.digest:
+            raise TrainingError(
+                f"{self.path}: the run was begun on a store with digest {begun[:12]}, {store.path} has "
+                f"{store.digest[:12]}; resume with the same store or choose another --run"
+            )
 
     def append_metrics(self, metrics: dict[str, Any]) -> None:
         """Add one epoch's line."""
@@ -102,13 +125,13 @@ def _describe(store: Store, config: TrainConfig, draws: dict[str, Any]) -> dict[
     packages = ("torch", "numpy", "lightning-fabric", "librosa")
     return {
         "tool_version": __version__,
-        "store": str(store.path),
+        "store": str(store.path.resolve()),
         "data_digest": store.digest,
         "statistics": store.info["statistics"],
         "seed": config.seed,
         "unknown_rule": config.unknown,
         "unknown_draws": draws,
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "git_commit": _git_commit(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "n_threads": torch.get_num_threads(),
@@ -120,7 +143,11 @@ def _git_commit() -> str:
     """Commit of the source tree, "" where there is none."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return ""

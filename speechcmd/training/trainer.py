@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -77,41 +78,62 @@ class Trainer:
         self.validation = make_split_task(store, self.task_config, "validation")
         torch.manual_seed(config.seed)
         network = create_model(
-            config.architecture, len(self.task_config.labels), store.length_samples(config.length), **config.model
+            config.architecture,
+            len(self.task_config.labels),
+            store.length_samples(config.length),
+            **config.model,
         )
         self.network = network
-        self._loaders(store, network)
+        if config.initial and not resume:
+            self._take_weights(Path(config.initial))
+        self._make_loaders(store, network)
         step = TrainingStep(network, config.augment, config.label_smoothing, config.seed)
         self.step = self.fabric.setup_module(step)
         optimizer = torch.optim.AdamW(
             _parameter_groups(network, config.weight_decay), lr=config.learning_rate, foreach=True
         )
-        self.optimizer = self.fabric.setup_optimizers(optimizer)
+        self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
         self.epoch = 0
         self.best_accuracy = -1.0
         self.epochs_since_best = 0
         self.run = RunFolder(folder)
         if resume:
-            self._resume()
+            self._resume(store)
         else:
             self.run.begin(store, config, self.task_config, self._drawn())
 
     def fit(self, report: Report) -> None:
         """Train until the last epoch or until validation has stopped getting better."""
-        if self.epoch == 0:
+        if self.epoch == 0 and not self.config.initial:
             self._learn_normalisation()
         while self.epoch < self.config.epochs and self.epochs_since_best < self.config.patience:
             metrics = self._run_epoch(report)
+            # before the checkpoint: a resumed run drops a line too many, it could not make up a lost one
+            self.run.append_metrics(asdict(metrics))
             self.epoch += 1
             is_best = metrics.validation_accuracy > self.best_accuracy
             self.best_accuracy = max(self.best_accuracy, metrics.validation_accuracy)
             self.epochs_since_best = 0 if is_best else self.epochs_since_best + 1
             self._save(is_best)
-            self.run.append_metrics(asdict(metrics))
             report(metrics)
         self.run.draw_curves()
 
-    def _loaders(self, store: Store, network: KeywordNetwork) -> None:
+    def _take_weights(self, run: Path) -> None:
+        """Begin with the best weights of another run, its normalisation included."""
+        state = load_checkpoint(run / BEST)
+        begun = TrainConfig.from_json(state["config"])
+        asked = TrainConfig.from_json(self.config.to_json())  # lists where JSON has lists
+        same = (begun.architecture, begun.model) == (asked.architecture, asked.model)
+        labels, n_samples = list(self.task_config.labels), self.network.window_samples
+        if not same or (state["labels"], state["n_samples"]) != (labels, n_samples):
+            raise TrainingError(
+                f"{run}: expected a run of the same network, labels and window to begin with, got "
+                f"{begun.architecture} for {', '.join(state['labels'])} with windows of {state['n_samples']} "
+                "samples; train without --initial"
+            )
+        self.network.load_state_dict(state["network"])
+
+    def _make_loaders(self, store: Store, network: KeywordNetwork) -> None:
         config, device = self.config, self.fabric.device
         n_samples = network.window_samples
         on_device = device if device.type == "cuda" else None
@@ -123,6 +145,11 @@ class Trainer:
         self.train_batches = make_loader(dataset, self.sampler, n_workers)
         self.plain_batches = make_loader(plain, self.sampler)
         drawn = draw_evaluation(self.validation, self.task_config)
+        if len(drawn) == 0:
+            raise TrainingError(
+                f"{store.path}: no validation clip of {', '.join(config.words)}; expected some of another speaker "
+                "than the training clips', prepare the store from more speakers"
+            )
         self.validation_batches = make_loader(held_out, FixedSampler(drawn, 2 * config.batch_size))
 
     def _drawn(self) -> dict[str, SplitTask]:
@@ -148,14 +175,20 @@ class Trainer:
             self._set_learning_rate(self.epoch + number / n_batches)
             loss, right = self._train_batch(batch)
             if not math.isfinite(loss):
-                raise TrainingError(self._why_diverged(number))
+                raise TrainingError(self._why_diverged(f"batch {number + 1}"))
             loss_sum += loss * len(batch.labels)
             n_right += right
             n_clips += len(batch.labels)
             speed = n_clips / (time.perf_counter() - began)
-            report(StepReport(self.epoch, number + 1, n_batches, loss_sum / n_clips, 100 * n_right / n_clips, speed))
+            report(
+                StepReport(
+                    self.epoch, number + 1, n_batches, loss_sum / n_clips, 100 * n_right / n_clips, speed
+                )
+            )
         seconds = time.perf_counter() - began
         validation_loss, validation_accuracy = self.evaluate(self.validation_batches)
+        if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
+            raise TrainingError(self._why_diverged("validation"))
         return EpochMetrics(
             self.epoch, loss_sum / n_clips, 100 * n_right / n_clips, validation_loss, validation_accuracy,
             self._learning_rate(float(self.epoch)), n_clips / seconds, seconds,
@@ -194,10 +227,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(epoch)
 
-    def _why_diverged(self, number: int) -> str:
-        kept = f"the checkpoint of epoch {self.epoch} is kept" if self.epoch else "no checkpoint was written yet"
+    def _why_diverged(self, where: str) -> str:
+        kept = (
+            f"the checkpoint of epoch {self.epoch} is kept" if self.epoch else "no checkpoint was written yet"
+        )
         return (
-            f"{self.run.path}: the loss is no longer a number (epoch {self.epoch + 1}, batch {number + 1}); "
+            f"{self.run.path}: the loss is no longer a number (epoch {self.epoch + 1}, {where}); "
             f"{kept}; try a smaller --learning-rate than {self.config.learning_rate:g}"
         )
 
@@ -218,9 +253,12 @@ class Trainer:
         # last: a kill between the two leaves a best that the repeated epoch writes again
         save_checkpoint(self.run.path / LAST, state)
 
-    def _resume(self) -> None:
+    def _resume(self, store: Store) -> None:
         state = load_checkpoint(self.run.path / LAST)
         _check_same_training(state, self.config, self.run.path)
+        self.run.check_same_data(store)
+        if self.fabric.device.type == "cpu":
+            torch.set_num_threads(state["n_threads"])  # another number would round differently
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
@@ -250,7 +288,9 @@ def _parameter_groups(network: KeywordNetwork, weight_decay: float) -> list[dict
 
 
 def _make_fabric(config: TrainConfig) -> Fabric:
-    accelerator = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    accelerator = (
+        config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    )
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device: expected a CUDA GPU for --device cuda, found none; use --device cpu")
     precision = config.precision
@@ -258,5 +298,9 @@ def _make_fabric(config: TrainConfig) -> Fabric:
         precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
     if config.n_threads:
         torch.set_num_threads(config.n_threads)
+    if config.deterministic:
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # torch asks for it, before the first kernel
     torch.use_deterministic_algorithms(config.deterministic)
     return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]

@@ -1,0 +1,173 @@
+"""Every architecture of the registry, with its defaults and its toy configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import models
+from models.cnn import fit_dilations
+from models.frontend import FrontEndConfig
+from models.network import KeywordNetwork, nearest_on_grid
+from models.registry import create_model, find_architecture, list_architectures
+from speechcmd.errors import ModelError
+
+CASES = [(name, kind) for name in list_architectures() for kind in ("default", "toy")]
+both = pytest.mark.parametrize(("name", "kind"), CASES)
+every = pytest.mark.parametrize("name", list_architectures())
+STEP_TOLERANCE = 1e-4  # float32 sums in another order
+
+
+def build(name: str, kind: str, **options: Any) -> KeywordNetwork:
+    torch.manual_seed(0)
+    settings = find_architecture(name).toy if kind == "toy" else {}
+    options = {"n_labels": 5, "n_samples": 10_733, **options}
+    return create_model(name, **options, **settings)
+
+
+def noise(n_clips: int, n_samples: int) -> torch.Tensor:
+    return 0.1 * torch.randn(n_clips, n_samples, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_package_offers_the_registry() -> None:
+    assert models.list_architectures() == ("cnn", "gru")
+    assert isinstance(models.create_model("cnn", 3), KeywordNetwork)
+
+
+@both
+def test_shapes_and_values(name: str, kind: str) -> None:
+    network = build(name, kind).eval()
+    window, step = network.window_samples, network.step_samples
+    assert window == 480 + 160 * (network.window_frames - 1)
+    for n_clips, n_samples, n_steps in ((1, window, 1), (3, window + step - 1, 1), (2, window + 3 * step, 4)):
+        waveform = noise(n_clips, n_samples)
+        logits = network(waveform)
+        assert logits.shape == (n_clips, n_steps, 5)
+        assert torch.isfinite(logits).all()
+        log_mel = network.features(waveform)
+        assert log_mel.shape == (n_clips, (n_samples - 480) // 160 + 1, 40)
+        assert torch.equal(network.classify(log_mel), logits)
+        embedding = network.embedding(log_mel)
+        assert embedding.shape == (n_clips, n_steps, network.head.in_features)
+        assert torch.allclose(network.head(embedding), logits, atol=1e-6)
+
+
+@both
+def test_every_parameter_gets_a_gradient(name: str, kind: str) -> None:
+    network = build(name, kind).train()
+    loss = nn.functional.cross_entropy(
+        network(noise(4, network.window_samples))[:, 0], torch.tensor([0, 1, 2, 3])
+    )
+    loss.backward()
+    for parameter_name, parameter in network.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+        assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@every
+def test_defaults_stay_within_the_budget(name: str) -> None:
+    for n_samples in (10_733, 16_000):
+        network = build(name, "default", n_labels=12, n_samples=n_samples)
+        assert network.count_parameters() < find_architecture(name).budget <= 250_000
+        assert network.kind in ("sliding", "windowed")
+        assert 0.02 <= network.step_samples / 16_000 <= 0.04
+
+
+@both
+def test_state_goes_round(name: str, kind: str) -> None:
+    network, other = build(name, kind), build(name, kind)
+    network(noise(8, network.window_samples))  # moves the batch-norm statistics
+    network.set_normalisation(torch.linspace(-9, -5, 40), torch.linspace(1, 2, 40))
+    other.load_state_dict(network.state_dict())
+    waveform = noise(2, network.window_samples + 2 * network.step_samples)
+    assert torch.equal(network.eval()(waveform), other.eval()(waveform))
+    assert torch.equal(other.mel_mean, torch.linspace(-9, -5, 40))
+
+
+@both
+@pytest.mark.parametrize("n_samples", [4_000, 10_733, 16_000])
+def test_a_step_of_a_long_signal_is_its_window(name: str, kind: str, n_samples: int) -> None:
+    network = build(name, kind, n_samples=n_samples).eval()
+    network(noise(8, network.window_samples))
+    window, step = network.window_samples, network.step_samples
+    long = noise(1, window + 6 * step + 77) * torch.linspace(0.01, 1, window + 6 * step + 77)
+    whole = network(long)[0]
+    windows = torch.stack([long[0, k * step : k * step + window] for k in range(7)])
+    assert whole.shape[0] == 7
+    assert (whole - network(windows)[:, 0]).abs().max() < STEP_TOLERANCE
+
+
+@every
+def test_the_window_is_the_nearest_on_the_grid(name: str) -> None:
+    network = find_architecture(name).network
+    windows = [network.fit_window(n) for n in range(200)]
+    grid = sorted(set(windows))
+    assert {b - a for a, b in zip(grid, grid[1:], strict=False)} == {network.step_frames}
+    for n, window in enumerate(windows):
+        assert abs(window - n) == min(abs(g - n) for g in grid)
+    assert network.fit_window(0) == grid[0]
+    for frames in grid[:12]:  # each can be built and gives exactly one step
+        assert network(3, frames).eval()(noise(1, FrontEndConfig().n_samples(frames))).shape == (1, 1, 3)
+
+
+def test_nearest_on_grid() -> None:
+    assert [nearest_on_grid(n, 10, 4) for n in (0, 10, 11, 13, 15, 17)] == [10, 10, 10, 14, 14, 18]
+
+
+def test_dilations_shrink_until_they_fit() -> None:
+    assert fit_dilations(14, (1, 1, 2, 2)) == (1, 1, 2, 2)
+    assert fit_dilations(12, (1, 1, 2, 2)) == (1, 1, 1, 2)
+    assert fit_dilations(9, (1, 1, 2, 2)) == (1, 1, 1, 1)
+
+
+def test_toy_parameters_by_hand() -> None:
+    cnn = build("cnn", "toy")  # 5 labels, channels 4 6 8, width 16, two blocks; 40 bands become 5
+    image = (4 * 1 * 25 + 4 * 4) + (6 * 4 * 9 + 4 * 6) + (8 * 6 * 9 + 4 * 8)
+    mix = 8 * 5 * 16 + 4 * 16
+    blocks = 2 * (16 * 16 * 3 + 4 * 16)
+    assert cnn.count_parameters() == image + mix + blocks + (16 * 5 + 5)
+    gru = build("gru", "toy")  # channels 4 6, width 16, hidden 12; 40 bands become 10
+    stem = (4 * 1 * 25 + 4 * 4) + (6 * 4 * 9 + 4 * 6)
+    mix = 6 * 10 * 16 + 16 + 2 * 16
+    recurrent = 2 * 3 * (12 * 16 + 12 * 12 + 2 * 12)
+    assert gru.count_parameters() == stem + mix + recurrent + (24 * 5 + 5)
+
+
+@both
+def test_normalisation_is_a_buffer_and_a_silent_band_is_no_division_by_zero(name: str, kind: str) -> None:
+    network = build(name, kind).eval()
+    assert {"mel_mean", "mel_deviation"} <= set(network.state_dict())
+    assert not {"mel_mean", "mel_deviation"} & {n for n, _ in network.named_parameters()}
+    log_mel = network.features(noise(1, network.window_samples))
+    shifted, scale = torch.linspace(-3, 3, 40), torch.linspace(0.5, 2, 40)
+    plain = network.classify(log_mel)
+    network.set_normalisation(shifted, scale)
+    assert torch.allclose(network.classify(log_mel * scale + shifted), plain, atol=1e-4)
+    network.set_normalisation(torch.zeros(40), torch.zeros(40))
+    assert float(network.mel_deviation.min()) == pytest.approx(0.01)
+
+
+@every
+def test_batch_norm_learns_in_training_only(name: str) -> None:
+    network = build(name, "toy")
+    statistics = {n: v.clone() for n, v in network.state_dict().items() if n.endswith("running_mean")}
+    assert statistics
+    network.eval()(noise(4, network.window_samples))
+    assert all(torch.equal(network.state_dict()[n], v) for n, v in statistics.items())
+    network.train()(noise(4, network.window_samples))
+    assert not any(torch.equal(network.state_dict()[n], v) for n, v in statistics.items())
+
+
+def test_wrong_names_and_values_are_one_line() -> None:
+    with pytest.raises(ModelError, match=r"expected one of cnn, gru, got 'rnn'"):
+        create_model("rnn", 3)
+    with pytest.raises(ModelError, match=r"cnn: unknown setting 'hidden'; it has channels, dilations"):
+        create_model("cnn", 3, hidden=4)
+    for settings in ({"channels": [1, 2]}, {"width": "wide"}, {"width": -4}, {"dropout": 2.0}):
+        with pytest.raises(ModelError, match="no network can be built") as caught:
+            create_model("cnn", 3, **settings)
+        assert "\n" not in str(caught.value)

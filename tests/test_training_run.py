@@ -1,0 +1,471 @@
+"""Runs: what lies in the folder, exact resume, and every way a training can go wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.registry import list_architectures
+from speechcmd.errors import SpeechcmdError, StoreError, TrainingError
+from speechcmd.training.augment import AugmentConfig
+from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer, _parameter_groups
+from toy_line import command
+from toy_run import WORDS, toy_config, toy_run, toy_store, toy_store_path, train
+
+TIMINGS = ("seconds", "clips_per_s")
+
+
+class StopError(Exception):
+    """Raised by a report to stop a training."""
+
+
+def stop_after(n_epochs: int) -> Callable[[StepReport | EpochMetrics], None]:
+    """A report that stops in the middle of the next epoch."""
+
+    def report(seen: StepReport | EpochMetrics) -> None:
+        if isinstance(seen, StepReport) and (seen.epoch, seen.batch) == (n_epochs, 2):
+            raise StopError
+
+    return report
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    """To the bit: every tensor of both checkpoints, and the metrics but for their timings."""
+    for name in (LAST, BEST):
+        one, other = load_checkpoint(a / name), load_checkpoint(b / name)
+        assert one.keys() == other.keys()
+        assert_same(one, other)
+    assert metrics_of(a) == metrics_of(b)
+
+
+def assert_same(one: Any, other: Any) -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    else:
+        assert one == other
+
+
+def metrics_of(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in lines]
+
+
+def failure(work: Callable[[], Any]) -> str:
+    """The message of the error that `work` must end with: one line."""
+    with pytest.raises(SpeechcmdError) as caught:
+        work()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- resume
+
+
+@pytest.mark.parametrize("architecture", list_architectures())
+def test_resume_is_exact_to_the_bit(tmp_path: Path, architecture: str) -> None:
+    config = toy_config(architecture, epochs=3)
+    train(tmp_path / "whole", config)
+    trainer = Trainer(toy_store(), config, tmp_path / "parts")
+    with pytest.raises(StopError):
+        trainer.fit(stop_after(1))
+    resumed = Trainer(toy_store(), config, tmp_path / "parts", resume=True)
+    assert resumed.epoch == 1
+    resumed.fit(lambda report: None)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_kill_9_in_the_middle_of_an_epoch_then_resume(tmp_path: Path) -> None:
+    options = [
+        str(toy_store_path()), "--words", ",".join(WORDS), "--unknown", "700", "--speech-percent", "0",
+        "--epochs", "3", "--batch-size", "16", "--learning-rate", "0.01", "--threads", "1", "--device", "cpu",
+        "--model", "channels=[4,6,8]", "--model", "width=16", "--model", "dilations=[1,2]", "--resume",
+    ]  # fmt: skip
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "speechcmd", "train", *options, "--run", str(killed)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (killed / LAST).exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    time.sleep(0.1)  # an epoch lasts several times as long
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert load_checkpoint(killed / LAST)["epoch"] < 3
+    command("train", *options, "--run", killed)
+    command("train", *options, "--run", whole)
+    assert load_checkpoint(killed / LAST)["epoch"] == 3
+    assert_same_run(killed, whole)
+
+
+def test_a_kill_between_metrics_and_checkpoint_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    config = toy_config()
+    whole = train(tmp_path / "run", config)
+    before = metrics_of(tmp_path / "run")
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as handle:
+        handle.write('{"epoch": 2, "train_loss": 1.0}\n{"epoch": 3, "tra')
+    resumed = train(tmp_path / "run", config, resume=True)
+    assert metrics_of(tmp_path / "run") == before
+    assert resumed.best_accuracy == whole.best_accuracy
+
+
+def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
+    config = toy_config(epochs=1)
+    train(tmp_path, config)
+    for changes, what in (
+        ({"learning_rate": 0.5}, "learning_rate = 0.01, now it is 0.5"),
+        ({"epochs": 9}, "epochs = 1, now it is 9"),
+        ({"augment": AugmentConfig.off()}, "augment = "),
+        ({"words": ("no",)}, "words = "),
+    ):
+        message = failure(lambda changes=changes: train(tmp_path, replace(config, **changes), resume=True))  # type: ignore[misc]
+        assert what in message
+        assert "resume with the same settings or choose another --run" in message
+    train(tmp_path, replace(config, n_workers=1), resume=True)  # where it runs may change
+
+
+def test_resume_on_other_data_is_refused(tmp_path: Path) -> None:
+    train(tmp_path, toy_config(epochs=1))
+    other = toy_store()
+    other.info["data_digest"] = "0" * 64
+    message = failure(lambda: Trainer(other, toy_config(epochs=1), tmp_path, resume=True))
+    assert "with digest" in message
+    assert "resume with the same store" in message
+    (tmp_path / "run.json").unlink()
+    assert "run.json: missing or damaged" in failure(
+        lambda: train(tmp_path, toy_config(epochs=1), resume=True)
+    )
+
+
+def test_resume_takes_the_recorded_threads(tmp_path: Path) -> None:
+    train(tmp_path, toy_config(epochs=1))
+    state = load_checkpoint(tmp_path / LAST)
+    save_checkpoint(tmp_path / LAST, {**state, "n_threads": 2})
+    try:
+        Trainer(toy_store(), toy_config(epochs=1), tmp_path, resume=True)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "empty", "other"])
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, damage: str) -> None:
+    train(tmp_path, toy_config(epochs=1))
+    path = tmp_path / LAST
+    content = path.read_bytes()
+    if damage == "other":
+        torch.save([1, 2], path)
+    else:
+        path.write_bytes(
+            {"cut": content[: len(content) // 2], "noise": os.urandom(5_000), "empty": b""}[damage]
+        )
+    assert "a checkpoint of ours" in failure(lambda: train(tmp_path, toy_config(epochs=1), resume=True))
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
+    torch.save({"config": Path("x"), "run": os.system}, tmp_path / LAST)
+    assert "damaged or not a checkpoint" in failure(lambda: load_checkpoint(tmp_path / LAST))
+
+
+# --- what goes wrong
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    train(tmp_path, toy_config(epochs=1))
+    before = (tmp_path / LAST).read_bytes()
+    assert "holds a run already; go on with --resume" in failure(
+        lambda: train(tmp_path, toy_config(epochs=1))
+    )
+    assert (tmp_path / LAST).read_bytes() == before
+
+
+def test_a_diverging_loss_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    trainer = Trainer(toy_store(), toy_config(epochs=4), tmp_path)
+
+    def explode(seen: StepReport | EpochMetrics) -> None:
+        if isinstance(seen, EpochMetrics) and seen.epoch == 1:
+            torch.nn.init.constant_(trainer.network.head.weight, 1e38)
+
+    message = failure(lambda: trainer.fit(explode))
+    assert "the loss is no longer a number (epoch 3, batch 1)" in message
+    assert "the checkpoint of epoch 2 is kept; try a smaller --learning-rate than 0.01" in message
+    state = load_checkpoint(tmp_path / LAST)
+    assert state["epoch"] == 2
+    assert all(torch.isfinite(value).all() for value in state["network"].values())
+
+
+def test_a_huge_learning_rate_is_one_error(tmp_path: Path) -> None:
+    message = failure(lambda: train(tmp_path, toy_config("gru", learning_rate=1e30, epochs=8)))
+    assert "the loss is no longer a number" in message
+    assert "try a smaller --learning-rate than 1e+30" in message
+    for path in tmp_path.glob("*.pt"):
+        assert all(torch.isfinite(value).all() for value in load_checkpoint(path)["network"].values())
+
+
+def test_weights_spoilt_by_the_last_step_are_not_kept(tmp_path: Path) -> None:
+    trainer = Trainer(toy_store(), toy_config(epochs=3), tmp_path)
+
+    def spoil(seen: StepReport | EpochMetrics) -> None:
+        if isinstance(seen, StepReport) and seen.epoch == 1 and seen.batch == seen.n_batches:
+            torch.nn.init.constant_(trainer.network.head.weight, math.nan)
+
+    assert "no longer a number (epoch 2, validation); the checkpoint of epoch 1 is kept" in failure(
+        lambda: trainer.fit(spoil)
+    )
+    assert load_checkpoint(tmp_path / LAST)["epoch"] == 1
+    assert len(metrics_of(tmp_path)) == 1
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path / "whole", toy_config(epochs=2))
+    trainer = Trainer(toy_store(), toy_config(epochs=2), tmp_path / "full")
+    save = torch.save
+
+    def fail_later(state: dict[str, Any], handle: Any) -> None:
+        if state["epoch"] == 2:
+            handle.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, handle)
+
+    monkeypatch.setattr(torch, "save", fail_later)
+    message = failure(lambda: trainer.fit(lambda report: None))
+    assert "No space left on device" in message
+    assert "the last good one is kept; free some space and run again with --resume" in message
+    assert load_checkpoint(tmp_path / "full" / LAST)["epoch"] == 1
+    assert not list((tmp_path / "full").glob("*.part"))
+    monkeypatch.setattr(torch, "save", save)
+    train(tmp_path / "full", toy_config(epochs=2), resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "full")
+
+
+FILL_THE_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from speechcmd.errors import TrainingError
+from speechcmd.training.checkpoint import load_checkpoint, save_checkpoint
+path = Path(sys.argv[1])
+save_checkpoint(path, {"config": "", "weights": torch.zeros(1000)})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    save_checkpoint(path, {"config": "", "weights": torch.zeros(100_000)})
+except TrainingError as error:
+    print(error)
+assert load_checkpoint(path)["weights"].shape == (1000,)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_real_write_that_fails_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FILL_THE_DISK, str(tmp_path / LAST)], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert "the checkpoint cannot be written" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
+
+
+def test_a_word_that_the_store_lacks_is_one_line(tmp_path: Path) -> None:
+    message = failure(lambda: train(tmp_path / "run", toy_config(words=("no", "marvin"))))
+    assert "no training clip of marvin; the store has bird, no, up, zero" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_store_without_validation_clips_is_one_line(tmp_path: Path) -> None:
+    store = toy_store()
+    rows = tuple(row for row in store.rows if row.kind != "word" or row.split == "training")
+    bare = type(store)(store.path, rows, store.info)
+    with pytest.raises(TrainingError, match="no validation clip of no, up"):
+        Trainer(bare, toy_config(), tmp_path / "run")
+
+
+def test_cuda_without_a_gpu_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "found none; use --device cpu" in failure(
+        lambda: train(tmp_path / "run", toy_config(device="cuda"))
+    )
+
+
+def test_a_wrong_length_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="length"):
+        train(tmp_path / "run", toy_config(length="long"))
+
+
+# --- what a run does
+
+
+def test_early_stopping_and_best_against_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accuracies = [50.0, 70.0, 60.0, 70.0, 65.0, 99.0]
+    trainer = Trainer(toy_store(), toy_config(epochs=6, patience=3), tmp_path)
+    monkeypatch.setattr(trainer, "evaluate", lambda batches: (1.0, accuracies[trainer.epoch]))
+    trainer.fit(lambda report: None)
+    assert trainer.epoch == 5  # 70 in the second epoch, then three without a better one
+    best, last = load_checkpoint(tmp_path / BEST), load_checkpoint(tmp_path / LAST)
+    assert (best["epoch"], best["best_accuracy"]) == (2, 70.0)
+    assert (last["epoch"], last["best_accuracy"], last["epochs_since_best"]) == (5, 70.0, 3)
+    assert not torch.equal(best["network"]["head.weight"], last["network"]["head.weight"])
+    assert "optimizer" in last
+    assert "optimizer" not in best
+    resumed = Trainer(toy_store(), toy_config(epochs=6, patience=3), tmp_path, resume=True)
+    resumed.fit(lambda report: None)
+    assert resumed.epoch == 5  # stopped is stopped
+
+
+def test_learning_rate_by_hand(tmp_path: Path) -> None:
+    trainer = Trainer(
+        toy_store(), toy_config(epochs=10, warmup_percent=20.0, learning_rate=0.1), tmp_path / "a"
+    )
+    rate = trainer._learning_rate
+    assert rate(0) == pytest.approx(0.001)
+    assert rate(1) == pytest.approx(0.1 * (0.5 * 0.99 + 0.01))
+    assert rate(2) == pytest.approx(0.1)
+    assert rate(6) == pytest.approx(0.05)  # half way down the cosine
+    assert rate(4) == pytest.approx(0.1 * (1 + math.sqrt(0.5)) / 2)
+    assert rate(10) == pytest.approx(0, abs=1e-12)
+    flat = Trainer(toy_store(), toy_config(epochs=10, warmup_percent=0.0), tmp_path / "b")
+    assert flat._learning_rate(0) == pytest.approx(0.01)
+
+
+def test_each_batch_gets_its_learning_rate(tmp_path: Path) -> None:
+    trainer = Trainer(toy_store(), toy_config(epochs=1), tmp_path)
+    seen: list[float] = []
+
+    def report(done: StepReport | EpochMetrics) -> None:
+        if isinstance(done, StepReport):
+            seen.append(trainer.optimizer.param_groups[0]["lr"])
+
+    trainer.fit(report)
+    n_batches = len(trainer.sampler)
+    assert seen == [trainer._learning_rate(k / n_batches) for k in range(n_batches)]
+
+
+def test_normalisation_is_the_mean_and_deviation_of_the_training_clips(tmp_path: Path) -> None:
+    trainer = train(tmp_path, toy_config(epochs=1))
+    batches = list(trainer.plain_batches)[:16]
+    log_mel = torch.cat([trainer.network.features(batch.waveform).flatten(0, 1) for batch in batches])
+    assert torch.allclose(trainer.network.mel_mean, log_mel.mean(0), atol=1e-4)
+    assert torch.allclose(trainer.network.mel_deviation, log_mel.std(0), atol=1e-4)
+
+
+def test_only_weights_decay(tmp_path: Path) -> None:
+    network = Trainer(toy_store(), toy_config(), tmp_path).network
+    decayed, others = _parameter_groups(network, 0.3)
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert len(decayed["params"]) + len(others["params"]) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"weight_decay": 0.5}, {"label_smoothing": 0.3}, {"precision": "bf16-mixed"},
+     {"model": {"channels": (4, 6, 8), "width": 16, "dilations": (1, 2), "dropout": 0.6}},
+     {"augment": replace(AugmentConfig(), time_masks=0)}, {"unknown": "official"}],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_each_setting_matters(tmp_path: Path, changes: dict[str, Any]) -> None:
+    run = train(tmp_path, toy_config(epochs=1, **changes))
+    plain = load_checkpoint(toy_run_of_one_epoch(tmp_path))["network"]["head.weight"]
+    assert not torch.equal(run.network.state_dict()["head.weight"], plain)
+
+
+def toy_run_of_one_epoch(folder: Path) -> Path:
+    train(folder / "plain", toy_config(epochs=1))
+    return folder / "plain" / LAST
+
+
+def test_deterministic_and_workers_change_no_bit(tmp_path: Path) -> None:
+    plain = load_checkpoint(toy_run_of_one_epoch(tmp_path))["network"]
+    try:
+        other = train(tmp_path / "other", toy_config(epochs=1, deterministic=True)).network.state_dict()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert_same(plain, dict(other))
+
+
+# --- the folder
+
+
+def test_the_run_folder(tmp_path: Path) -> None:
+    run = toy_run("cnn")
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.toml", "metrics.jsonl", "curves.png", "last.pt", "best.pt", "run.json",
+        "unknown_training.txt", "unknown_validation.txt",
+    }  # fmt: skip
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in metrics] == [0, 1]
+    assert set(metrics[0]) == {
+        "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate",
+        "clips_per_s", "seconds",
+    }  # fmt: skip
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    described = json.loads((run / "run.json").read_text())
+    assert described["data_digest"] == toy_store().digest
+    assert Path(described["store"]) == toy_store_path().resolve()
+    assert described["seed"] == 0
+    assert described["n_threads"] == 1
+    assert set(described["versions"]) == {"python", "torch", "numpy", "lightning-fabric", "librosa"}
+    drawn = (run / "unknown_training.txt").read_text().splitlines()
+    assert len(drawn) == described["unknown_draws"]["training"]["n_clips"] > 0
+
+
+def test_the_config_in_the_folder_is_the_config() -> None:
+    written = tomllib.loads((toy_run("cnn") / "config.toml").read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(asdict(toy_config("cnn"))))
+
+
+def test_config_goes_round_as_json_and_toml() -> None:
+    config = TrainConfig(
+        words=("übung", 'a"b\\c', "日本", "😀"), model={"width": 3, "channels": [1, 2], "x": 1e-05}
+    )
+    assert tomllib.loads(config.to_toml()) == json.loads(config.to_json())
+    plain = toy_config("gru", model={"width": 3})
+    assert TrainConfig.from_json(plain.to_json()) == plain
+    with pytest.raises(TrainingError, match="use the version that trained it"):
+        TrainConfig.from_json('{"augment": {"noise_snr_db": [0, 1]}, "words": [], "speed": 3}')
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only() -> None:
+    state = torch.load(toy_run("cnn") / LAST, weights_only=True)
+    assert set(state) == {
+        "config", "labels", "n_samples", "epoch", "best_accuracy", "epochs_since_best", "n_threads",
+        "network", "optimizer",
+    }  # fmt: skip
+    assert state["labels"] == [*WORDS, "_unknown_", "_silence_"]
+    kinds = set()
+
+    def visit(value: Any) -> None:
+        if isinstance(value, dict):
+            for item in value.values():
+                visit(item)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                visit(item)
+        else:
+            kinds.add(type(value))
+
+    visit(state)
+    assert kinds <= {torch.Tensor, str, int, float, bool, type(None)}
