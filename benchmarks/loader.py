@@ -3,9 +3,9 @@
 usage: python benchmarks/loader.py STORE CLIPS [--batch-size 256] [--batches 40] [--workers 0] [--rounds 5]
 
 STORE was prepared from the folder CLIPS. Both sides deliver the same words in the same order as float32
-batches of the store's mean length, without training on them. The plain Dataset is the usual one: soundfile
-opens the clip, the window is cut where ours lies and padded with zeros, DataLoader and its collate do the rest.
-Rounds are interleaved, the median counts, the first round is a warm-up (page cache).
+batches of the store's mean length, without training on them. The plain Dataset is the usual one:
+soundfile opens the clip, the window is cut where ours lies and padded with zeros, DataLoader and its
+collate do the rest. Rounds are interleaved, the median counts, the first round is a warm-up (page cache).
 """
 
 from __future__ import annotations
@@ -90,11 +90,14 @@ def print_table(speeds: dict[str, list[float]], baseline: str) -> None:
     print(f"{'loader':<32} {'clips/s':>9} {'lowest':>9} {'highest':>9} {'times':>7}")
     for name, values in speeds.items():
         ratio = statistics.median(a / b for a, b in zip(values, speeds[baseline], strict=True))
-        print(f"{name:<32} {statistics.median(values):9,.0f} {min(values):9,.0f} {max(values):9,.0f} {ratio:7.1f}")
+        figures = statistics.median(values), min(values), max(values)
+        print(f"{name:<32} " + " ".join(f"{figure:9,.0f}" for figure in figures) + f" {ratio:7.1f}")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("store", type=Path)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--batch-size", type=int, default=256)
@@ -116,7 +119,9 @@ def main() -> int:
 
     def ours(config: AugmentConfig) -> Callable[[], float]:
         loader = make_loader(
-            ClipDataset(store, task, n_samples, config), FixedSampler(chosen, options.batch_size), options.workers
+            ClipDataset(store, task, n_samples, config),
+            FixedSampler(chosen, options.batch_size),
+            options.workers,
         )
         return lambda: clips_per_s(loader, len(chosen))
 
@@ -129,8 +134,8 @@ def main() -> int:
         "ours, all augmentation": ours(AugmentConfig()),
     }
     print(
-        f"{len(chosen)} clips of {n_samples} samples in batches of {options.batch_size}, {options.workers} workers, "
-        f"{torch.get_num_threads()} threads, median of {options.rounds}"
+        f"{len(chosen)} clips of {n_samples} samples in batches of {options.batch_size}, "
+        f"{options.workers} workers, {torch.get_num_threads()} threads, median of {options.rounds}"
     )
     print_table(measure(sides, options.rounds), "a wav a clip")
     return 0

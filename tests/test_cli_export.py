@@ -7,11 +7,11 @@ from pathlib import Path
 import onnx
 import pytest
 from click.testing import CliRunner, Result
+from toy_run import toy_export, toy_run
 
 from speechcmd.cli.main import cli
 from speechcmd.runtime.model_file import read_card
 from speechcmd.training import export
-from toy_run import toy_export, toy_run
 
 
 def run(*arguments: object) -> Result:

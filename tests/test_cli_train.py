@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from toy_run import toy_store_path
 
 from speechcmd.cli.main import cli
 from speechcmd.cli.train import train as train_command
 from speechcmd.training.checkpoint import load_checkpoint
-from toy_run import toy_store_path
 
 # what makes any training a matter of a second
 QUICK = (
@@ -92,7 +92,8 @@ def test_each_option_reaches_the_config(
 def test_every_option_has_a_case() -> None:
     covered = {option for options, _, _ in OPTIONS for option in options if option.startswith("--")}
     declared = {name for option in train_command.params for name in (*option.opts, *option.secondary_opts)}
-    assert {name for name in declared if name.startswith("--")} - covered == {"--run", "--resume", "--initial"}
+    elsewhere = {"--run", "--resume", "--initial"}
+    assert {name for name in declared if name.startswith("--")} - covered == elsewhere
 
 
 @pytest.mark.usefixtures("no_training")

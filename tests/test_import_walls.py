@@ -54,7 +54,7 @@ ROOMS = (
     ),
     room(
         "speechcmd/training/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.training",
-        "models", "data_prep.store", "data_prep.task", "data_prep.split",
+        "models", "data_prep.store", "data_prep.task", "data_prep.window", "data_prep.split",
         "numpy", "torch", "onnx", "onnxscript", "onnxruntime", "lightning_fabric",
         "matplotlib", "tensorboard", "rich",
     ),

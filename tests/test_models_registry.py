@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def test_the_window_is_the_nearest_on_the_grid(name: str) -> None:
     network = find_architecture(name).network
     windows = [network.fit_window(n) for n in range(200)]
     grid = sorted(set(windows))
-    assert {b - a for a, b in zip(grid, grid[1:], strict=False)} == {network.step_frames}
+    assert {b - a for a, b in pairwise(grid)} == {network.step_frames}
     for n, window in enumerate(windows):
         assert abs(window - n) == min(abs(g - n) for g in grid)
     assert network.fit_window(0) == grid[0]

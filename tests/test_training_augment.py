@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -101,8 +102,7 @@ def test_everything_off_changes_nothing() -> None:
 
 
 def test_randomness_depends_on_its_counters_alone() -> None:
-    counters = [(purpose, seed, epoch, batch)
-                for purpose in PURPOSES for seed in (0, 1) for epoch in (0, 1) for batch in (0, 1)]  # fmt: skip
+    counters = list(product(PURPOSES, (0, 1), (0, 1), (0, 1)))
     firsts = {generator_for(*counter).integers(2**62) for counter in counters}
     assert len(firsts) == len(counters)
     assert generator_for("noise", 3, 2, 1).integers(2**62) == generator_for("noise", 3, 2, 1).integers(2**62)

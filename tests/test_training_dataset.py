@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from toy_run import WORDS, toy_store
 
 from data_prep.store import Store
 from data_prep.task import Examples, SplitTask, TaskConfig, draw_evaluation, make_split_task
@@ -27,7 +28,6 @@ from speechcmd.training.dataset import (
     make_loader,
     place_windows,
 )
-from toy_run import WORDS, toy_store
 
 OFF = AugmentConfig.off()
 N_SAMPLES = 6_000

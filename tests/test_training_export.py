@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from toy_run import WORDS, toy_export, toy_run, toy_store
 
 from models.registry import list_architectures
 from speechcmd.errors import ExportError, ModelError, TrainingError
@@ -22,7 +23,6 @@ from speechcmd.runtime.session import Session
 from speechcmd.training import export
 from speechcmd.training.checkpoint import BEST, load_checkpoint, save_checkpoint
 from speechcmd.training.export import ExportConfig, ExportReport, compare_with_torch, export_run, load_network
-from toy_run import WORDS, toy_export, toy_run, toy_store
 
 TOLERANCE = 1e-4  # what an export is allowed
 
@@ -68,8 +68,7 @@ def test_the_report_tells_the_figures(exported: tuple[str, ExportReport]) -> Non
 
 
 def test_the_embedding_is_an_output(exported: tuple[str, ExportReport]) -> None:
-    name, report = exported
-    model = onnx.load(report.path)
+    model = onnx.load(exported[1].path)
     assert [value.name for value in model.graph.input] == ["waveform"]
     assert [value.name for value in model.graph.output] == ["logits", "embedding"]
     for value in (*model.graph.input, *model.graph.output):

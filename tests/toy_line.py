@@ -35,7 +35,8 @@ TRAINING = (
     "--architecture", "cnn", "--words", ",".join(WORDS), "--length", "0.6", "--unknown", "all",
     "--epochs", "5", "--batch-size", "32", "--learning-rate", "0.01", "--label-smoothing", "0.05",
     "--speech-percent", "0", "--no-gain", "--no-spec-augment", "--device", "cpu", "--threads", "1",
-    "--model", "channels=[4,8,12]", "--model", "width=24", "--model", "dilations=[1,1]", "--model", "dropout=0",
+    "--model", "channels=[4,8,12]", "--model", "width=24", "--model", "dilations=[1,1]",
+    "--model", "dropout=0",
 )
 # fmt: on
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from toy_line import command
+
 from data_prep.store import Store
 from data_prep.synthetic import make_corpus
 from models.registry import find_architecture
@@ -17,7 +19,6 @@ from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.export import ExportConfig, ExportReport, export_run
 from speechcmd.training.trainer import Trainer
-from toy_line import command
 
 WORDS = ("no", "up")
 OTHER_WORDS = ("bird", "zero")

@@ -52,7 +52,8 @@ def _check_length(_: click.Context, __: click.Parameter, value: str | None) -> s
     default="official",
     show_default=True,
     callback=_check_unknown,
-    help="Clips of other words: official (10 % of the words, always the same), all, or a number drawn anew each epoch.",
+    help="Clips of other words: official (10 % of the words, always the same), all, "
+    "or a number drawn anew each epoch.",
 )
 @click.option(
     "--speech-percent",
@@ -184,7 +185,8 @@ def _report(report: StepReport | EpochMetrics, n_epochs: int, progress: StepProg
         progress.update(report.epoch * report.n_batches + report.batch, n_epochs * report.n_batches, note)
     else:
         click.echo(
-            f"epoch {report.epoch + 1:3d}/{n_epochs}  train {report.train_loss:.3f} {report.train_accuracy:5.1f} %  "
+            f"epoch {report.epoch + 1:3d}/{n_epochs}  "
+            f"train {report.train_loss:.3f} {report.train_accuracy:5.1f} %  "
             f"validation {report.validation_loss:.3f} {report.validation_accuracy:5.2f} %  "
             f"{report.clips_per_s:,.0f} clips/s",
             err=True,

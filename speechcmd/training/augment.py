@@ -1,4 +1,4 @@
-"""Augmentation of whole batches, on any device. Draws come from numpy, so a seed means one thing everywhere."""
+"""Augmentation of whole batches, on any device; draws come from numpy: a seed means one thing everywhere."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ folds these operators into a constant when it loads the file, so nothing is comp
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -56,7 +58,7 @@ def _basis_nodes(
         "half": np.float64(0.5),
     }
     constants = [numpy_helper.from_array(np.asarray(value), f"dft/{key}") for key, value in values.items()]
-    steps = [
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Range", ["zero", "n_bins", "one"], "bins", {}),
         ("Range", ["zero", "win_length", "one"], "samples", {}),
         ("Unsqueeze", ["bins", "column"], "bin_column", {}),

@@ -185,7 +185,8 @@ def compare_with_torch(network: KeywordNetwork, runtime: Session, real: Sequence
     batches = [
         rng.standard_normal((n_clips, n_samples)).astype(np.float32) * np.float32(level)
         for n_clips, n_samples, level in (
-            (1, window, 0.1), (3, window + step - 1, 0.001), (5, window + 7 * step + 13, 0.03), (1, 20 * window, 0.1),
+            (1, window, 0.1), (3, window + step - 1, 0.001), (5, window + 7 * step + 13, 0.03),
+            (1, 20 * window, 0.1),
         )
     ]  # fmt: skip
     batches.append(np.zeros((2, window + step), dtype=np.float32))
@@ -197,8 +198,8 @@ def compare_with_torch(network: KeywordNetwork, runtime: Session, real: Sequence
         computed = runtime.run(batch)
         if computed.shape != expected.shape:
             raise ExportError(
-                f"the exported network gives shape {computed.shape} for {batch.shape}, torch {expected.shape}; "
-                "nothing was written"
+                f"the exported network gives shape {computed.shape} for {batch.shape}, "
+                f"torch {expected.shape}; nothing was written"
             )
         differences.append(np.abs(computed - expected).max())
     return float(np.max(differences))  # unlike max(), it passes on what is not a number
@@ -227,7 +228,7 @@ def torch_logits(network: KeywordNetwork, batch: Waveform) -> Logits:
 
 
 def _real_waveforms(run: Path, n_samples: int) -> list[Waveform]:
-    """A few clips of the store that the run was trained on, where it still is. Shape: (>= n_samples,) each."""
+    """A few clips of the run's store, where it still is, of at least `n_samples` samples each."""
     try:
         store = Store.open(_read_run_file(run)["store"])
     except (OSError, ValueError, KeyError, StoreError):

@@ -147,8 +147,8 @@ class Trainer:
         drawn = draw_evaluation(self.validation, self.task_config)
         if len(drawn) == 0:
             raise TrainingError(
-                f"{store.path}: no validation clip of {', '.join(config.words)}; expected some of another speaker "
-                "than the training clips', prepare the store from more speakers"
+                f"{store.path}: no validation clip of {', '.join(config.words)}; expected some of "
+                "other speakers than the training clips', prepare the store from more speakers"
             )
         self.validation_batches = make_loader(held_out, FixedSampler(drawn, 2 * config.batch_size))
 

@@ -1,0 +1,46 @@
+"""The two loops of docs/dataset.md run, and train the same weights."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from toy_run import WORDS, toy_store_path
+
+from speechcmd.cli.export import export as export_command
+from speechcmd.cli.train import train as train_command
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def python_blocks(page: str) -> list[str]:
+    return re.findall(
+        r"^```python\n(.+?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def test_both_loops_train_the_same_weights() -> None:
+    without, with_loader = python_blocks("dataset.md")
+    states = []
+    for block in (without, with_loader):
+        names: dict[str, Any] = {"STORE": toy_store_path(), "WORDS": WORDS}
+        exec(compile(block, "docs/dataset.md", "exec"), names)
+        states.append(names["network"].state_dict())
+        assert torch.isfinite(names["loss"])
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+    assert without.startswith("# without")
+    assert "DataLoader" not in without.partition("\n")[2]
+    assert len(with_loader.splitlines()) < 0.7 * len(without.splitlines())
+
+
+def test_the_page_names_every_option() -> None:
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    for command in (train_command, export_command):
+        for option in command.params:
+            switches = [name for name in option.opts if name.startswith("--")]
+            negative = [name for name in option.secondary_opts if name.startswith("--no-")]
+            for name in negative or switches:
+                assert f"`{name}" in page, name
