@@ -17,7 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.store import Store
-from data_prep.task import EVALUATION_SILENCE_DB, SILENCE, UNKNOWN, TaskConfig, draw_evaluation, make_split_task
+from data_prep.task import (
+    EVALUATION_SILENCE_DB,
+    SILENCE,
+    UNKNOWN,
+    TaskConfig,
+    draw_evaluation,
+    make_split_task,
+)
 from data_prep.window import cut_word
 from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
 from speechcmd.runtime.recognizer import Recognizer
@@ -80,15 +87,28 @@ def report(name: str, examples: list[Example], answers: list[str], labels: tuple
         if example.label == UNKNOWN:
             others[example.word].append(is_right)
     by_word = {word: 100 * float(np.mean(hits)) for word, hits in others.items()}
-    worst = ", ".join(f"{word} {by_word[word]:.0f} of {len(others[word])}" for word in sorted(by_word, key=by_word.__getitem__)[:4])
-    print(f"          _unknown_ as the mean over its words {np.mean(list(by_word.values())):.1f} %; worst: {worst}")
-    rest = [is_right for example, is_right in zip(examples, right, strict=True) if example.word not in HARDLY_HEARD]
+    worst = ", ".join(
+        f"{word} {by_word[word]:.0f} of {len(others[word])}"
+        for word in sorted(by_word, key=by_word.__getitem__)[:4]
+    )
+    print(
+        f"          _unknown_ as the mean over its words {np.mean(list(by_word.values())):.1f} %; worst: {worst}"
+    )
+    rest = [
+        is_right
+        for example, is_right in zip(examples, right, strict=True)
+        if example.word not in HARDLY_HEARD
+    ]
     low, high = wilson(sum(rest), len(rest))
-    print(f"          without {', '.join(HARDLY_HEARD)}: {100 * np.mean(rest):.2f} %  [{low:.2f}, {high:.2f}]  of {len(rest)}")
+    print(
+        f"          without {', '.join(HARDLY_HEARD)}: {100 * np.mean(rest):.2f} %  [{low:.2f}, {high:.2f}]  of {len(rest)}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("store")
     parser.add_argument("--split", default="validation")
@@ -101,7 +121,9 @@ def main() -> None:
     columns = recognizer.labels
     windows = [columns[int(recognizer.posteriors(window)[0].argmax())] for _, _, window, _ in examples]
     clips = [recognizer.classify(whole).label for _, _, _, whole in examples]
-    print(f"{arguments.model}: {arguments.split}, window {recognizer.card.window_s:.3f} s, seed {arguments.seed}")
+    print(
+        f"{arguments.model}: {arguments.split}, window {recognizer.card.window_s:.3f} s, seed {arguments.seed}"
+    )
     report("window", examples, windows, labels)
     report("classify", examples, clips, labels)
 

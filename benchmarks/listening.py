@@ -44,7 +44,9 @@ def word_stream(store: Store, recognizer: Recognizer, split: str, seed: int) -> 
         level = np.sqrt(np.mean(waveform[row.speech_start : row.speech_end] ** 2))
         gain = level / (np.sqrt(np.mean(noise**2)) + 1e-9) * 10 ** (-SNR_DB / 20)
         stream[number * SPACING : (number + 1) * SPACING] += np.float32(gain) * noise
-        words.append((row.word, (begin + row.speech_start) / SAMPLE_RATE, (begin + row.speech_end) / SAMPLE_RATE))
+        words.append(
+            (row.word, (begin + row.speech_start) / SAMPLE_RATE, (begin + row.speech_end) / SAMPLE_RATE)
+        )
     return stream, words
 
 
@@ -63,7 +65,9 @@ def count_found(words: list[Word], detections: list[Detection]) -> tuple[int, in
     free = list(detections)
     n_found = 0
     for label, start_s, end_s in words:
-        match = next((d for d in free if d.label == label and start_s <= d.decided_s <= end_s + TOLERANCE_S), None)
+        match = next(
+            (d for d in free if d.label == label and start_s <= d.decided_s <= end_s + TOLERANCE_S), None
+        )
         if match is not None:
             free.remove(match)
             n_found += 1
@@ -71,7 +75,9 @@ def count_found(words: list[Word], detections: list[Detection]) -> tuple[int, in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("store")
     parser.add_argument("--split", default="validation")

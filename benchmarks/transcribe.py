@@ -76,7 +76,9 @@ def by_windows(recognizer: Recognizer, path: Path) -> tuple[float, list[Detectio
 
     def infer(waveform: Waveform) -> Waveform:
         n_steps = (len(waveform) - window) // step + 1
-        return np.concatenate([recognizer._infer(waveform[k * step : k * step + window]) for k in range(n_steps)])
+        return np.concatenate(
+            [recognizer._infer(waveform[k * step : k * step + window]) for k in range(n_steps)]
+        )
 
     began = time.perf_counter()
     stream = PosteriorStream(infer, card, FILE_UPDATE_S)
@@ -97,7 +99,9 @@ def largest_difference(one: list[Detection], other: list[Detection]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?")
     parser.add_argument("--recording", type=Path, default=ROOT / "examples" / "commands.flac")
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -116,13 +120,21 @@ def main() -> None:
     total_s = statistics.median(one.total_s for one in blocks)
     window_s = statistics.median(seconds for seconds, _ in windows)
     difference = largest_difference(blocks[0].detections, windows[0][1])
-    print(f"model {recognizer.card.name}, {arguments.minutes:g} minutes, loaded in {1000 * load_s:.0f} ms, one thread")
-    print(f"blocks   {total_s:7.2f} s  {audio_s / total_s:6.0f} times real time, {len(blocks[0].detections)} detections")
-    print(f"windows  {window_s:7.2f} s  {audio_s / window_s:6.0f} times real time; blocks are {window_s / total_s:.1f} times faster")
+    print(
+        f"model {recognizer.card.name}, {arguments.minutes:g} minutes, loaded in {1000 * load_s:.0f} ms, one thread"
+    )
+    print(
+        f"blocks   {total_s:7.2f} s  {audio_s / total_s:6.0f} times real time, {len(blocks[0].detections)} detections"
+    )
+    print(
+        f"windows  {window_s:7.2f} s  {audio_s / window_s:6.0f} times real time; blocks are {window_s / total_s:.1f} times faster"
+    )
     print(f"largest difference in score {difference:.1e} (inf: other detections)")
     print("milliseconds for each second of audio:")
     for name in ("reading_s", "network_s", "decoding_s"):
-        print(f"  {name[:-2]:9s} {1000 * statistics.median(getattr(one, name) for one in blocks) / audio_s:.3f}")
+        print(
+            f"  {name[:-2]:9s} {1000 * statistics.median(getattr(one, name) for one in blocks) / audio_s:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -35,14 +35,18 @@ def make_clip(word: str, voice: str, rng: np.random.Generator, folder: Path) -> 
     subprocess.run(command, check=True)
     spoken = np.trim_zeros(read_waveform(path))[:SAMPLE_RATE]
     spoken *= np.float32(10 ** (rng.uniform(*PEAK_DB) / 20) / np.abs(spoken).max())
-    clip = rng.standard_normal(SAMPLE_RATE).astype(np.float32) * np.float32(10 ** (rng.uniform(*NOISE_DB) / 20))
+    clip = rng.standard_normal(SAMPLE_RATE).astype(np.float32) * np.float32(
+        10 ** (rng.uniform(*NOISE_DB) / 20)
+    )
     begin = rng.integers(0, SAMPLE_RATE - len(spoken) + 1)
     clip[begin : begin + len(spoken)] += spoken
     return clip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dest", type=Path)
     parser.add_argument("words")
     parser.add_argument("--clips", type=int, default=400)

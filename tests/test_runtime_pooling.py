@@ -53,7 +53,9 @@ def test_clips_of_one_or_two_steps_are_averaged_whole(n_steps: int) -> None:
 
 
 def test_a_model_without_silence_pools_words_only() -> None:
-    np.testing.assert_allclose(pool_posteriors(table([0.2, 0.8]), ("yes", "no"), WINDOW_STEPS), [0.2, 0.8], atol=1e-5)
+    np.testing.assert_allclose(
+        pool_posteriors(table([0.2, 0.8]), ("yes", "no"), WINDOW_STEPS), [0.2, 0.8], atol=1e-5
+    )
 
 
 def test_scores_stay_between_zero_and_one() -> None:

@@ -46,7 +46,8 @@ def pool_posteriors(posteriors: FloatArray, labels: tuple[str, ...], window_step
     if SILENCE in labels:
         silence = labels.index(SILENCE)
         scores[silence] = np.exp(_running_mean(logs[:, [silence]], SILENCE_WINDOWS * window_steps).min())
-    return np.minimum(scores - np.float32(_FLOOR), 1.0, out=scores).clip(min=0.0)
+    limited: FloatArray = (scores - np.float32(_FLOOR)).clip(0.0, 1.0)
+    return limited
 
 
 def pick_label(scores: FloatArray, labels: tuple[str, ...]) -> str:
