@@ -90,9 +90,7 @@ def _row_of_recording(source: Source, samples: Int16) -> Row:
     return whole_row(source, len(samples), block_levels(waveform), flags, digest_of(samples))
 
 
-def whole_row(
-    source: Source, n_samples: int, levels: Waveform, flags: tuple[str, ...], digest: str
-) -> Row:
+def whole_row(source: Source, n_samples: int, levels: Waveform, flags: tuple[str, ...], digest: str) -> Row:
     """Row (offset 0) of a recording, which is kept whole; `levels` are its `block_levels`."""
     floor_db, _ = floor_and_peak(levels)
     return Row(
@@ -112,7 +110,7 @@ def block_levels(waveform: Waveform, block_s: float = 0.01) -> Waveform:
 
 def digest_of(samples: Int16) -> str:
     """Short hash of the samples: equal audio, equal digest."""
-    return hashlib.blake2b(np.ascontiguousarray(samples), digest_size=8).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(samples).data, digest_size=8).hexdigest()
 
 
 def flags_of(n_samples: int, n_full_scale: int, mean: float) -> tuple[str, ...]:

@@ -88,7 +88,9 @@ def scan_corpus(
 def find_word_root(root: Path) -> Path:
     """Descend into `SpeechCommands/speech_commands_v0.0x` if the folder above was given."""
     if not root.is_dir():
-        raise CorpusError(f"{root}: expected a folder of clips, found {'a file' if root.exists() else 'nothing'}")
+        raise CorpusError(
+            f"{root}: expected a folder of clips, found {'a file' if root.exists() else 'nothing'}"
+        )
     for below in ("SpeechCommands", "speech_commands_v0.02", "speech_commands_v0.01"):
         if (root / below).is_dir():
             root = root / below
@@ -96,7 +98,7 @@ def find_word_root(root: Path) -> Path:
 
 
 def official_version(root: Path) -> str | None:
-    """"v0.01" or "v0.02" if the folder is named like an official one."""
+    """ "v0.01" or "v0.02" if the folder is named like an official one."""
     name = find_word_root(root).name
     return next((version for version in ("v0.01", "v0.02") if name == f"speech_commands_{version}"), None)
 
@@ -109,13 +111,11 @@ def _check_speakers(words: Sequence[Source]) -> None:
         if other.split != source.split:
             raise CorpusError(
                 f"speaker {source.speaker} is in two splits, expected one: {other.name} ({other.split}) and "
-                f"{source.name} ({source.split}); correct validation_list.txt and testing_list.txt or the names"
+                f"{source.name} ({source.split}); correct the two lists or the names"
             )
 
 
-def _by_kind(
-    noise: Sequence[Path], speech: Sequence[Path], music: Sequence[Path]
-) -> list[tuple[Path, str]]:
+def _by_kind(noise: Sequence[Path], speech: Sequence[Path], music: Sequence[Path]) -> list[tuple[Path, str]]:
     by_kind = (("noise", noise), ("speech", speech), ("music", music))
     return [(folder, kind) for kind, given in by_kind for folder in given]
 

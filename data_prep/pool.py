@@ -8,9 +8,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ _UNPACKED_PER_BYTE = {".wav": 1, ".aif": 1, ".aiff": 1, ".flac": 2}  # roughly; 
 _UNPACKED_PER_BYTE_OF_OTHERS = 12
 
 
-def measure_all(sources: Sequence[Source], trim: TrimConfig, n_workers: int) -> Iterator[Source | Measured]:
+def measure_all(sources: Sequence[Source], trim: TrimConfig, n_workers: int) -> Generator[Source | Measured]:
     """Yield measured portions in the order of the sources; a large recording comes as its source.
 
     `n_workers` 0 means all cores this process may use; with one, or for a single portion, no other
@@ -70,7 +71,7 @@ def portions_of(sources: Sequence[Source]) -> Iterator[Source | list[Source]]:
 
 
 def _unpacked_bytes(source: Source) -> int:
-    suffix = os.path.splitext(source.name)[1].lower()
+    suffix = PurePath(source.name).suffix.lower()
     return source.size * _UNPACKED_PER_BYTE.get(suffix, _UNPACKED_PER_BYTE_OF_OTHERS)
 
 
@@ -87,8 +88,10 @@ def _measure_in_processes(
     waiting: deque[Source | Future[_Packed]] = deque()
     try:
         for portion in portions_of(sources):
-            is_large = isinstance(portion, Source)
-            waiting.append(portion if is_large else pool.submit(_measure_packed, portion, trim))
+            if isinstance(portion, Source):
+                waiting.append(portion)
+            else:
+                waiting.append(pool.submit(_measure_packed, portion, trim))
             if len(waiting) >= 3 * n_workers:
                 yield _result_of(waiting.popleft())
         while waiting:

@@ -70,7 +70,9 @@ def prepare_store(
     corpus = scan_corpus(config.root, config.noise, config.speech, config.music, config.roles_file)
     settings = _settings_of(config, corpus)
     if path.exists() and not (path / INFO_FILE).exists():
-        raise StoreError(f"{path}: expected a store or a new name, found something else; choose another --store")
+        raise StoreError(
+            f"{path}: expected a store or a new name, found something else; choose another --store"
+        )
     finished = _open_if_same(path, settings)
     if finished is not None:
         _keep_length(finished, config.length)
@@ -80,7 +82,12 @@ def prepare_store(
 
 
 def _build(
-    config: PrepareConfig, corpus: Corpus, settings: dict[str, Any], path: Path, version: str, progress: Progress
+    config: PrepareConfig,
+    corpus: Corpus,
+    settings: dict[str, Any],
+    path: Path,
+    version: str,
+    progress: Progress,
 ) -> Prepared:
     with StoreWriter(path, settings) as writer:
         skipped = _write_all(writer, config, corpus.sources, progress)

@@ -50,7 +50,7 @@ class Recording:
             raise AudioError(f"{self._source.path}: holds no samples")
 
     def _measure(self, samples: Int16) -> None:
-        self._hash.update(samples)
+        self._hash.update(np.ascontiguousarray(samples).data)
         self._n_samples += len(samples)
         self._n_full_scale += count_full_scale(samples)
         self._sum += int(samples.sum(dtype=np.int64))

@@ -64,7 +64,7 @@ class SplitRule:
 
     @property
     def name(self) -> str:
-        """"lists" or "hash": what the audit and the store say of the rule."""
+        """ "lists" or "hash": what the audit and the store say of the rule."""
         return "lists" if self._has_lists else "hash"
 
     def split_of(self, path: str, speaker: str) -> str:
@@ -92,7 +92,9 @@ class RoleRule:
         self._roles = _read_roles(self.file) if self.file else {}
         base = self.file.resolve().parent if self.file else folder.resolve()
         if not folder.resolve().is_relative_to(base):
-            raise CorpusError(f"{self.file}: expected it in {folder} or above, its paths count from where it lies")
+            raise CorpusError(
+                f"{self.file}: expected it in {folder} or above, its paths count from where it lies"
+            )
         self._above = folder.resolve().relative_to(base)
 
     def role_of(self, path: Path) -> str:
@@ -133,9 +135,13 @@ def _read_roles(path: Path) -> dict[str, str]:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise CorpusError(f"{path}: cannot read the roles: {reason}") from error
     if not {"path", "role"} <= set(columns):
-        raise CorpusError(f"{path}: expected the columns path and role, got {', '.join(columns) or 'nothing'}")
+        raise CorpusError(
+            f"{path}: expected the columns path and role, got {', '.join(columns) or 'nothing'}"
+        )
     allowed = {*ROLES, "unused", ""}
     for row in rows:
         if row["role"] not in allowed:
-            raise CorpusError(f"{path}: {row['path']}: expected a role of {', '.join(ROLES)}, got {row['role']!r}")
+            raise CorpusError(
+                f"{path}: {row['path']}: expected a role of {', '.join(ROLES)}, got {row['role']!r}"
+            )
     return {row["path"]: row["role"] for row in rows if row["role"] in ROLES}

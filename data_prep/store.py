@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
 
@@ -86,13 +86,17 @@ def read_rows(path: Path) -> Iterator[Row]:
     try:
         handle = open_index(path, "r")
     except OSError as error:
-        raise StoreError(f"{path}: cannot read the index: {error.strerror}; prepare the store again") from error
+        raise StoreError(
+            f"{path}: cannot read the index: {error.strerror}; prepare the store again"
+        ) from error
     with handle:
         reader = csv.reader(handle)
         try:
             header = next(reader, [])
             if tuple(header) != COLUMNS:
-                raise StoreError(f"{path}: expected the columns {', '.join(COLUMNS)}; prepare the store again")
+                raise StoreError(
+                    f"{path}: expected the columns {', '.join(COLUMNS)}; prepare the store again"
+                )
             for values in reader:
                 yield _parse_row(values)
         except (ValueError, TypeError, csv.Error) as error:
@@ -101,10 +105,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             ) from error
 
 
-def open_index(path: Path, mode: str) -> TextIO:
+def open_index(path: Path, mode: Literal["r", "a"]) -> TextIO:
     """Open an index; `mode` is "r" or "a"."""
-    handle: TextIO = path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
-    return handle
+    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _parse_row(values: list[str]) -> Row:
@@ -140,8 +143,14 @@ class Store:
         path = Path(path)
         if not (path / INFO_FILE).exists():
             part = path.parent / f"{path.name}.part"
-            hint = "its preparation was interrupted; run the same `speechcmd prepare` again" if part.exists() else ""
-            raise StoreError(f"{path}: expected a store, found none; {hint or 'make one with `speechcmd prepare`'}")
+            hint = (
+                "its preparation was interrupted; run the same `speechcmd prepare` again"
+                if part.exists()
+                else ""
+            )
+            raise StoreError(
+                f"{path}: expected a store, found none; {hint or 'make one with `speechcmd prepare`'}"
+            )
         info = _read_info(path / INFO_FILE)
         if info.get("schema") != SCHEMA:
             raise StoreError(
@@ -152,7 +161,9 @@ class Store:
         if store.audio.ndim != 1 or store.audio.dtype != np.int16:
             raise StoreError(f"{path}: audio.npy is not a line of int16; prepare it again")
         if len(store.audio) < needed:
-            raise StoreError(f"{path}: audio.npy has {len(store.audio)} samples, the index needs {needed}; prepare it again")
+            raise StoreError(
+                f"{path}: audio.npy has {len(store.audio)} samples, the index needs {needed}; prepare again"
+            )
         return store
 
     @cached_property
@@ -194,7 +205,9 @@ def _read_info(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); prepare the store again") from error
     if not isinstance(info, dict):
-        raise StoreError(f"{path}: expected settings and statistics, got something else; prepare the store again")
+        raise StoreError(
+            f"{path}: expected settings and statistics, got something else; prepare the store again"
+        )
     return info
 
 

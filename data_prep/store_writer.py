@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -133,7 +133,9 @@ class StoreWriter:
     def _begin(self, settings: dict[str, Any]) -> None:
         if self.part.exists():
             if not self.part.is_dir() or {entry.name for entry in self.part.iterdir()} - _OUR_FILES:
-                raise StoreError(f"{self.part}: expected an unfinished store or nothing, found something else; move it")
+                raise StoreError(
+                    f"{self.part}: expected an unfinished store or nothing, found something else; move it"
+                )
             shutil.rmtree(self.part)
         self.part.mkdir(parents=True)
         (self.part / AUDIO_FILE).write_bytes(_npy_header(0))

@@ -154,7 +154,7 @@ def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) ->
 
 
 def draw_evaluation(task: SplitTask, config: TaskConfig) -> Indices:
-    """Indices of a fixed set by the official rule, the same for the same seed: for validation and testing."""
+    """Indices of a fixed set by the official rule, the same for the same seed."""
     rng = np.random.Generator(np.random.PCG64(config.seed + 1))
     silence = draw_recordings(task, task.silence, task.count_official(), rng)
     return np.concatenate([task.words, draw_unknown(task, config), silence])
@@ -162,14 +162,16 @@ def draw_evaluation(task: SplitTask, config: TaskConfig) -> Indices:
 
 def _check_words(store: Store, config: TaskConfig) -> None:
     if not config.words or len(set(config.words)) != len(config.words):
-        raise StoreError(f"words: expected one or more different words, got {', '.join(config.words) or 'none'}")
+        raise StoreError(
+            f"words: expected one or more different words, got {', '.join(config.words) or 'none'}"
+        )
     known = {row.word for row in store.rows if row.kind == "word" and row.split == "training"}
     missing = [word for word in config.words if word not in known]
     if missing:
         raise StoreError(
-            f"{store.path}: no training clip of {', '.join(missing)}; the store has {', '.join(sorted(known))}"
+            f"{store.path}: no training clip of {', '.join(missing)}; it has {', '.join(sorted(known))}"
         )
-    if config.unknown not in ("official", "all") and not config.unknown.isdigit():
+    if config.unknown not in ("official", "all") and not config.unknown.isdecimal():
         raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
 
 

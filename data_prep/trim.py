@@ -14,9 +14,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from librosa.util import frame as frame_signal  # loaded before the workers are forked: it takes a second
 import numpy as np
 import numpy.typing as npt
+from librosa.util import frame as frame_signal  # loaded before the workers are forked: it takes a second
 
 from speechcmd.audio import SAMPLE_RATE, Waveform
 

@@ -29,7 +29,8 @@ Int16 = npt.NDArray[np.int16]
 AudioSource = str | os.PathLike[str] | BinaryIO
 
 # 16 kHz mono int16: what stands before the samples, but for the length of the file
-_PLAIN_WAV = b"RIFF....WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16) + b"data"
+_PLAIN_FORMAT = struct.pack("<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
+_PLAIN_WAV = b"RIFF....WAVEfmt " + _PLAIN_FORMAT + b"data"
 _NEEDS_FFMPEG = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".avi", ".3gp", ".amr"}
 
 
@@ -43,7 +44,8 @@ def int16_to_float32(samples: Int16) -> Waveform:
 def float32_to_int16(waveform: npt.NDArray[Any]) -> Int16:
     """Round a waveform to int16; values beyond full scale are clipped. Shape: any -> the same."""
     scaled = np.rint(np.asarray(waveform, dtype=np.float32) * np.float32(INT16_SCALE))
-    return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    limited: Int16 = np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    return limited
 
 
 def mix_to_mono(block: npt.NDArray[np.float32]) -> Waveform:
@@ -55,7 +57,8 @@ def mix_to_mono(block: npt.NDArray[np.float32]) -> Waveform:
 
 def finite_samples(waveform: Waveform) -> Waveform:
     """Replace not-a-number by zero and infinity by full scale. Shape: any -> the same."""
-    return np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
+    finite: Waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
+    return finite
 
 
 class Resampler:
@@ -178,7 +181,7 @@ def _read_plain_wav(source: AudioSource) -> Int16 | None:
             if n_bytes % 2 or os.fstat(file.fileno()).st_size != len(head) + n_bytes:
                 return None
             samples = np.empty(n_bytes // 2, dtype="<i2")
-            return samples if file.readinto(samples.view(np.uint8)) == n_bytes else None
+            return samples if file.readinto(samples.view(np.uint8).data) == n_bytes else None
     except OSError:
         return None
 
@@ -192,7 +195,7 @@ def duration_s(source: AudioSource) -> float:
 def _finite(waveform: Waveform) -> Waveform:
     # the sum shows at once whether any sample is not a number
     if not np.isfinite(waveform.sum()):
-        waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
+        waveform = finite_samples(waveform)
     return np.ascontiguousarray(waveform)
 
 

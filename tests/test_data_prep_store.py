@@ -1,0 +1,173 @@
+"""The store: written in one pass, interrupted anywhere, read back as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.clip import Clip, digest_of
+from data_prep.store import COLUMNS, Row, Store, read_rows, write_rows
+from data_prep.store_writer import StoreWriter
+from speechcmd.errors import StoreError
+
+SETTINGS = {"trim": 1}
+INFO = {"settings": SETTINGS, "length": "mean", "data_digest": "d", "skipped": []}
+INFO |= {"statistics": {"mean_trimmed_samples": 8000, "p95_trimmed_samples": 12000, "n_words_measured": 3}}
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), max_size=12)
+rows = st.builds(
+    Row,
+    kind=st.sampled_from(["word", "noise"]),
+    word=names,
+    speaker=names,
+    split=st.sampled_from(["training", "testing"]),
+    role=st.sampled_from(["", "train"]),
+    path=names,
+    offset=st.integers(0, 2**40),
+    n_samples=st.integers(0, 2**31),
+    speech_start=st.integers(0, 10),
+    speech_end=st.integers(0, 10),
+    centre=st.integers(0, 10),
+    floor_db=st.integers(-900, 0).map(lambda tenth: tenth / 10),
+    flags=st.sampled_from([(), ("clipped",), ("clipped", "dc_offset")]),
+    digest=st.just("00ff"),
+)
+
+
+def clip(name: str, n_samples: int, word: str = "yes") -> Clip:
+    samples = np.random.default_rng(len(name) + n_samples).integers(-99, 99, n_samples).astype(np.int16)
+    row = Row("word", word, "anna", "training", "", name, 0, n_samples, 1, n_samples - 1, n_samples // 2, -60.0, (), digest_of(samples))
+    return Clip(row, samples)
+
+
+CLIPS = [clip("yes/a_nohash_0.wav", 400), clip("yes/b_nohash_0.wav", 900), clip("no/c_nohash_0.wav", 250, "no")]
+
+
+def write_store(path: Path, clips: list[Clip] = CLIPS) -> Store:
+    with StoreWriter(path, SETTINGS) as writer:
+        writer.append(clips)
+        return writer.finish(INFO)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(rows, max_size=4))
+def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, given_rows: list[Row]) -> None:
+    path = tmp_path_factory.mktemp("rows") / "index.csv"
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        handle.write(",".join(COLUMNS) + "\n")
+        write_rows(handle, given_rows)
+    assert list(read_rows(path)) == given_rows
+
+
+def test_a_store_holds_every_clip_whole(tmp_path: Path) -> None:
+    write_store(tmp_path / "store")
+    store = Store.open(tmp_path / "store")
+    assert [row.offset for row in store.rows] == [0, 400, 1300]
+    for row, given_clip in zip(store.rows, CLIPS, strict=True):
+        np.testing.assert_array_equal(store.samples_of(row), given_clip.samples)
+        assert digest_of(store.samples_of(row)) == row.digest
+    assert np.load(tmp_path / "store" / "audio.npy").shape == (1550,)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+
+
+def test_writing_into_the_mapped_audio_never_reaches_the_file(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    before = (tmp_path / "store" / "audio.npy").read_bytes()
+    store.audio[:] = 7
+    assert (tmp_path / "store" / "audio.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize("cut", [1, 10, 60])
+def test_an_interrupted_part_goes_on_behind_its_last_whole_row(tmp_path: Path, cut: int) -> None:
+    """A row cut short, or audio that no row speaks of, is dropped and written again."""
+    whole = write_store(tmp_path / "whole")
+    with StoreWriter(tmp_path / "store", SETTINGS) as writer:
+        writer.append(CLIPS[:2])
+    index = tmp_path / "store.part" / "index.csv"
+    index.write_bytes(index.read_bytes()[:-cut])
+    with (tmp_path / "store.part" / "audio.npy").open("ab") as audio:
+        audio.write(b"half a clip")
+    with StoreWriter(tmp_path / "store", SETTINGS) as writer:
+        assert writer.done == {CLIPS[0].row.path}
+        writer.append(CLIPS[1:])
+        writer.finish(INFO)
+    for name in ("audio.npy", "index.csv", "store.json"):
+        assert (tmp_path / "store" / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_audio_lost_behind_the_index_is_written_again(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", SETTINGS) as writer:
+        writer.append(CLIPS[:2])
+    audio = tmp_path / "store.part" / "audio.npy"
+    audio.write_bytes(audio.read_bytes()[:-4])
+    with StoreWriter(tmp_path / "store", SETTINGS) as writer:
+        assert writer.done == {CLIPS[0].row.path}
+
+
+def test_other_settings_begin_anew(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", SETTINGS) as writer:
+        writer.append(CLIPS[:2])
+    with StoreWriter(tmp_path / "store", {"trim": 2}) as writer:
+        assert writer.done == frozenset()
+
+
+def test_an_older_store_is_replaced_whole(tmp_path: Path) -> None:
+    write_store(tmp_path / "store")
+    write_store(tmp_path / "store", CLIPS[:1])
+    assert len(Store.open(tmp_path / "store").rows) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+
+
+def test_a_part_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "store.part").mkdir()
+    (tmp_path / "store.part" / "diary.txt").write_text("mine")
+    with pytest.raises(StoreError, match="something else"):
+        StoreWriter(tmp_path / "store", SETTINGS)
+    assert (tmp_path / "store.part" / "diary.txt").read_text() == "mine"
+
+
+def test_a_missing_or_unfinished_store_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="make one with `speechcmd prepare`"):
+        Store.open(tmp_path / "store")
+    with StoreWriter(tmp_path / "store", SETTINGS) as writer:
+        writer.append(CLIPS)
+    with pytest.raises(StoreError, match="run the same `speechcmd prepare` again"):
+        Store.open(tmp_path / "store")
+
+
+def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    write_store(tmp_path / "store")
+    index, info = tmp_path / "store" / "index.csv", tmp_path / "store" / "store.json"
+    good = index.read_text()
+    index.write_text(good.replace("400", "4e9", 1))
+    with pytest.raises(StoreError, match="line 2: damaged row"):
+        Store.open(tmp_path / "store")
+    index.write_text(good.replace(",400,", ",400000,", 1))
+    with pytest.raises(StoreError, match="the index needs"):
+        Store.open(tmp_path / "store")
+    index.write_text(good)
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"schema": 99}))
+    with pytest.raises(StoreError, match="schema 99"):
+        Store.open(tmp_path / "store")
+
+
+def test_lengths_by_name_and_in_seconds(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store")
+    assert [store.length_samples(length) for length in ("mean", "p95", "0.25", 1.5)] == [8000, 12000, 4000, 24000]
+    for wrong in ("median", "0.01", "99", "nan"):
+        with pytest.raises(StoreError, match="length: expected"):
+            store.length_samples(wrong)
+
+
+def test_rows_are_selected_by_kind_and_split(tmp_path: Path) -> None:
+    testing = dataclasses.replace(CLIPS[2].row, split="testing")
+    store = write_store(tmp_path / "store", [CLIPS[0], Clip(testing, CLIPS[2].samples)])
+    assert [row.word for row in store.select("word")] == ["yes", "no"]
+    assert [row.word for row in store.select("word", "testing")] == ["no"]
+    assert store.select("noise") == []
