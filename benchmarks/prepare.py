@@ -80,11 +80,15 @@ def time_command(corpus: Path, store: Path, n_workers: int) -> Timing:
 def report(name: str, timings: list[Timing], n_clips: int) -> None:
     wall = statistics.median(timing.wall_s for timing in timings)
     cpu = statistics.median(timing.cpu_s for timing in timings)
-    print(f"{name:<22}{n_clips / wall:>12,.0f}{wall:>12.2f}{1000 * wall / n_clips:>14.3f}{1000 * cpu / n_clips:>17.3f}")
+    print(
+        f"{name:<22}{n_clips / wall:>12,.0f}{wall:>12.2f}{1000 * wall / n_clips:>14.3f}{1000 * cpu / n_clips:>17.3f}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--runs", type=int, default=5)
@@ -102,12 +106,16 @@ def main() -> None:
         for _ in range(arguments.runs):
             loop.append(time_loop(clips, n_samples))
             command.append(time_command(sample, store, arguments.workers))
-    print(f"{len(clips):,} clips, {os.cpu_count()} cores, {arguments.workers} workers, median of {arguments.runs} runs\n")
+    print(
+        f"{len(clips):,} clips, {os.cpu_count()} cores, {arguments.workers} workers, median of {arguments.runs} runs\n"
+    )
     print(f"{'':<22}{'clips/s':>12}{'seconds':>12}{'ms per clip':>14}{'CPU ms per clip':>17}")
     report("librosa, one process", loop, len(clips))
     report("speechcmd prepare", command, len(clips))
     ratios = [a.wall_s / b.wall_s for a, b in zip(loop, command, strict=True)]
-    print(f"\nfaster by {statistics.median(ratios):.2f} (runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)})")
+    print(
+        f"\nfaster by {statistics.median(ratios):.2f} (runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitRule, speaker_of
@@ -17,7 +17,6 @@ from speechcmd.errors import CorpusError
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
 NOISE_FOLDER = "_background_noise_"
-KINDS = ("word", "speech", "noise", "music")
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Source:
     split: str
     role: str
     size: int
+    changed_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Corpus:
     unused: int
 
     def digest(self) -> str:
-        """Digest over names, sizes and splits: whether the folder is still the one that was begun."""
-        lines = (f"{s.name}\t{s.size}\t{s.kind}\t{s.split}\t{s.role}\n" for s in self.sources)
+        """Digest over names, sizes, times of change and splits: are the files still those that were read?"""
+        lines = (f"{s.name}\t{s.size}\t{s.changed_ns}\t{s.kind}\t{s.split}\t{s.role}\n" for s in self.sources)
         hashed = hashlib.sha256()
         for line in lines:
             hashed.update(os.fsencode(line))
@@ -139,10 +139,12 @@ def _distinct_folders(folders: Sequence[tuple[Path, str]]) -> list[tuple[Path, s
 def _scan_words(root: Path) -> Iterable[Source]:
     rule = SplitRule(root)
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))):
-        for path, below, size in _audio_files(folder):
+        for path, below, size, changed_ns in _audio_files(folder):
             name = f"{folder.name}/{below}"
             speaker = speaker_of(name)
-            yield Source(path, name, "word", folder.name, speaker, rule.split_of(name, speaker), "", size)
+            yield Source(
+                path, name, "word", folder.name, speaker, rule.split_of(name, speaker), "", size, changed_ns
+            )
 
 
 def _distinct_names(folders: Sequence[Path], taken: Collection[str]) -> list[str]:
@@ -163,28 +165,32 @@ def _scan_recordings(
     rule = RoleRule(folder, roles_file)
     found: list[Source] = []
     left_out = 0
-    for path, below, size in _audio_files(folder):
+    for path, below, size, changed_ns in _audio_files(folder):
         role = rule.role_of(path)
         if not role:
             left_out += 1
             continue
         speaker = path.parent.name if kind == "speech" else ""
-        found.append(Source(path, f"{label}/{below}", kind, "", speaker, SPLIT_OF_ROLE[role], role, size))
+        name, split = f"{label}/{below}", SPLIT_OF_ROLE[role]
+        found.append(Source(path, name, kind, "", speaker, split, role, size, changed_ns))
     if not found:
         without = f" ({left_out} without one in {rule.file})" if left_out else ""
         raise CorpusError(f"{folder}: expected recordings with a role, found none{without}")
+    if rule.file is None and all(source.role != "train" for source in found):
+        # so few that the hash left none to train on
+        found = [replace(source, role="train", split=SPLIT_OF_ROLE["train"]) for source in found]
     return found, left_out
 
 
-def _audio_files(folder: Path) -> list[tuple[Path, str, int]]:
-    """Audio files at any depth as (path, path below the folder, bytes), sorted; hidden ones are left out."""
-    found: list[tuple[str, int]] = []
+def _audio_files(folder: Path) -> list[tuple[Path, str, int, int]]:
+    """Audio files as (path, path below the folder, bytes, time of change), sorted, without hidden ones."""
+    found: list[tuple[str, int, int]] = []
     _collect_audio(str(folder), "", found)
     found.sort(key=lambda item: item[0].split("/"))
-    return [(folder / below, below, size) for below, size in found]
+    return [(folder / below, below, size, changed_ns) for below, size, changed_ns in found]
 
 
-def _collect_audio(folder: str, above: str, found: list[tuple[str, int]]) -> None:
+def _collect_audio(folder: str, above: str, found: list[tuple[str, int, int]]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -192,11 +198,12 @@ def _collect_audio(folder: str, above: str, found: list[tuple[str, int]]) -> Non
             if entry.is_dir(follow_symlinks=False):
                 _collect_audio(entry.path, f"{above}{entry.name}/", found)
             elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:
-                found.append((above + entry.name, _size_of(entry)))
+                found.append((above + entry.name, *_state_of(entry)))
 
 
-def _size_of(entry: os.DirEntry[str]) -> int:
+def _state_of(entry: os.DirEntry[str]) -> tuple[int, int]:
     try:
-        return entry.stat().st_size
+        state = entry.stat()
     except OSError:  # a broken link: reading it will say so
-        return 0
+        return 0, 0
+    return state.st_size, state.st_mtime_ns

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -59,11 +58,12 @@ def download_speech_commands(
         If torchaudio is needed for the URL and cannot be imported.
     """
     target = root / FOLDER / f"speech_commands_{version}"
+    part = target.with_name(f"{target.name}.tar.gz.part")
     if target.is_dir():
+        part.unlink(missing_ok=True)  # a kill between renaming and deleting
         return target
     archive = archive or find_archive(version)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.tar.gz.part")
     _fetch(archive.url, part, progress)
     _verify(part, archive.sha256)
     _unpack(part, target, archive.counts)
@@ -82,7 +82,7 @@ def find_archive(version: str) -> Archive:
     except (ImportError, OSError) as error:  # OSError: a CUDA build beside a CPU-only torch
         raise DependencyError(
             "downloading takes URL and checksum from torchaudio, which cannot be imported here; "
-            'pip install "speechcmd[train]", or unpack the archive yourself and give its folder'
+            'pip install ".[train]" in the folder of speechcmd, or unpack the archive yourself'
         ) from error
     for url, sha256 in _CHECKSUMS.items():
         if url.endswith(f"speech_commands_{version}.tar.gz"):
@@ -138,12 +138,13 @@ def _verify(part: Path, sha256: str) -> None:
 
 def _unpack(part: Path, target: Path, counts: dict[str, int] | None) -> None:
     """Unpack beside `target`, check, and rename into place."""
-    beside = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent))
+    beside = target.with_name(f"{target.name}.unpacking")
+    shutil.rmtree(beside, ignore_errors=True)  # what a kill left
+    beside.mkdir()
     try:
         with tarfile.open(part) as tar:
             tar.extractall(beside, filter="data")
         _check_counts(beside, counts)
-        beside.chmod(0o755)  # mkdtemp makes it private
         beside.replace(target)
     except tarfile.FilterError as error:
         raise CorpusError(f"{part.name}: refused, a member would leave its folder: {error}") from error

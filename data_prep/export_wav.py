@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,6 +12,9 @@ import soundfile
 from data_prep.store import Row, Store
 from data_prep.window import cut_word
 from speechcmd.audio import SAMPLE_RATE, float32_to_int16
+from speechcmd.errors import StoreError
+
+MARK_FILE = ".speechcmd-export"
 
 
 def export_wav(
@@ -24,13 +28,16 @@ def export_wav(
     Raises
     ------
     StoreError
-        If the length is not known.
+        If the length is not known, or the folder holds files that no export wrote.
     """
     n_samples = store.length_samples(length)
+    check_export_folder(folder)
     rows = store.select("word")
+    (folder / MARK_FILE).write_text("Written by speechcmd prepare --export-wav; may be written again.\n")
+    names = _names_of(rows)
     for number, row in enumerate(rows):
         waveform = cut_word(store, row, n_samples, np.random.Generator(np.random.PCG64(number)))
-        path = folder / _name_of(row)
+        path = folder / names[number]
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         soundfile.write(part, float32_to_int16(waveform), SAMPLE_RATE, format="WAV", subtype="PCM_16")
@@ -38,10 +45,28 @@ def export_wav(
         if progress:
             progress(number + 1, len(rows))
     for split in ("validation", "testing"):
-        names = "".join(f"{_name_of(row)}\n" for row in rows if row.split == split)
-        (folder / f"{split}_list.txt").write_text(names, encoding="utf-8")
+        listed = "".join(f"{name}\n" for name, row in zip(names, rows, strict=True) if row.split == split)
+        (folder / f"{split}_list.txt").write_text(listed, encoding="utf-8")
     return len(rows)
 
 
-def _name_of(row: Row) -> str:
-    return PurePosixPath(row.path).with_suffix(".wav").as_posix()
+def check_export_folder(folder: Path) -> None:
+    """Make the folder; refuse one with files of somebody else in it, such as the corpus itself.
+
+    Raises
+    ------
+    StoreError
+        If the folder is neither new nor empty nor an earlier export.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / MARK_FILE).exists():
+        raise StoreError(
+            f"{folder}: expected a new or empty folder to export to, found files; choose another"
+        )
+
+
+def _names_of(rows: Sequence[Row]) -> list[str]:
+    """Name of each clip as wav; where two would be the same (a.flac, a.wav) the whole name and `.wav`."""
+    plain = [PurePosixPath(row.path).with_suffix(".wav").as_posix() for row in rows]
+    counts = Counter(plain)
+    return [name if counts[name] == 1 else f"{row.path}.wav" for name, row in zip(plain, rows, strict=True)]

@@ -92,11 +92,11 @@ def make_split_task(store: Store, config: TaskConfig, split: str) -> SplitTask:
     """
     words = store.select("word", split)
     _check_words(store, config)
-    noise = _or_any_split(store, "noise", split)
+    noise = store.select("noise", split) or store.select("noise", "training")
     speech = store.select("speech", split)
     if not noise:
         raise StoreError(
-            f"{store.path}: expected background noise for {SILENCE}, found none; "
+            f"{store.path}: expected background noise of role train for {SILENCE}, found none; "
             "put recordings into _background_noise_ or prepare with --noise DIR"
         )
     recordings = noise + store.select("music", split) + speech
@@ -173,11 +173,6 @@ def _check_words(store: Store, config: TaskConfig) -> None:
         )
     if config.unknown not in ("official", "all") and not config.unknown.isdecimal():
         raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
-
-
-def _or_any_split(store: Store, kind: str, split: str) -> list[Row]:
-    """Recordings of the split; where it has none, all of them: a small own set may have one noise."""
-    return store.select(kind, split) or store.select(kind)
 
 
 def _columns(rows: Sequence[Row], labels: Sequence[int]) -> Examples:

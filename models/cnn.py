@@ -52,6 +52,10 @@ class Cnn(KeywordNetwork):
         fitted = fit_dilations(n_frames, dilations)
         self.temporal = nn.Sequential(*(_TemporalBlock(width, dilation) for dilation in fitted))
         self.pooled_frames = n_frames - 2 * sum(fitted)
+        if self.pooled_frames < 1:
+            raise ValueError(
+                f"{len(fitted)} temporal blocks need a longer window than {window_frames} frames"
+            )
 
     @classmethod
     def fit_window(cls, n_frames: int) -> int:

@@ -26,7 +26,9 @@ WORDS = ("up", "down", "left", "right", "stop", "go")
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus") / "clips", WORDS, n_speakers=8, clips_per_word=40, noise_s=2)
+    return make_corpus(
+        tmp_path_factory.mktemp("corpus") / "clips", WORDS, n_speakers=8, clips_per_word=40, noise_s=2
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,9 @@ def contents(store: Path) -> list[bytes]:
 def test_workers_change_nothing(corpus: Path, whole: Store, tmp_path: Path) -> None:
     prepare_store(PrepareConfig(corpus, n_workers=3), tmp_path / "store", "0")
     assert contents(tmp_path / "store") == contents(whole.path)
-    assert [row.path for row in whole.rows] == sorted(row.path for row in whole.rows if row.kind == "word") + [
-        row.path for row in whole.rows if row.kind == "noise"
-    ]
+    assert [row.path for row in whole.rows] == sorted(
+        row.path for row in whole.rows if row.kind == "word"
+    ) + [row.path for row in whole.rows if row.kind == "noise"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of another kind there")
@@ -53,7 +55,17 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_store(tmp_path: Path) -> No
     corpus = make_corpus(tmp_path / "clips", WORDS, n_speakers=8, clips_per_word=200, noise_s=2)
     undisturbed = prepare_store(PrepareConfig(corpus, n_workers=1), tmp_path / "whole", speechcmd.__version__)
     store = tmp_path / "store"
-    command = [sys.executable, "-m", "speechcmd", "prepare", str(corpus), "--store", str(store), "--workers", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "speechcmd",
+        "prepare",
+        str(corpus),
+        "--store",
+        str(store),
+        "--workers",
+        "2",
+    ]
     environment = os.environ | {"PYTHONPATH": str(Path(speechcmd.__file__).parent.parent)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     index = tmp_path / "store.part" / "index.csv"
@@ -69,7 +81,9 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_store(tmp_path: Path) -> No
     assert not (tmp_path / "store.part").exists()
 
 
-def wait_until(condition: object, process: subprocess.Popen[bytes] | None = None, seconds: float = 60.0) -> None:
+def wait_until(
+    condition: object, process: subprocess.Popen[bytes] | None = None, seconds: float = 60.0
+) -> None:
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end, "waited in vain"
@@ -140,7 +154,7 @@ def test_recordings_come_in_with_kind_role_and_split(tmp_path: Path) -> None:
     noise = coloured_noise(48_000, 0.0, np.random.default_rng(0)) * 0.01
     for name in ("a.flac", "b.flac", "c.flac"):
         soundfile.write(talk / name, noise, 48_000)
-    (tmp_path / "roles.csv").write_text("path,role\ntalk/anna/a.flac,train\ntalk/anna/b.flac,figures\n")
+    (tmp_path / "talk" / "roles.csv").write_text("path,role\nanna/a.flac,train\nanna/b.flac,figures\n")
     config = PrepareConfig(corpus, speech=(tmp_path / "talk",), n_workers=1)
     store = prepare_store(config, tmp_path / "store", "0").store
     found = [(row.path, row.role, row.split, row.n_samples) for row in store.select("speech")]

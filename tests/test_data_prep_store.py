@@ -42,11 +42,30 @@ rows = st.builds(
 
 def clip(name: str, n_samples: int, word: str = "yes") -> Clip:
     samples = np.random.default_rng(len(name) + n_samples).integers(-99, 99, n_samples).astype(np.int16)
-    row = Row("word", word, "anna", "training", "", name, 0, n_samples, 1, n_samples - 1, n_samples // 2, -60.0, (), digest_of(samples))
+    row = Row(
+        "word",
+        word,
+        "anna",
+        "training",
+        "",
+        name,
+        0,
+        n_samples,
+        1,
+        n_samples - 1,
+        n_samples // 2,
+        -60.0,
+        (),
+        digest_of(samples),
+    )
     return Clip(row, samples)
 
 
-CLIPS = [clip("yes/a_nohash_0.wav", 400), clip("yes/b_nohash_0.wav", 900), clip("no/c_nohash_0.wav", 250, "no")]
+CLIPS = [
+    clip("yes/a_nohash_0.wav", 400),
+    clip("yes/b_nohash_0.wav", 900),
+    clip("no/c_nohash_0.wav", 250, "no"),
+]
 
 
 def write_store(path: Path, clips: list[Clip] = CLIPS) -> Store:
@@ -159,7 +178,12 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
 
 def test_lengths_by_name_and_in_seconds(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
-    assert [store.length_samples(length) for length in ("mean", "p95", "0.25", 1.5)] == [8000, 12000, 4000, 24000]
+    assert [store.length_samples(length) for length in ("mean", "p95", "0.25", 1.5)] == [
+        8000,
+        12000,
+        4000,
+        24000,
+    ]
     for wrong in ("median", "0.01", "99", "nan"):
         with pytest.raises(StoreError, match="length: expected"):
             store.length_samples(wrong)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.export_wav import export_wav
 from data_prep.corpus import scan_corpus
+from data_prep.export_wav import export_wav
 from data_prep.prepare import PrepareConfig, measure_durations, prepare_store
 from data_prep.store import Store
 from data_prep.synthetic import make_corpus
@@ -115,7 +115,9 @@ def test_wrong_words_and_missing_noise_are_one_line(store: Store) -> None:
         (100, 900, 880, 400, 500),
     ],
 )
-def test_where_the_window_of_a_word_lies(start: int, end: int, centre: int, n_samples: int, expected: int) -> None:
+def test_where_the_window_of_a_word_lies(
+    start: int, end: int, centre: int, n_samples: int, expected: int
+) -> None:
     placed = place_around_word(*(np.array([value]) for value in (start, end, centre)), n_samples)  # type: ignore[call-arg]
     assert placed[0] == expected
 
@@ -123,7 +125,9 @@ def test_where_the_window_of_a_word_lies(start: int, end: int, centre: int, n_sa
 def test_a_cut_word_is_the_clip_where_there_is_one_and_its_floor_elsewhere(store: Store) -> None:
     row = store.select("word")[0]
     window = cut_word(store, row, 40_000, rng())
-    start = int(place_around_word(*(np.array([v]) for v in (row.speech_start, row.speech_end, row.centre)), 40_000)[0])  # type: ignore[call-arg]
+    start = int(
+        place_around_word(*(np.array([v]) for v in (row.speech_start, row.speech_end, row.centre)), 40_000)[0]
+    )  # type: ignore[call-arg]
     inside = window[-start : -start + row.n_samples]
     np.testing.assert_array_equal(inside, store.samples_of(row) / np.float32(32768))
     outside = np.concatenate([window[:-start], window[-start + row.n_samples :]])

@@ -1,4 +1,4 @@
-"""What `classify` and `transcribe` share: their options, and the loop over recordings."""
+"""What commands share: options, and the loop over recordings of `classify` and `transcribe`."""
 
 from __future__ import annotations
 
@@ -117,6 +117,19 @@ def _durations_s(recordings: Sequence[Recording]) -> list[float]:
         except AudioError:
             durations.append(0.0)
     return durations
+
+
+def check_length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse a length that is neither mean nor p95 nor seconds from 0.1 to 10."""
+    if value in (None, "mean", "p95"):
+        return value
+    try:
+        fits = 0.1 <= float(value or "") <= 10.0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise click.BadParameter(f"expected mean, p95 or seconds from 0.1 to 10, got {value!r}")
+    return value
 
 
 def _split_labels(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:

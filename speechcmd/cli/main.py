@@ -5,6 +5,8 @@ Commands are imported when they run: `speechcmd --help` must answer at once, so 
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
 
 import click
@@ -91,6 +93,9 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Entry point of the `speechcmd` program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console of another code page must not end a command
     cli(prog_name="speechcmd")
 
 
@@ -112,5 +117,8 @@ def _one_line(error: Exception) -> str:
 def _missing_package(error: ImportError) -> str:
     package = (error.name or "").partition(".")[0]
     extra = _EXTRA_OF_PACKAGE.get(package)
-    requirement = f"speechcmd[{extra}]" if extra else "speechcmd"
-    return f'this command needs a package that cannot be imported ({error}): pip install "{requirement}"'
+    requirement = f".[{extra}]" if extra else "."
+    return (
+        f"this command needs a package that cannot be imported ({error}); "
+        f'in the folder of speechcmd: pip install "{requirement}"'
+    )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from speechcmd.cli.common import check_length
+
 if TYPE_CHECKING:
     from data_prep.audit import Audit
     from data_prep.prepare import Prepared
@@ -32,7 +34,11 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "[default: roles.csv in or above each folder, else by hash]",
 )
 @click.option(
-    "--length", default="mean", show_default=True, help="Length of a word in training: mean, p95 or seconds."
+    "--length",
+    default="mean",
+    show_default=True,
+    callback=check_length,
+    help="Length of a word in training: mean, p95 or seconds.",
 )
 @click.option(
     "--export-wav", type=_FOLDER, help="Also write the trimmed clips, cut or padded to the length, here."
@@ -57,12 +63,15 @@ def prepare(
     Finds the word in each clip, measures the mean length of a word, and says what is wrong with
     the clips. It may be interrupted at any time: run it again and it goes on.
     """
+    from data_prep.export_wav import check_export_folder
     from data_prep.prepare import PrepareConfig, prepare_store
     from speechcmd import __version__
     from speechcmd.cli.progress import StepProgress
 
+    if export_wav:
+        check_export_folder(export_wav)
     if download:
-        _download(corpus, download)
+        corpus = _download(corpus, download)
     config = PrepareConfig(corpus, noise, speech, music, roles, length, workers)
     with StepProgress("clips") as progress:
         prepared = prepare_store(config, store_path, __version__, progress.update)
@@ -72,12 +81,12 @@ def prepare(
         _export_wav(prepared, length, export_wav)
 
 
-def _download(corpus: Path, version: str) -> None:
+def _download(corpus: Path, version: str) -> Path:
     from data_prep.download import download_speech_commands
     from speechcmd.cli.progress import StepProgress
 
     with StepProgress("bytes") as progress:
-        download_speech_commands(corpus, version, progress=progress.update)
+        return download_speech_commands(corpus, version, progress=progress.update)
 
 
 def _audit(prepared: Prepared, corpus: Path) -> Audit:
@@ -115,4 +124,4 @@ def _export_wav(prepared: Prepared, length: str, folder: Path) -> None:
 
     with StepProgress("wav") as progress:
         n_written = export_wav(prepared.store, length, folder, progress.update)
-    click.echo(f"{n_written} trimmed clips in {folder}")
+    click.echo(f"{n_written} trimmed clips in {folder}", err=True)

@@ -67,7 +67,11 @@ def _resolve(path: str) -> list[Recording]:
         return [Recording(path)]
     if Path(path).is_dir():
         suffixes = _audio_suffixes()
-        files = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in suffixes)
+        files = sorted(
+            file
+            for file in Path(path).rglob("*")
+            if file.suffix.lower() in suffixes and not file.name.startswith(".")
+        )
         problem = Recording(path, f"{path}: no audio file in this folder")
         return [Recording(str(file)) for file in files if file.is_file()] or [problem]
     if not Path(path).exists() and any(character in path for character in "*?["):
@@ -83,5 +87,8 @@ def _resolve(path: str) -> list[Recording]:
 def _audio_suffixes() -> set[str]:
     import soundfile
 
+    from speechcmd.audio import NEEDS_FFMPEG
+
     known = {f".{name.lower()}" for name in soundfile.available_formats()}
-    return (known | _MORE_SUFFIXES) - _NOT_IN_FOLDERS
+    # what needs converting first is reported, not passed over
+    return (known | _MORE_SUFFIXES | NEEDS_FFMPEG) - _NOT_IN_FOLDERS

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from speechcmd.cli.common import check_length
+
 if TYPE_CHECKING:
     from speechcmd.cli.progress import StepProgress
     from speechcmd.training.trainer import EpochMetrics, StepReport
@@ -17,18 +19,6 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     if value not in ("official", "all") and not value.isdecimal():
         raise click.BadParameter(f"expected official, all or a number of clips, got {value!r}")
-    return value
-
-
-def _check_length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value in (None, "mean", "p95"):
-        return value
-    try:
-        fits = 0.1 <= float(value or "") <= 10.0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise click.BadParameter(f"expected mean, p95 or seconds from 0.1 to 10, got {value!r}")
     return value
 
 
@@ -44,7 +34,7 @@ def _check_length(_: click.Context, __: click.Parameter, value: str | None) -> s
 )
 @click.option(
     "--length",
-    callback=_check_length,
+    callback=check_length,
     help="Window: mean, p95 or seconds from 0.1 to 10.  [default: the store's]",
 )
 @click.option(

@@ -12,7 +12,6 @@ from speechcmd.runtime.recognizer import ClipResult
 
 Row = dict[str, str | float]
 
-FORMATS = ("text", "jsonl", "csv")
 CLIP_FIELDS = ("path", "label", "score")
 DETECTION_FIELDS = ("path", "label", "start_s", "end_s", "score", "decided_s")
 _ERROR = "error"
@@ -47,7 +46,7 @@ class Transcript:
     Parameters
     ----------
     output_format
-        One of `FORMATS`.
+        "text", "jsonl" or "csv".
     fields
         `CLIP_FIELDS` or `DETECTION_FIELDS`.
     paths, labels

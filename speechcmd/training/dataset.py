@@ -99,7 +99,7 @@ class ClipDataset(Dataset[Batch]):
     def audio(self) -> Tensor:
         """The whole store as int16 on the device, mapped or copied once."""
         if self._audio is None:
-            self._audio = torch.from_numpy(self._store.audio).to(self._device)
+            self._audio = _audio_on(self._store, self._device)
         return self._audio
 
     def _draw_gain(self, indices: Indices, rng: np.random.Generator) -> Levels:
@@ -137,6 +137,12 @@ class ClipDataset(Dataset[Batch]):
         self._fill_ends(noise, drawn, starts, unit, rng)  # a noise shorter than the window
         rows = torch.from_numpy(noisy).to(self._device)
         waveform[rows] = mix_noise(waveform[rows], noise, torch.from_numpy(snr_db[noisy]).to(self._device))
+
+
+@functools.lru_cache(maxsize=1)
+def _audio_on(store: Store, device: torch.device) -> Tensor:
+    """A store's audio on a device, one copy for all datasets of the store."""
+    return torch.from_numpy(store.audio).to(device)
 
 
 def place_windows(

@@ -18,9 +18,10 @@ from data_prep.store import Store
 from data_prep.task import SplitTask, TaskConfig, digest_of_draw, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
-from speechcmd.training.checkpoint import LAST
+from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
 
+SOURCE_FOLDER = Path(__file__).resolve().parents[2]
 METRICS_FILE = "metrics.jsonl"
 RUN_FILE = "run.json"
 
@@ -46,6 +47,7 @@ class RunFolder:
                 f"{self.path}: holds a run already; go on with --resume or choose another --run"
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / BEST).unlink(missing_ok=True)  # of a run that never came to its last.pt
         write_whole(self.path / "config.toml", config.to_toml())
         draws = {}
         for split, task in tasks.items():
@@ -143,7 +145,7 @@ def _git_commit() -> str:
     """Commit of the source tree, "" where there is none."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
+            ["git", "rev-parse", "--show-toplevel", "HEAD"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
@@ -151,4 +153,6 @@ def _git_commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return done.stdout.strip()
+    top, commit = done.stdout.splitlines()
+    # installed inside somebody's project, the commit would be theirs
+    return commit if Path(top).resolve() == SOURCE_FOLDER else ""
