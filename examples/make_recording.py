@@ -18,11 +18,11 @@ import soundfile
 
 from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16, read_waveform
 
-VOICES = ("en-us", "en-us+m7", "en-us+m3")
+VOICES = ("en-us", "en-gb", "en-us+m7")
 WORDS_PER_MINUTE = 150
 COMMANDS = frozenset({"yes", "no", "up", "down", "left", "right", "stop", "go"})
 SCRIPT = (
-    "hello", "yes", "no", "computer", "left", "left", "thank you", "right", "up", "breakfast",
+    "please", "yes", "no", "computer", "left", "left", "thank you", "right", "up", "orange",
     "down", "go", "umbrella", "go", "stop",
 )  # fmt: skip
 PAUSE_S = (0.5, 1.1)
