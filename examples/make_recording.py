@@ -45,7 +45,7 @@ def main(output: str) -> None:
     parts = [np.zeros(SAMPLE_RATE // 2, dtype=np.float32)]
     for number, text in enumerate(SCRIPT):
         if text in COMMANDS:
-            print(f"{sum(map(len, parts)) / SAMPLE_RATE:6.2f} {text}")  # noqa: T201
+            print(f"{sum(map(len, parts)) / SAMPLE_RATE:6.2f} {text}")
         parts.append(speak(text, VOICES[number % len(VOICES)]))
         parts.append(np.zeros(round(rng.uniform(*PAUSE_S) * SAMPLE_RATE), dtype=np.float32))
     waveform = np.concatenate(parts)

@@ -128,7 +128,7 @@ def test_a_real_write_that_fails_is_one_line(tmp_path: Path) -> None:
 
 def test_a_word_that_the_store_lacks_is_one_line(tmp_path: Path) -> None:
     message = failure(lambda: train(tmp_path / "run", toy_config(words=("no", "marvin"))))
-    assert "no training clip of marvin; the store has bird, no, up, zero" in message
+    assert "no training clip of marvin; it has bird, no, up, zero" in message
     assert not (tmp_path / "run").exists()
 
 
