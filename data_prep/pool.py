@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def portions_of(sources: Sequence[Source]) -> Iterator[Source | list[Source]]:
 
 
 def _unpacked_bytes(source: Source) -> int:
-    suffix = PurePath(source.name).suffix.lower()
+    suffix = os.path.splitext(source.name)[1].lower()
     return source.size * _UNPACKED_PER_BYTE.get(suffix, _UNPACKED_PER_BYTE_OF_OTHERS)
 
 
