@@ -120,3 +120,17 @@ def test_a_speaker_in_two_splits_is_an_error(corpus: Path, tmp_path: Path) -> No
     assert result.exit_code == 1
     assert f"speaker {speaker} is in two splits" in result.stderr
     assert other.name in result.stderr
+
+
+def test_an_export_never_goes_over_the_clips_themselves(corpus: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in corpus.rglob("*.wav")}
+    result = run(corpus, "--store", tmp_path / "store", "--export-wav", corpus, "--workers", "1")
+    assert result.exit_code == 1
+    assert "expected a new or empty folder to export to" in result.stderr
+    assert {path: path.read_bytes() for path in corpus.rglob("*.wav")} == before
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_export_may_be_written_again(corpus: Path, tmp_path: Path) -> None:
+    arguments = (corpus, "--store", tmp_path / "store", "--export-wav", tmp_path / "wav", "--workers", "1")
+    assert [run(*arguments).exit_code for _ in range(2)] == [0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from pathlib import Path
@@ -151,3 +152,14 @@ def test_the_mean_is_over_the_trimmed_words_of_training(store: Store) -> None:
     assert statistics["mean_trimmed_samples"] == round(sum(training) / len(training))
     assert statistics["p95_trimmed_samples"] == round(float(np.percentile(training, 95)))
     assert statistics["n_words_measured"] == len(training)
+
+
+def test_noise_kept_for_figures_is_never_trained_on(store: Store) -> None:
+    rows = tuple(
+        dataclasses.replace(row, role="figures", split="testing") if row.kind == "noise" else row
+        for row in store.rows
+    )
+    kept = Store(store.path, rows, store.info)
+    with pytest.raises(StoreError, match="background noise of role train"):
+        make_split_task(kept, CONFIG, "training")
+    assert len(make_split_task(kept, CONFIG, "testing").silence) > 0

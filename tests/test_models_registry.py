@@ -172,3 +172,8 @@ def test_wrong_names_and_values_are_one_line() -> None:
         with pytest.raises(ModelError, match="no network can be built") as caught:
             create_model("cnn", 3, **settings)
         assert "\n" not in str(caught.value)
+
+
+def test_blocks_that_no_window_can_feed_are_one_line() -> None:
+    with pytest.raises(ModelError, match="temporal blocks need a longer window"):
+        create_model("cnn", 4, 9600, dilations=[1, 1, 1, 1, 1, 1])
