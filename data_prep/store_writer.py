@@ -84,8 +84,9 @@ class StoreWriter:
         rows = []
         for clip in clips:
             # as dataclasses.replace, which costs more than measuring the level of a clip
-            values = values_of(clip.row)
-            rows.append(Row(*values[:_OFFSET], self._n_samples, *values[_OFFSET + 1 :]))
+            values: list[Any] = list(values_of(clip.row))
+            values[_OFFSET] = self._n_samples
+            rows.append(Row(*values))
             self._write_audio(clip.samples)
         self._audio.flush()
         self._write_index(rows)
