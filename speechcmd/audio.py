@@ -10,10 +10,10 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,28 @@ INT16_SCALE = 32_768.0
 # 24 dB over full scale: more is no sound, and would overflow in a network
 LARGEST_SAMPLE = 16.0
 BLOCK_S = 10.0  # long enough that calls cost nothing, short enough that memory stays small
+# whatever channels and rate a header claims, a block is not larger: 16 MB of float32
+_BLOCK_VALUES = 2**22
+# no microphone lies outside; 40 kB of "1 Hz" would become hours of audio
+SAMPLE_RATES_HZ = (1_000, 768_000)
 
 Waveform = npt.NDArray[np.float32]
 Int16 = npt.NDArray[np.int16]
-AudioSource = str | os.PathLike[str] | BinaryIO
+FileSource = str | os.PathLike[str] | BinaryIO
+
+
+@runtime_checkable
+class AudioBlocks(Protocol):
+    """Audio that comes in blocks from elsewhere than a file, such as a pipe that is still open."""
+
+    sample_rate: int
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the samples as they come. Shape of each: (n_samples,) or (n_samples, n_channels)."""
+        ...
+
+
+AudioSource = FileSource | AudioBlocks
 
 # 16 kHz mono int16: what stands before the samples, but for the length of the file
 _PLAIN_FORMAT = struct.pack("<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
@@ -59,6 +77,9 @@ def mix_to_mono(block: npt.NDArray[np.float32]) -> Waveform:
 
 def finite_samples(waveform: Waveform) -> Waveform:
     """Replace not-a-number by zero and infinity by full scale, bound the rest. Shape: any -> the same."""
+    # one look at the extremes (not a number wins both) spares the usual block two passes
+    if waveform.size == 0 or (waveform.max() <= LARGEST_SAMPLE and waveform.min() >= -LARGEST_SAMPLE):
+        return waveform
     finite: Waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
     return finite.clip(-LARGEST_SAMPLE, LARGEST_SAMPLE)
 
@@ -85,22 +106,31 @@ class Resampler:
 
 
 @contextmanager
-def open_audio(source: AudioSource) -> Iterator[Any]:
+def open_audio(source: FileSource) -> Iterator[Any]:
     """Open a recording as `soundfile.SoundFile`.
 
     Raises
     ------
     AudioError
-        If the recording does not exist, is empty or is in a format that libsndfile cannot read.
+        If the recording does not exist, is empty, is in a format that libsndfile cannot read, says
+        nowhere how it is coded, or has an absurd sample rate.
     """
     import soundfile
 
     name = _name_of(source)
     try:
-        file = soundfile.SoundFile(source)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        file = soundfile.SoundFile(_openable(source))
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         raise AudioError(_why_unreadable(source, name, error)) from error
     with file:
+        if file.format == "RAW":  # libsndfile takes anything called .au, .snd or .vox for telephone sound
+            raise AudioError(f"{name}: not audio that soundfile can read (it has no header)")
+        lowest, highest = SAMPLE_RATES_HZ
+        if not lowest <= file.samplerate <= highest:
+            raise AudioError(
+                f"{name}: expected a sample rate from {lowest} to {highest} Hz, "
+                f"got {file.samplerate} Hz; is the header damaged?"
+            )
         yield file
 
 
@@ -109,31 +139,48 @@ def read_blocks(
 ) -> Iterator[Waveform]:
     """Yield a recording as mono blocks at `sample_rate`, in constant memory.
 
-    Not-a-number samples (possible in float files) become zero, absurd ones are bounded. Blocks are
-    about `block_s` seconds long and never empty; a recording without samples yields nothing. A wav,
-    ogg or mp3 that was cut short is read as far as it goes: their decoders do not tell.
+    Not-a-number samples (possible in float files) become zero, absurd ones are bounded. Blocks of a file
+    are about `block_s` seconds long, others as long as they come, and never empty; a recording without
+    samples yields nothing. A wav, ogg or mp3 that was cut short is read as far as it goes: their
+    decoders do not tell.
 
     Raises
     ------
     AudioError
         As `open_audio`; also when decoding breaks off in the middle.
     """
+    if isinstance(source, AudioBlocks):
+        yield from _convert(source.blocks(), source.sample_rate, sample_rate)
+        return
+    with open_audio(source) as file:
+        n_samples = max(1, min(round(block_s * file.samplerate), _BLOCK_VALUES // file.channels))
+        yield from _convert(_file_blocks(file, _name_of(source), n_samples), file.samplerate, sample_rate)
+
+
+def _file_blocks(file: Any, name: str, n_samples: int) -> Iterator[npt.NDArray[np.float32]]:
     import soundfile
 
-    with open_audio(source) as file:
-        resampler = Resampler(file.samplerate, sample_rate)
-        n_samples = max(1, round(block_s * file.samplerate))
-        while True:
-            try:
-                block = file.read(n_samples, dtype="float32", always_2d=False)
-            except soundfile.SoundFileError as error:
-                raise AudioError(f"{_name_of(source)}: damaged, decoding stopped: {error}") from error
-            last = len(block) < n_samples
-            ready = resampler.feed(_finite(mix_to_mono(block)), last=last)
-            if len(ready):
-                yield ready
-            if last:
-                return
+    while True:
+        try:
+            block = file.read(n_samples, dtype="float32", always_2d=False)
+        except soundfile.SoundFileError as error:
+            raise AudioError(f"{name}: damaged, decoding stopped: {error}") from error
+        yield block
+        if len(block) < n_samples:
+            return
+
+
+def _convert(
+    blocks: Iterable[npt.NDArray[np.float32]], from_rate: float, to_rate: float
+) -> Iterator[Waveform]:
+    resampler = Resampler(from_rate, to_rate)
+    for block in blocks:
+        ready = resampler.feed(np.ascontiguousarray(mix_to_mono(finite_samples(block))))
+        if len(ready):
+            yield ready
+    ready = resampler.feed(np.zeros(0, dtype=np.float32), last=True)
+    if len(ready):
+        yield ready
 
 
 def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Waveform:
@@ -144,7 +191,7 @@ def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Wavefo
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
-def read_int16(source: AudioSource) -> Int16:
+def read_int16(source: FileSource) -> Int16:
     """Read a whole recording as mono int16 at 16 kHz: what a store keeps. Shape: (n_samples,).
 
     Raises
@@ -168,7 +215,7 @@ def read_int16(source: AudioSource) -> Int16:
     return float32_to_int16(read_waveform(source))
 
 
-def _read_plain_wav(source: AudioSource) -> Int16 | None:
+def _read_plain_wav(source: FileSource) -> Int16 | None:
     """Samples of a wav file of the commonest form, of which there are thousands, without a decoder.
 
     None for whatever else, down to a wrong length in the header: that is the decoder's to judge.
@@ -189,36 +236,63 @@ def _read_plain_wav(source: AudioSource) -> Int16 | None:
         return None
 
 
-def duration_s(source: AudioSource) -> float:
+def encode_flac(samples: Int16, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Return mono int16 samples as the content of a 16-bit flac file. Shape: (n_samples,), n_samples > 0."""
+    import soundfile
+
+    # in memory: libsndfile does not say that a disk is full
+    content = io.BytesIO()
+    soundfile.write(content, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    return content.getvalue()
+
+
+def duration_s(source: FileSource) -> float:
     """Length of a recording in seconds, from its header."""
     with open_audio(source) as file:
         return float(file.frames / file.samplerate)
 
 
-def _finite(waveform: Waveform) -> Waveform:
-    # one look at the extremes (not a number wins both) spares the usual block two passes
-    if len(waveform) and not (waveform.max() <= LARGEST_SAMPLE and waveform.min() >= -LARGEST_SAMPLE):
-        waveform = finite_samples(waveform)
-    return np.ascontiguousarray(waveform)
+def _name_of(source: FileSource) -> str:
+    return printable(str(os.fspath(source))) if isinstance(source, str | os.PathLike) else "<stream>"
 
 
-def _name_of(source: AudioSource) -> str:
-    return str(os.fspath(source)) if isinstance(source, str | os.PathLike) else "<stream>"
+def _openable(source: FileSource) -> Any:
+    # soundfile encodes names strictly, so those that are no text are given as the bytes they are
+    if os.name == "posix" and isinstance(source, str | os.PathLike):
+        return os.fsencode(source)
+    return source
 
 
-def _why_unreadable(source: AudioSource, name: str, error: Exception) -> str:
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not path.exists():
-            return f"{name}: no such file"
-        if path.is_dir():
-            return f"{name}: expected an audio file, got a folder"
-        if path.stat().st_size == 0:
-            return f"{name}: the file is empty (0 bytes)"
-        if path.suffix.lower() in NEEDS_FFMPEG:
-            return (
-                f"{name}: soundfile cannot read {path.suffix}; convert it first: "
-                f'ffmpeg -i "{path.name}" -ar 16000 -ac 1 "{path.stem}.wav"'
-            )
+def printable(name: str) -> str:
+    """Replace line ends, control characters and bytes that are no text: a message is one line."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)
+
+
+def _why_unreadable(source: FileSource, name: str, error: Exception) -> str:
     reason = str(error).rsplit(": ", maxsplit=1)[-1].rstrip(".")
+    if isinstance(source, str | os.PathLike):
+        try:
+            reason = _why_no_file(Path(source)) or f"not audio that soundfile can read ({reason})"
+        except OSError as problem:  # a name that is too long, a folder that may not be read
+            reason = problem.strerror or str(problem)
+        return f"{name}: {reason}"
     return f"{name}: not audio that soundfile can read ({reason})"
+
+
+def _why_no_file(path: Path) -> str | None:
+    if not path.exists():
+        return "no such file"
+    if path.is_dir():
+        return "expected an audio file, got a folder"
+    if path.stat().st_size == 0:
+        return "the file is empty (0 bytes)"
+    if path.is_file():  # a pipe would wait here
+        with path.open("rb"):
+            pass  # the system's own reason, such as a missing permission, is better than the decoder's
+    if path.suffix.lower() in NEEDS_FFMPEG:
+        name, stem = printable(path.name), printable(path.stem)
+        return (
+            f"soundfile cannot read {path.suffix}; convert it first: "
+            f'ffmpeg -i "{name}" -ar 16000 -ac 1 "{stem}.wav"'
+        )
+    return None

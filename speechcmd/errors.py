@@ -7,6 +7,8 @@
     ├── ModelError      a model file cannot be used, or a network cannot be built
     ├── TrainingError   a training cannot start or go on
     ├── ExportError     an export failed its checks; nothing was written
+    ├── DeviceError     a microphone is missing, refused or went away
+    ├── RulesError      a file of rules for --exec cannot be used
     └── DependencyError an optional package is missing
 
 A message is one line: what was expected, what came, what to do.
@@ -39,6 +41,19 @@ class TrainingError(SpeechcmdError):
 
 class ExportError(SpeechcmdError):
     """An export failed its checks; nothing was written."""
+
+
+class DeviceError(SpeechcmdError):
+    """A microphone is missing, refused or went away."""
+
+    def __init__(self, message: str, *, is_busy: bool = False) -> None:
+        super().__init__(message)
+        self.is_busy = is_busy
+        """The device is there, but another program holds it: worth trying again later."""
+
+
+class RulesError(SpeechcmdError):
+    """A file of rules for --exec cannot be used."""
 
 
 class DependencyError(SpeechcmdError):

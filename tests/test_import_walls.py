@@ -41,6 +41,7 @@ RUNTIME = "speechcmd.runtime"
 ROOMS = (
     room("speechcmd/errors.py"),
     room("speechcmd/audio.py", "numpy", "speechcmd.errors", lazy=("soundfile", "soxr")),
+    room("speechcmd/wav_stream.py", "numpy", "speechcmd.errors", "speechcmd.audio"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
     room("speechcmd/__main__.py", "speechcmd.cli"),
     room("data_prep/", *GROUND_FLOOR, VERSION, "data_prep", "numpy", "librosa", "rich", "soundfile"),
@@ -50,7 +51,7 @@ ROOMS = (
     room("models/", *GROUND_FLOOR, "models", "numpy", "torch", "librosa"),
     room(
         "speechcmd/runtime/", *GROUND_FLOOR, VERSION, RUNTIME, "numpy", "onnxruntime",
-        lazy=("sounddevice",),
+        lazy=("sounddevice", "pysubs2", "praatio"),
     ),
     room(
         "speechcmd/training/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.training",

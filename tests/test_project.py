@@ -100,7 +100,17 @@ def test_wheel_needs_no_training_packages(wheel: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = archive.read(name).decode()
     required = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE)
-    assert set(required) == {"numpy", "onnxruntime", "soundfile", "soxr", "sounddevice", "click", "rich"}
+    assert set(required) == {
+        "numpy",
+        "onnxruntime",
+        "soundfile",
+        "soxr",
+        "sounddevice",
+        "click",
+        "rich",
+        "pysubs2",
+        "praatio",
+    }
     assert "Requires-Dist: onnxruntime!=1.27.0" in metadata
 
 

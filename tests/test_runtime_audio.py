@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from speechcmd.audio import LARGEST_SAMPLE, float32_to_int16, int16_to_float32, read_blocks, read_waveform
+from speechcmd.audio import (
+    LARGEST_SAMPLE,
+    duration_s,
+    float32_to_int16,
+    int16_to_float32,
+    read_blocks,
+    read_waveform,
+)
+from speechcmd.errors import AudioError
 
 pytestmark = pytest.mark.runtime
 
@@ -29,6 +38,47 @@ def test_any_blocks_give_the_same_resampled_audio(tmp_path: Path, block_s: float
     whole = read_waveform(path)
     assert len(whole) == 16_000
     np.testing.assert_allclose(np.concatenate(list(read_blocks(path, block_s=block_s))), whole, atol=1e-6)
+
+
+def test_blocks_are_bounded_whatever_rate_and_channels_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.wav"
+    noise = np.random.default_rng(0).standard_normal((3_000, 8)).astype(np.float32) * np.float32(0.1)
+    soundfile.write(path, noise, 16_000, subtype="FLOAT")
+    monkeypatch.setattr("speechcmd.audio._BLOCK_VALUES", 800)
+    blocks = list(read_blocks(path))
+    assert {len(block) for block in blocks} == {100}
+    np.testing.assert_allclose(np.concatenate(blocks), noise.mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 2**31 - 1])
+def test_absurd_rates_are_refused(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, np.zeros(100), rate)
+    with pytest.raises(AudioError, match=f"expected a sample rate from 1000 to 768000 Hz, got {rate} Hz"):
+        read_waveform(path)
+    with pytest.raises(AudioError, match="expected a sample rate"):
+        duration_s(path)
+
+
+@pytest.mark.parametrize("suffix", ["au", "snd", "vox", "gsm"])
+def test_what_only_its_name_makes_sound_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"text.{suffix}"
+    path.write_text("this is no telephone sound\n" * 50)
+    with pytest.raises(AudioError, match=r"\(it has no header\)"):
+        read_waveform(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX systems only")
+def test_names_that_are_no_text_are_read_and_told_in_one_line(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path / "a\nb") + b"\xff\xfe.wav")
+    with pytest.raises(AudioError) as caught:
+        read_waveform(name)
+    assert str(caught.value) == f"{tmp_path}/a\ufffdb\ufffd\ufffd.wav: no such file"
+    soundfile.write(tmp_path / "plain.wav", np.zeros(100), 16_000)
+    (tmp_path / "plain.wav").rename(name)
+    assert len(read_waveform(name)) == 100
 
 
 def test_int16_goes_to_float_and_back_unchanged() -> None:

@@ -34,25 +34,18 @@ def test_metadata_and_operator_sets_are_found() -> None:
 
 
 @pytest.mark.parametrize("mark", [EXTERNAL, EXTERNAL_PLACE])
-@pytest.mark.parametrize("place", ["initializer", "attribute", "list", "sparse", "subgraph", "function"])
+@pytest.mark.parametrize("place", ["initializer", "attribute", "list", "sparse"])
 def test_weights_in_another_file_are_refused_wherever_they_hide(place: str, mark: bytes) -> None:
     hidden = tensor("w", SMALL) + mark
     attribute = {
         "attribute": field(5, hidden),
         "list": field(10, hidden),
         "sparse": field(22, field(1, hidden)),
-        "subgraph": field(6, field(5, hidden)),
-        "function": field(5, hidden),
     }
     if place == "initializer":
         refuse(field(5, hidden), "another file")
         return
-    bad_node = node("Constant", [], "c", field(1, "value") + attribute[place])
-    if place != "function":
-        refuse(field(1, bad_node), "another file")
-        return
-    with pytest.raises(ModelError, match="another file"):
-        inspect_model(model(toy_graph()) + field(25, field(7, bad_node)))
+    refuse(field(1, node("Constant", [], "c", field(1, "value") + attribute[place])), "another file")
 
 
 def test_an_explicit_default_location_is_fine() -> None:
@@ -87,11 +80,42 @@ def test_absurd_shapes_are_refused(dims: bytes) -> None:
     refuse(field(5, dims + field(2, 1)), "a tensor of shape")
 
 
-def test_graphs_within_graphs_end_somewhere() -> None:
-    graph = b""
-    for _ in range(40):
-        graph = field(1, field(5, field(6, graph)))
-    refuse(graph, "nested")
+@pytest.mark.parametrize("number", [6, 11], ids=["one", "a list"])
+def test_graphs_within_graphs_are_refused(number: int) -> None:
+    refuse(field(1, node("Identity", ["x"], "y", field(1, "body") + field(number, b""))), "a graph within")
+
+
+@pytest.mark.parametrize("number", [11, 12, 13], ids=["input", "output", "value between"])
+@pytest.mark.parametrize(
+    ("dimension", "fits"), [(2**28, True), (2**28 + 1, False), (2**64 - 1, False), (b"x", False)]
+)
+def test_absurd_dimensions_of_values_are_refused(number: int, dimension: int | bytes, fits: bool) -> None:
+    shape = field(1, field(2, "batch")) + field(1, field(1, dimension))
+    graph = field(number, field(1, "x") + field(2, field(1, field(1, 1) + field(2, shape))))
+    if fits:
+        inspect_model(model(graph))
+    else:
+        refuse(graph, "absurd dimension")
+
+
+def test_functions_are_refused() -> None:
+    with pytest.raises(ModelError, match="found functions"):
+        inspect_model(model(toy_graph()) + field(25, field(1, "f")))
+
+
+@pytest.mark.parametrize("operator", ["Loop", "If", "Scan", "RandomNormal", "StringConcat", ""])
+def test_operators_that_no_network_needs_are_refused(operator: str) -> None:
+    refuse(field(1, node(operator, ["x"], "y")), f"needs the operator '{operator}'")
+
+
+def test_floods_of_operators_outputs_and_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(field(12, b"") * 17, "more than 5000 operators or 16 outputs")
+    inspect_model(model(field(12, b"") * 16))
+    with pytest.raises(ModelError, match="1048591 bytes of text"):
+        inspect_model(model(b"", {"speechcmd": "x" * 2**20}))
+    monkeypatch.setattr("speechcmd.runtime.onnx_bytes._MAX_NODES", 3)
+    inspect_model(model(field(1, node("Relu", ["x"], "y")) * 3))
+    refuse(field(1, node("Relu", ["x"], "y")) * 4, "more than 3 operators")
 
 
 def test_a_flood_of_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -15,8 +16,11 @@ from speechcmd.errors import AudioError
 
 if TYPE_CHECKING:
     from speechcmd.audio import AudioSource
+    from speechcmd.wav_stream import PcmFormat
 
 STANDARD_INPUT = "-"
+_STANDARD_INPUT_NAME = "stdin"
+_PATTERN_CHARACTERS = "*?["
 _MORE_SUFFIXES = {".aif", ".aifc", ".oga", ".opus", ".mp2", ".sph", ".snd"}
 # formats of soundfile whose names are suffixes of other things (HTK features, MATLAB files, anything at all)
 _NOT_IN_FOLDERS = {".raw", ".mat4", ".mat5", ".htk", ".wavex"}
@@ -29,6 +33,8 @@ class Recording:
 
     path: str
     problem: str | None = None
+    name: str = ""
+    """Path relative to the folder, or the fixed part of the pattern, that it was found by."""
 
 
 def find_recordings(paths: Sequence[str]) -> list[Recording]:
@@ -41,8 +47,11 @@ def find_recordings(paths: Sequence[str]) -> list[Recording]:
 
 
 @contextmanager
-def open_recording(recording: Recording) -> Iterator[AudioSource]:
-    """Give what the audio functions read: the path, or standard input copied where it can be searched.
+def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterator[AudioSource]:
+    """Give what the audio functions read: the path, or the samples of standard input as they come.
+
+    What comes on standard input and is neither raw PCM (in the form `raw`) nor a plain wav is copied to
+    where it can be searched.
 
     Raises
     ------
@@ -54,34 +63,67 @@ def open_recording(recording: Recording) -> Iterator[AudioSource]:
     if recording.path != STANDARD_INPUT:
         yield recording.path
         return
+    from speechcmd.wav_stream import PcmStream, open_wav_stream
+
+    file = sys.stdin.buffer
+    stream = open_wav_stream(file) if raw is None else PcmStream(file, raw)
+    if isinstance(stream, PcmStream):
+        yield stream
+        return
     with tempfile.TemporaryFile() as copy:  # on disk: a pipe may bring hours
-        source = sys.stdin.buffer
-        while piece := source.read(_COPY_BYTES):
+        copy.write(stream)
+        while piece := file.read(_COPY_BYTES):
             copy.write(piece)
         copy.seek(0)
         yield copy
 
 
+def durations_s(recordings: Sequence[Recording]) -> list[float]:
+    """Lengths from the headers, for a progress bar; zeros where they are unknown or nobody sees a bar."""
+    from speechcmd.audio import duration_s
+
+    durations = [0.0] * len(recordings)
+    if not sys.stderr.isatty():
+        return durations
+    for number, recording in enumerate(recordings):
+        if recording.path != STANDARD_INPUT:
+            with suppress(AudioError):
+                durations[number] = duration_s(recording.path)
+    return durations
+
+
 def _resolve(path: str) -> list[Recording]:
+    from speechcmd.audio import printable
+
     if path == STANDARD_INPUT:
-        return [Recording(path)]
-    if Path(path).is_dir():
+        return [Recording(path, name=_STANDARD_INPUT_NAME)]
+    # os.path where a name may be too long or forbidden to look at: pathlib raises, and nothing would be done
+    if os.path.isdir(path):  # noqa: PTH112
         suffixes = _audio_suffixes()
         files = sorted(
             file
             for file in Path(path).rglob("*")
             if file.suffix.lower() in suffixes and not file.name.startswith(".")
         )
-        problem = Recording(path, f"{path}: no audio file in this folder")
-        return [Recording(str(file)) for file in files if file.is_file()] or [problem]
-    if not Path(path).exists() and any(character in path for character in "*?["):
+        problem = Recording(path, f"{printable(path)}: no audio file in this folder")
+        found = [str(file) for file in files if os.path.isfile(file)]  # noqa: PTH113
+        return [Recording(file, name=os.path.relpath(file, path)) for file in found] or [problem]
+    if not os.path.exists(path) and any(character in path for character in _PATTERN_CHARACTERS):  # noqa: PTH110
         # pathlib has no pattern that may be absolute
-        found = sorted(glob(path, recursive=True))  # noqa: PTH207
-        matches = [match for match in found if Path(match).is_file()]
-        return [Recording(match) for match in matches] or [
-            Recording(path, f"{path}: no file matches this pattern")
+        matches = [match for match in sorted(glob(path, recursive=True)) if Path(match).is_file()]  # noqa: PTH207
+        folder = _fixed_part(path)
+        return [Recording(match, name=os.path.relpath(match, folder)) for match in matches] or [
+            Recording(path, f"{printable(path)}: no file matches this pattern")
         ]
-    return [Recording(path)]
+    return [Recording(path, name=Path(path).name)]
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder below which all matches of a pattern lie."""
+    folder = Path(pattern).parent
+    while any(character in str(folder) for character in _PATTERN_CHARACTERS):
+        folder = folder.parent
+    return folder
 
 
 def _audio_suffixes() -> set[str]:

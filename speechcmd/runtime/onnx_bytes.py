@@ -1,7 +1,8 @@
 """Look into the bytes of an ONNX file before anything executes them.
 
 A walk over the protobuf wire format (numbers of fields from onnx.proto). It finds the metadata and refuses
-what a released model never holds: weights in other files, operators of other domains, absurd shapes.
+what a released model never holds: weights in other files, graphs within graphs, functions, operators that
+no network of ours needs, absurd shapes and sizes.
 Nothing is copied; only the structure is visited, never the weights.
 """
 
@@ -12,19 +13,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from speechcmd.errors import ModelError
+from speechcmd.runtime.operators import ALLOWED_OPERATORS
 
 _OWN_DOMAINS = {"", "ai.onnx"}
-_MAX_FIELDS = 2_000_000  # a hostile file of tiny fields must not keep us busy for minutes
-_MAX_DEPTH = 16  # of graphs within graphs
+_MAX_FIELDS = 500_000  # a hostile file of tiny fields must not keep us busy for minutes
+_MAX_NODES = 5_000  # each is work: ten times what a large network has
+_MAX_METADATA_BYTES = 2**20  # a card has some kilobytes, and Python makes a hundred times its size of it
+_MAX_OUTPUTS = 16
 _MAX_ELEMENTS = 2**28  # of one tensor
 _MAX_DIMENSIONS = 16
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTION = 7, 8, 14, 20, 25
-_GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_SPARSE = 1, 5, 15
-_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
-_FUNCTION_NODE, _FUNCTION_OPSET, _FUNCTION_ATTRIBUTE = 7, 9, 11
+_GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_SPARSE = 1, 5, 11, 12, 13, 15
+_VALUE_DIMENSION = (2, 1, 2, 1, 1)  # type, tensor type, shape, dimension, value
+_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
 _TENSOR_DIMS, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 13, 14
 # attributes hold tensors, graphs and sparse tensors, each alone or as a list
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {5, 10}, {6, 11}, {22, 23}
@@ -55,13 +59,15 @@ def inspect_model(model_bytes: bytes) -> ModelFacts:
 class _Walker:
     def __init__(self) -> None:
         self._fields_left = _MAX_FIELDS
+        self._nodes = 0
+        self._outputs = 0
 
     def model(self, message: memoryview) -> ModelFacts:
         facts = ModelFacts()
         graphs = 0
         for number, value in self._fields(message):
             if number == _MODEL_GRAPH:
-                self._graph(_message(value), 0)
+                self._graph(_message(value))
                 graphs += 1
             elif number == _MODEL_OPSET:
                 domain, version = self._opset(_message(value))
@@ -69,40 +75,64 @@ class _Walker:
             elif number == _MODEL_METADATA:
                 key, text = self._metadata(_message(value))
                 facts.metadata[key] = text
-            elif number == _MODEL_FUNCTION:
-                self._function(_message(value))
+            elif number == _MODEL_FUNCTION:  # they may call each other, and themselves
+                raise ModelError("expected a plain network, found functions in the model; export it again")
             elif number == _MODEL_TRAINING:
                 raise ModelError("expected a network for recognition, found training information in the file")
         if graphs != 1 or not facts.opsets:
             raise ModelError("not an ONNX model: a graph and its operator set must be there")
         return facts
 
-    def _graph(self, message: memoryview, depth: int) -> None:
-        if depth > _MAX_DEPTH:
-            raise ModelError(f"damaged or hostile ONNX model: graphs nested more than {_MAX_DEPTH} deep")
+    def _graph(self, message: memoryview) -> None:
         for number, value in self._fields(message):
             if number == _GRAPH_NODE:
-                self._node(_message(value), depth)
+                self._node(_message(value))
             elif number == _GRAPH_TENSOR:
                 self._tensor(_message(value))
             elif number == _GRAPH_SPARSE:
                 self._sparse(_message(value))
+            elif number in (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE):
+                self._value(_message(value))
+                self._outputs += number == _GRAPH_OUTPUT
+            if self._nodes > _MAX_NODES or self._outputs > _MAX_OUTPUTS:
+                limits = f"{_MAX_NODES} operators or {_MAX_OUTPUTS} outputs"
+                raise ModelError(f"damaged or hostile ONNX model: more than {limits}")
 
-    def _node(self, message: memoryview, depth: int) -> None:
+    def _node(self, message: memoryview) -> None:
+        self._nodes += 1
+        operator, domain = "", ""
         for number, value in self._fields(message):
             if number == _NODE_ATTRIBUTE:
-                self._attribute(_message(value), depth)
+                self._attribute(_message(value))
             elif number == _NODE_DOMAIN:
-                _check_domain(_text(value))
+                domain = _text(value)
+            elif number == _NODE_OPERATOR:
+                operator = _text(value)
+        _check_domain(domain)
+        _check_operator(operator)
 
-    def _attribute(self, message: memoryview, depth: int) -> None:
+    def _attribute(self, message: memoryview) -> None:
         for number, value in self._fields(message):
             if number in _ATTRIBUTE_TENSORS:
                 self._tensor(_message(value))
             elif number in _ATTRIBUTE_GRAPHS:
-                self._graph(_message(value), depth + 1)
+                raise ModelError("expected a plain network, found a graph within the graph; export it again")
             elif number in _ATTRIBUTE_SPARSE:
                 self._sparse(_message(value))
+
+    def _value(self, message: memoryview) -> None:
+        """A declared value: some versions of onnxruntime count up to the dimensions it claims."""
+        for dimension in self._at(message, _VALUE_DIMENSION):
+            if not isinstance(dimension, int) or dimension > _MAX_ELEMENTS:
+                raise ModelError("damaged or hostile ONNX model: a value with an absurd dimension")
+
+    def _at(self, message: memoryview, path: tuple[int, ...]) -> Iterator[Value]:
+        """All fields at a path of field numbers."""
+        for number, value in self._fields(message):
+            if number == path[0] and len(path) == 1:
+                yield value
+            elif number == path[0]:
+                yield from self._at(_message(value), path[1:])
 
     def _sparse(self, message: memoryview) -> None:
         for number, value in self._fields(message):
@@ -119,15 +149,6 @@ class _Walker:
         if len(dims) > _MAX_DIMENSIONS or max(math.prod(dims), *dims, 0) > _MAX_ELEMENTS:
             raise ModelError(f"damaged or hostile ONNX model: a tensor of shape {dims!s:.60}")
 
-    def _function(self, message: memoryview) -> None:
-        for number, value in self._fields(message):
-            if number == _FUNCTION_NODE:
-                self._node(_message(value), 0)
-            elif number == _FUNCTION_OPSET:
-                self._opset(_message(value))
-            elif number == _FUNCTION_ATTRIBUTE:
-                self._attribute(_message(value), 0)
-
     def _opset(self, message: memoryview) -> tuple[str, int]:
         domain, version = "", 0
         for number, value in self._fields(message):
@@ -139,6 +160,8 @@ class _Walker:
         return domain, version
 
     def _metadata(self, message: memoryview) -> tuple[str, str]:
+        if len(message) > _MAX_METADATA_BYTES:
+            raise ModelError(f"damaged or hostile ONNX model: {len(message)} bytes of text in one entry")
         pair = {1: "", 2: ""}
         for number, value in self._fields(message):
             if number in pair:
@@ -216,6 +239,14 @@ def _check_domain(domain: str) -> None:
     if domain not in _OWN_DOMAINS:
         raise ModelError(
             f"the model needs operators of {domain!r:.60}; expected standard ONNX operators only"
+        )
+
+
+def _check_operator(operator: str) -> None:
+    if operator not in ALLOWED_OPERATORS:
+        raise ModelError(
+            f"the model needs the operator {operator!r:.60}; expected those that recognition needs "
+            "(no loops, branches, random values or text)"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,13 @@ from speechcmd.runtime.model_file import ModelCard, check_signals
 
 FloatArray = npt.NDArray[np.float32]
 
-_ERRORS_ONLY = 3
+_NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be told twice
+_FLOAT = "tensor(float)"
 _INPUT = ("waveform", 2)
 _LOGITS = ("logits", 3)
 _EMBEDDING = ("embedding", 3)
+_LONGEST_CHECK_S = 5.0  # a hundred times what a network of ours needs
+_MOST_MEMORY = 2**31  # of all networks in the process, beyond their weights: some kilobytes can ask for more
 
 
 class Session:
@@ -35,8 +40,11 @@ class Session:
         ModelError
             If the network fails, or answers with something that is not a number.
         """
+        return self._run(waveforms, None)
+
+    def _run(self, waveforms: Waveform, run_options: Any) -> FloatArray:
         try:
-            (logits,) = self._session.run([_LOGITS[0]], {_INPUT[0]: waveforms})
+            (logits,) = self._session.run([_LOGITS[0]], {_INPUT[0]: waveforms}, run_options)
         except Exception as error:  # onnxruntime raises a type of its own for each status code
             raise ModelError(f"the network failed on input {waveforms.shape}: {_one_line(error)}") from error
         if not np.isfinite(logits).all():
@@ -50,11 +58,18 @@ class Session:
         Raises
         ------
         ModelError
-            If a logit is further from the stored one than the card's tolerance.
+            If a logit is further from the stored one than the card's tolerance, or the network needs
+            absurdly much time or memory.
         """
+        try:
+            self._verify(card)
+        except MemoryError as error:
+            raise ModelError("the network's check vector needs more memory than there is") from error
+
+    def _verify(self, card: ModelCard) -> None:
         signals = check_signals(card.window_samples, card.step_samples)
         expected = np.asarray(card.check.logits, dtype=np.float32)
-        computed = self.run(signals)
+        computed = self._run_limited(signals)
         if signals.shape[1] != card.check.n_samples or computed.shape != expected.shape:
             raise ModelError(
                 f"the model's check vector has shape {expected.shape} for {card.check.n_samples} samples, "
@@ -68,15 +83,48 @@ class Session:
                 "try another onnxruntime, or export the model again"
             )
 
+    def _run_limited(self, waveforms: Waveform) -> FloatArray:
+        """Run, but not much longer than `_LONGEST_CHECK_S`: the end comes between two operators."""
+        import onnxruntime
+
+        run_options = onnxruntime.RunOptions()
+        timer = Timer(_LONGEST_CHECK_S, setattr, (run_options, "terminate", True))
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._run(waveforms, run_options)
+        except ModelError as error:
+            if not run_options.terminate:
+                raise
+            raise ModelError(f"the network took over {_LONGEST_CHECK_S:g} s for its check vector") from error
+        finally:
+            timer.cancel()
+
+
+@cache
+def _prepare_runtime() -> None:
+    """Let sessions share one pool of bounded size, and write nothing to standard error.
+
+    Without the bound, a file of some kilobytes can ask for all the memory of the computer.
+    """
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_NO_LOG)
+    arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, onnxruntime.OrtMemType.DEFAULT)
+    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": _MOST_MEMORY}))
+
 
 def _open(model_bytes: bytes) -> Any:
     import onnxruntime
 
+    _prepare_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _NO_LOG
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return onnxruntime.InferenceSession(
             model_bytes, sess_options=options, providers=["CPUExecutionProvider"]
@@ -86,8 +134,8 @@ def _open(model_bytes: bytes) -> Any:
 
 
 def _check_signature(session: Any) -> None:
-    inputs = [(value.name, len(value.shape)) for value in session.get_inputs()]
-    outputs = [(value.name, len(value.shape)) for value in session.get_outputs()]
+    inputs = [(value.name, _rank(value)) for value in session.get_inputs()]
+    outputs = [(value.name, _rank(value)) for value in session.get_outputs()]
     if inputs != [_INPUT] or _LOGITS not in outputs or not set(outputs) <= {_LOGITS, _EMBEDDING}:
         raise ModelError(
             "expected a network from 'waveform' (batch, n_samples) to 'logits' (batch, n_steps, n_labels), "
@@ -95,8 +143,14 @@ def _check_signature(session: Any) -> None:
         )
 
 
+def _rank(value: Any) -> int:
+    """Number of dimensions of a float tensor; -1 for whatever else."""
+    return len(value.shape) if value.type == _FLOAT and value.shape is not None else -1
+
+
 def _describe(values: list[tuple[str, int]]) -> str:
-    return ", ".join(f"{name!r:.40} of rank {rank}" for name, rank in values) or "nothing"
+    parts = [f"{name!r:.40} of " + (f"rank {rank}" if rank >= 0 else "another type") for name, rank in values]
+    return ", ".join(parts[:3]) + (" and more" if len(parts) > 3 else "") or "nothing"
 
 
 def _machine() -> str:
@@ -106,4 +160,5 @@ def _machine() -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    # it quotes names from the file: none of them shall reach a terminal as control characters
+    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:200]

@@ -1,0 +1,164 @@
+"""Bad recordings: each gives a result or one clear line; never a traceback, a hang or the memory a header asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bad_audio import EITHER, HEARD, REFUSED, RESULT, cases, make_odd_places
+from click.testing import CliRunner
+from fakes import toy_model
+
+from speechcmd.cli.main import cli
+
+pytestmark = pytest.mark.runtime
+
+CASES = cases()
+COMMANDS = ["classify", "transcribe"]
+MEMORY_BYTES = 2**30
+# everything must fit, the interpreter and onnxruntime included
+LIMITED = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, ({MEMORY_BYTES}, {MEMORY_BYTES}))
+from speechcmd.cli.main import main
+sys.argv[0] = "speechcmd"
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All files, with the model beside them."""
+    folder = tmp_path_factory.mktemp("audio")
+    for name, case in CASES.items():
+        (folder / name).write_bytes(case.content)
+    (folder / "toy.onnx").write_bytes(toy_model())
+    return folder
+
+
+@pytest.fixture
+def odd_places(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "toy.onnx").write_bytes(toy_model())
+    return make_odd_places(tmp_path)
+
+
+def check(folder: Path, command: str, name: str, expected: str) -> None:
+    """Run one command on one name, and hold it to its contract."""
+    result = CliRunner().invoke(cli, [command, "-m", str(folder / "toy.onnx"), "--json", str(folder / name)])
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert result.exit_code in ({HEARD: [0], RESULT: [0], REFUSED: [1], EITHER: [0, 1]}[expected])
+    if result.exit_code == 0:
+        assert result.stderr == ""
+        assert all(0 <= row["score"] <= 1 and "error" not in row for row in rows)
+        if command == "classify":
+            assert len(rows) == 1
+        if expected == HEARD:
+            assert "low" in [row["label"] for row in rows]
+        return
+    error_line, last_line = result.stderr.splitlines()
+    assert error_line.startswith("speechcmd: error: ")
+    assert error_line.isprintable()
+    assert len(error_line) < 10_000
+    assert last_line == "speechcmd: 1 of 1 recordings failed"
+    assert [row["path"] for row in rows if "error" in row] == [str(folder / name)]
+
+
+def test_there_are_enough() -> None:
+    assert len(CASES) >= 200
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_bad_recording_is_a_result_or_one_line(folder: Path, command: str, name: str) -> None:
+    check(folder, command, name, CASES[name].expected)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and pipes")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_no_plain_file_is_a_result_or_one_line(
+    tmp_path: Path, odd_places: dict[str, str], command: str
+) -> None:
+    for name, expected in odd_places.items():
+        check(tmp_path, command, name, expected)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and pipes")
+@pytest.mark.usefixtures("odd_places")
+def test_a_folder_of_pipes_and_loops_is_walked_once(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["classify", "-m", str(tmp_path / "toy.onnx"), "--json", str(tmp_path)])
+    paths = [json.loads(line)["path"] for line in result.stdout.splitlines()]
+    assert paths == [
+        str(tmp_path / name) for name in ("deep/er.wav/good.wav", "good.wav", "to a good one.wav")
+    ]
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder, and a user who may not read everything: root may."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "toy.onnx").write_bytes(toy_model())
+        yield Path(folder)
+        if os.getuid() == 0:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions of files")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_may_not_be_read_is_one_line(unprivileged: Path, command: str) -> None:
+    hidden = unprivileged / "hidden"
+    hidden.mkdir()
+    for secret in (unprivileged / "secret.wav", hidden / "secret.wav"):
+        secret.write_bytes(CASES["length 4800.wav"].content)
+    (unprivileged / "secret.wav").chmod(0)
+    hidden.chmod(0)
+    if os.geteuid() == 0:
+        os.seteuid(65_534)
+    for name in ("secret.wav", "hidden", "hidden/secret.wav"):
+        check(unprivileged, command, name, REFUSED)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "name", ["header rate 1.wav", "not audio, text.wav", "cut OGG 200.ogg", "length 0.wav"]
+)
+def test_standard_input_is_held_to_the_same(folder: Path, command: str, name: str) -> None:
+    given = CASES[name].content
+    result = CliRunner().invoke(cli, [command, "-m", str(folder / "toy.onnx"), "--json", "-"], input=given)
+    assert result.exit_code == (0 if name == "length 0.wav" else 1)
+    assert result.stderr.count("speechcmd: error: ") == result.exit_code
+    assert all(json.loads(line)["path"] == "-" for line in result.stdout.splitlines())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux only")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_all_at_once_in_a_gigabyte(folder: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, command, "-m", "toy.onnx", "--json", "."],
+        cwd=folder,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    lines = done.stderr.decode().splitlines()
+    *error_lines, last_line = lines  # and nothing from the mp3 decoder, which writes notes of its own
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = {row["path"] for row in rows if "error" in row}
+    assert done.returncode == 1
+    assert last_line == f"speechcmd: {len(failed)} of {len(CASES)} recordings failed"
+    assert len(error_lines) == len(failed)
+    assert all(line.startswith("speechcmd: error: ") for line in error_lines)
+    if command == "classify":
+        assert sorted(row["path"] for row in rows) == sorted(CASES)
+    for name, case in CASES.items():
+        assert name not in failed or case.expected in (REFUSED, EITHER)
+        assert name in failed or case.expected != REFUSED
