@@ -36,7 +36,7 @@ def test_the_options_go_into_the_card(tmp_path: Path) -> None:
     card = read_card(path.read_bytes())
     assert card.name == "kitchen"
     assert card.licence == "CC-BY-4.0"
-    assert card.decoder.default_threshold == 0.55
+    assert card.decoder.default.threshold == 0.55
     sources = [(source.name, source.licence, source.url) for source in card.data]
     assert sources == [
         ("Chirps", "CC0-1.0", "https://example.org/a"), ("Noise", "MIT", "https://example.org/b")
@@ -48,7 +48,7 @@ def test_defaults_and_the_line_it_prints(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     card = read_card((tmp_path / "mine.onnx").read_bytes())
     assert (card.name, card.licence, card.data) == ("mine", "unknown", ())
-    assert card.decoder.default_threshold == export.DEFAULT_THRESHOLD
+    assert card.decoder.default.threshold == export.DEFAULT_THRESHOLD
     assert len(result.stdout.splitlines()) == 1
     for part in ("mine.onnx", "MB", f"{card.parameters:,} parameters", "largest difference", "8 real clips"):
         assert part in result.stdout

@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 
 from speechcmd.errors import ModelError
 from speechcmd.runtime.decoder import Decoder, Detection
-from speechcmd.runtime.model_card import DecoderSettings, ModelCard
+from speechcmd.runtime.model_card import DecoderSettings, LabelSettings, ModelCard
 
 pytestmark = pytest.mark.runtime
 
-# 20 ms a step, windows of 0.4 s: half a window is 10 steps, the refractory time 25
+# 20 ms a step, windows of 0.4 s: half a window is 10 steps, the refractory time of 0.5 s 25
 CARD = replace(
     plain_card(),
     labels=("_silence_", "_unknown_", "yes", "no"),
     sample_rate=1_000,
     window_samples=400,
     step_samples=20,
-    decoder=DecoderSettings(smoothing_steps=1),  # threshold 0.7, release 0.49, two steps
+    decoder=DecoderSettings(LabelSettings(refractory_s=0.5), smoothing_steps=1),  # 0.7, 0.49, two steps
 )
 PEAK = [0.2, 0.8, 0.9, 0.6, 0.3]
 
@@ -59,7 +59,7 @@ def test_one_peak_by_hand() -> None:
     assert detection.label == "yes"
     assert detection.score == pytest.approx(0.9)
     assert (detection.start_s, detection.end_s) == pytest.approx((0.04, 0.44))
-    assert detection.decided_s == pytest.approx(4 * 0.02 + 0.4)
+    assert detection.decided_s == pytest.approx(3 * 0.02 + 0.4)  # the first step without a rise
 
 
 def test_positions_count_from_the_first_sample() -> None:
@@ -68,9 +68,9 @@ def test_positions_count_from_the_first_sample() -> None:
     assert detection.start_s == pytest.approx(0.04 - 0.2)
 
 
-def test_a_settled_peak_is_decided_two_steps_later() -> None:
+def test_a_settled_peak_is_decided_a_step_later() -> None:
     decoder = Decoder(CARD)
-    assert decoder.feed(posteriors([0.8, 0.9, 0.9])) == []
+    assert decoder.feed(posteriors([0.8, 0.9])) == []
     assert labels_of(decoder.feed(posteriors([0.9]))) == ["yes"]
 
 
@@ -115,21 +115,21 @@ def test_a_word_held_for_ever_fires_once() -> None:
 
 def test_of_two_labels_at_one_moment_the_stronger_fires() -> None:
     """Thresholds low enough that both pass."""
-    low = replace(CARD, decoder=replace(CARD.decoder, default_threshold=0.3))
+    low = replace(CARD, decoder=CARD.decoder.override(threshold=0.3))
     strong, weak = [0.1, 0.5, 0.6, 0.5, 0.1, 0, 0], [0.1, 0.32, 0.35, 0.32, 0.1, 0, 0]
     assert labels_of(decode(posteriors(strong, weak), low)) == ["yes"]
     assert labels_of(decode(posteriors(weak, strong), low)) == ["no"]
 
 
 def test_a_decided_label_waits_for_a_stronger_one_that_still_rises() -> None:
-    low = replace(CARD, decoder=replace(CARD.decoder, default_threshold=0.3))
+    low = replace(CARD, decoder=CARD.decoder.override(threshold=0.3))
     early = [0.35, 0.4, 0.4, 0.4, 0.1, 0.1, 0.1, 0.1]
     late = [0.0, 0.3, 0.45, 0.55, 0.65, 0.65, 0.65, 0.1]
     assert labels_of(decode(posteriors(early, late), low)) == ["no"]
 
 
 def test_a_waiting_label_fires_if_its_rival_was_a_spike() -> None:
-    low = replace(CARD, decoder=replace(CARD.decoder, default_threshold=0.3))
+    low = replace(CARD, decoder=CARD.decoder.override(threshold=0.3))
     steady, spike = [0.35, 0.4, 0.4, 0.4, 0.4, 0.4, 0.1], [0, 0, 0, 0.5, 0, 0, 0]
     assert labels_of(decode(posteriors(steady, spike), low)) == ["yes"]
 
@@ -150,16 +150,12 @@ def test_a_stronger_label_after_a_detection_fires_too() -> None:
 def test_the_average_is_causal_and_shorter_at_the_start(span: int) -> None:
     """Against numpy's convolution: with min_steps 1 the score is the highest average."""
     values = np.random.default_rng(span).uniform(0.5, 1, 12).astype(np.float32)
-    card = replace(CARD, decoder=DecoderSettings(smoothing_steps=span, min_steps=1, default_threshold=0.01))
+    card = replace(CARD, decoder=DecoderSettings(LabelSettings(0.01, min_steps=1), smoothing_steps=span))
     counts = np.minimum(np.arange(1, 13), span)
     averages = np.convolve(values.astype(float), np.ones(span))[:12] / counts
     decoder = Decoder(replace(card, window_samples=4_000))  # long windows: the candidate stays open
     scores = [detection.score for detection in decoder.feed(posteriors(values.tolist())) + decoder.flush()]
-    first_settled = next(
-        step
-        for step in range(2, 12)
-        if averages[step - 1 : step + 1].max() <= averages[: step - 1].max() + 0.01
-    )
+    first_settled = next(step for step in range(1, 12) if averages[step] <= averages[:step].max() + 0.01)
     assert scores[0] == pytest.approx(averages[: first_settled + 1].max(), abs=1e-9)
 
 
@@ -190,9 +186,10 @@ def test_only_the_asked_labels_fire() -> None:
 
 def test_thresholds_of_the_card_and_of_the_caller() -> None:
     table = posteriors(PEAK)
-    picky = replace(CARD, decoder=replace(CARD.decoder, thresholds={"yes": 0.95}))
+    picky = replace(CARD, decoder=CARD.decoder.override({"yes": 0.95}))
     assert decode(table, picky) == []
-    assert labels_of(Decoder(picky, threshold=0.5).feed(table)) == ["yes"]
+    settings = picky.decoder.override(threshold=0.5)
+    assert labels_of(Decoder(picky, settings=settings).feed(table)) == ["yes"]
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 5), (1, 3, 4)])

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model_card import DecoderSettings, ModelCard
+from speechcmd.runtime.model_card import DecoderSettings, LabelSettings, ModelCard
 
 pytestmark = pytest.mark.runtime
 
 CONTENT: dict[str, Any] = json.loads(plain_card().to_json())
+OWN = CONTENT["decoder"]["default"]
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -31,7 +32,7 @@ def read(content: dict[str, Any]) -> ModelCard:
 def test_a_card_survives_the_round_trip() -> None:
     card = plain_card(
         temperature=1.5,
-        decoder=DecoderSettings(thresholds={"low": 0.9}, smoothing_steps=3),
+        decoder=DecoderSettings(labels={"low": LabelSettings(0.9, 0.5, 0.1, 3)}, smoothing_steps=3),
         training={"draw": "all", "seed": 7, "figures": {"accuracy": 0.97}},
         measured_on="größe 3 h of speech",
     )
@@ -70,26 +71,31 @@ def test_a_missing_key_inside_is_named(part: str) -> None:
         ("sample_rate", True, "whole number above 0"),
         ("window_samples", 0, "whole number above 0"),
         ("step_samples", 4801, "is above 'window_samples'"),
-        ("temperature", 0, "number above 0"),
+        ("temperature", 0, "a number from 0.01 to 100"),
         ("temperature", float("nan"), "must be a number"),
         ("temperature", 10**400, "must be a number"),
+        ("labels", ["a" * 100, "b"], "endless label"),
         ("sample_rate", 100, "none that audio has"),
-        ("window_samples", 2**30, "more than 60 s"),
+        ("window_samples", 2**30, "more than 10 s"),
         (
             "decoder",
             {**CONTENT["decoder"], "smoothing_steps": 2**30},
             "'smoothing_steps' must be at most 1000",
         ),
         ("decoder", [], "must be an object"),
-        ("decoder", {**CONTENT["decoder"], "thresholds": {"low": 1.2}}, "above 0 and at most 1"),
-        ("decoder", {**CONTENT["decoder"], "thresholds": {"left": 0.5}}, "'left', which is not a label"),
-        ("decoder", {**CONTENT["decoder"], "refractory_s": -1}, "at least 0"),
+        ("decoder", {**CONTENT["decoder"], "default": {**OWN, "threshold": 1.2}}, "above 0 and at most 1"),
+        ("decoder", {**CONTENT["decoder"], "labels": {"left": OWN}}, "'left', which is not a label"),
+        ("decoder", {**CONTENT["decoder"], "labels": {"low": 0.5}}, "'low' must be an object"),
+        ("decoder", {**CONTENT["decoder"], "labels": {"low": {}}}, "low: 'threshold' is missing"),
+        ("decoder", {**CONTENT["decoder"], "default": {**OWN, "refractory_s": -1}}, "at least 0"),
         ("data", [{"name": "x", "licence": "y"}], "'url' is missing"),
         ("training", [], "must be an object"),
         ("check", {**CONTENT["check"], "logits": [[[0, 0, 0, 0]]]}, "two signals"),
         ("check", {**CONTENT["check"], "logits": [[], []]}, "two signals"),
         ("check", {**CONTENT["check"], "logits": [[[0] * 4], [[0] * 4] * 2]}, "two signals"),
         ("check", {**CONTENT["check"], "tolerance": 0}, "above 0"),
+        ("check", {**CONTENT["check"], "tolerance": 2}, "at most 1"),
+        ("decoder", {**CONTENT["decoder"], "labels": {"a\nb": {}}}, "missing"),
         ("schema", 2, "must be 1 for this version of speechcmd, not 2; re-export"),
     ],
 )
@@ -116,9 +122,19 @@ def test_any_value_gives_a_card_or_a_model_error(key: str, value: Any) -> None:
     assert isinstance(card, ModelCard)
 
 
-def test_thresholds_fall_back_to_the_default() -> None:
-    settings = DecoderSettings(thresholds={"low": 0.9}, default_threshold=0.6)
-    assert (settings.threshold("low"), settings.threshold("high")) == (0.9, 0.6)
+def test_labels_without_settings_of_their_own_use_the_default() -> None:
+    settings = DecoderSettings(LabelSettings(0.6), {"low": LabelSettings(0.9)})
+    assert (settings.of("low").threshold, settings.of("high").threshold) == (0.9, 0.6)
+    assert settings.of("low").release == pytest.approx(0.63)
+
+
+def test_an_override_reaches_every_label_and_single_thresholds_come_last() -> None:
+    settings = DecoderSettings(labels={"low": LabelSettings(0.9, min_steps=4)})
+    changed = settings.override({"high": 0.4}, threshold=0.5, refractory_s=1.0)
+    assert changed.of("low") == LabelSettings(0.5, refractory_s=1.0, min_steps=4)
+    assert changed.of("high") == LabelSettings(0.4, refractory_s=1.0)
+    assert changed.of("other") == LabelSettings(0.5, refractory_s=1.0)
+    assert settings.of("high") == LabelSettings()
 
 
 def test_words_and_seconds() -> None:

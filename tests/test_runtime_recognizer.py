@@ -155,7 +155,9 @@ def test_words_at_the_very_edges_are_heard_and_timed_inside(start_s: float) -> N
 
 def test_only_the_asked_words_and_the_given_threshold() -> None:
     assert_heard(RECOGNIZER.transcribe(RECORDING, only_labels=["high"]), WORDS[2:])
-    assert list(RECOGNIZER.transcribe(RECORDING, threshold=1.0)) == []
+    assert (
+        list(RECOGNIZER.transcribe(RECORDING, settings=RECOGNIZER.card.decoder.override(threshold=1.0))) == []
+    )
 
 
 @pytest.mark.parametrize(

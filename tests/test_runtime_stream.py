@@ -43,9 +43,16 @@ def noise(n_samples: int, rms: float = 0.1, seed: int = 0) -> Array:
     return (np.random.default_rng(seed).standard_normal(n_samples) * rms).astype(np.float32)
 
 
+def run_both(stream: PosteriorStream, blocks: list[Array]) -> tuple[Array, Array]:
+    """Posteriors and levels of a whole recording."""
+    parts = [*(stream.feed(block) for block in blocks), stream.flush()]
+    return np.concatenate([part.posteriors for part in parts]), np.concatenate(
+        [part.levels for part in parts]
+    )
+
+
 def run(stream: PosteriorStream, blocks: list[Array]) -> Array:
-    parts = [stream.feed(block) for block in blocks]
-    return np.concatenate([*parts, stream.flush()])
+    return run_both(stream, blocks)[0]
 
 
 def whole_input(waveform: Array) -> Array:
@@ -115,9 +122,9 @@ def test_the_network_runs_on_equal_pieces_and_the_rest() -> None:
 def test_nothing_is_computed_before_the_floor_is_known() -> None:
     network = Network()
     stream = PosteriorStream(network, CARD, update_s=0.07)
-    assert len(stream.feed(noise(999))) == 0
+    assert len(stream.feed(noise(999)).posteriors) == 0
     assert network.inputs == []
-    assert len(stream.feed(noise(1))) > 100
+    assert len(stream.feed(noise(1)).posteriors) > 100
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:
@@ -143,13 +150,15 @@ def test_memory_does_not_grow_with_the_recording() -> None:
 )
 def test_any_division_gives_the_same_bits(n_samples: int, sizes: list[int], update_s: float) -> None:
     waveform = noise(n_samples, seed=n_samples)
-    expected = run(PosteriorStream(Network(), CARD, update_s), [waveform])
+    expected, levels = run_both(PosteriorStream(Network(), CARD, update_s), [waveform])
     stream = PosteriorStream(Network(), CARD, update_s)
     stream.feed(noise(500, seed=1))
     stream.reset()  # as new; and so it is after the flush in `run`
     for _ in range(2):
         parts = np.split(waveform, np.minimum(np.cumsum(sizes, dtype=int), n_samples))
-        np.testing.assert_array_equal(run(stream, parts), expected)
+        again = run_both(stream, parts)
+        np.testing.assert_array_equal(again[0], expected)
+        np.testing.assert_array_equal(again[1], levels)
 
 
 def test_the_length_of_an_update_does_not_change_the_posteriors() -> None:
@@ -167,9 +176,9 @@ def test_a_block_may_be_reused_by_its_owner() -> None:
     parts = []
     for start in range(0, 3_000, 100):
         block[:] = waveform[start : start + 100]
-        parts.append(stream.feed(block))
+        parts.append(stream.feed(block).posteriors)
         block[:] = 9
-    np.testing.assert_array_equal(np.concatenate([*parts, stream.flush()]), expected)
+    np.testing.assert_array_equal(np.concatenate([*parts, stream.flush().posteriors]), expected)
 
 
 def test_samples_that_are_no_numbers_become_zero() -> None:

@@ -97,7 +97,7 @@ def test_the_card(exported: tuple[str, ExportReport]) -> None:
     assert (card.window_samples, card.step_samples) == (network.window_samples, network.step_samples)
     assert card.sample_rate == 16_000
     assert card.parameters == network.count_parameters()
-    assert card.decoder.default_threshold == export.DEFAULT_THRESHOLD
+    assert card.decoder.default.threshold == export.DEFAULT_THRESHOLD
     assert card.decoder.smoothing_steps == round(export.SMOOTHING_S * 16_000 / network.step_samples)
     training = card.training
     assert training["data_digest"] == toy_store().digest

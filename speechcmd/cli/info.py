@@ -49,7 +49,7 @@ def _facts_of(card: ModelCard) -> dict[str, Any]:
         "step_s": card.step_s,
         "architecture": card.architecture,
         "parameters": card.parameters,
-        "thresholds": {word: card.decoder.threshold(word) for word in card.words},
+        "thresholds": {word: card.decoder.of(word).threshold for word in card.words},
         "measured_on": card.measured_on,
         "data": [asdict(source) for source in card.data],
         "licence": card.licence,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
+from speechcmd.audio import printable
 from speechcmd.errors import ModelError
 
 SCHEMA = 1
@@ -18,30 +19,65 @@ NEVER_FIRE = frozenset({SILENCE, UNKNOWN})
 # no model of ours comes near these; a damaged or hostile card must not make us allocate gigabytes
 _LARGEST = 1e30  # fits float32
 _MOST_STEPS = 1_000
-_LONGEST_WINDOW_S = 60
-_SAMPLE_RATES = range(4_000, 192_001)
+_LONGEST_WINDOW_S = 10
+_SAMPLE_RATES = range(4_000, 48_001)
+_LONGEST_REFRACTORY_S = 3_600
+_LEAST_TEMPERATURE = 0.01
+_LARGEST_TOLERANCE = 1.0  # logits that are further off are other logits
+_LONGEST_LABEL = 80
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class DecoderSettings:
-    """How posteriors become detections; every time in steps counts model outputs."""
+class LabelSettings:
+    """When one label fires; every time in steps counts model outputs."""
 
-    thresholds: dict[str, float] = field(default_factory=dict)
-    """Smoothed posterior at which a label fires; labels not named use `default_threshold`."""
-    default_threshold: float = 0.7
+    threshold: float = 0.7
+    """Smoothed posterior at which the label fires."""
     release_ratio: float = 0.7
-    """A label can fire again once its smoothed posterior was below threshold * release_ratio."""
-    refractory_s: float = 0.5
-    """Least distance between the peaks of two detections of one label."""
-    smoothing_steps: int = 5
+    """It can fire again once its smoothed posterior was below threshold * release_ratio."""
+    refractory_s: float = 0.2
+    """Least distance between the peaks of two detections."""
     min_steps: int = 2
-    """Steps at or above the threshold without which nothing fires."""
+    """Steps at or above the threshold without which it does not fire."""
 
-    def threshold(self, label: str) -> float:
-        """Threshold of one label."""
-        return self.thresholds.get(label, self.default_threshold)
+    @property
+    def release(self) -> float:
+        """Smoothed posterior below which the label can fire again."""
+        return self.threshold * self.release_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSettings:
+    """How posteriors become detections."""
+
+    default: LabelSettings = LabelSettings()
+    labels: dict[str, LabelSettings] = field(default_factory=dict)
+    """Labels with settings of their own; all others use `default`."""
+    smoothing_steps: int = 5
+    """Model outputs over which posteriors are averaged."""
+
+    def of(self, label: str) -> LabelSettings:
+        """Settings of one label."""
+        return self.labels.get(label, self.default)
+
+    def override(self, thresholds: Mapping[str, float] | None = None, **changes: Any) -> DecoderSettings:
+        """Return settings in which every label has the changed values.
+
+        Parameters
+        ----------
+        thresholds
+            Thresholds of single labels, applied last.
+        **changes
+            Fields of `LabelSettings`, for all labels.
+        """
+        labels = {label: replace(own, **changes) for label, own in self.labels.items()}
+        changed = replace(self, default=replace(self.default, **changes), labels=labels)
+        own = {
+            label: replace(changed.of(label), threshold=value) for label, value in (thresholds or {}).items()
+        }
+        return replace(changed, labels={**labels, **own})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +175,14 @@ class _Fields:
 
     def get(self, key: str, read: Callable[[Any], _T]) -> _T:
         if key not in self._content:
-            raise ModelError(f"{self._where}: {key!r} is missing; re-export the model")
+            raise ModelError(f"{self._where}: {key!r:.40} is missing; re-export the model")
         try:
             return read(self._content[key])
         except _WrongError as error:
-            raise ModelError(f"{self._where}: {key!r} must be {error}; re-export the model") from None
+            raise ModelError(f"{self._where}: {key!r:.40} must be {error}; re-export the model") from None
 
     def nested(self, key: str) -> _Fields:
-        return _Fields(self.get(key, _object), f"{self._where}, {key}")
+        return _Fields(self.get(key, _object), f"{self._where}, {printable(key):.40}")
 
 
 class _WrongError(Exception):
@@ -183,9 +219,21 @@ def _positive(value: Any) -> float:
     return float(value)
 
 
-def _not_negative(value: Any) -> float:
-    if _number(value) < 0:
-        raise _WrongError("a number of at least 0")
+def _refractory_s(value: Any) -> float:
+    if not 0 <= _number(value) <= _LONGEST_REFRACTORY_S:
+        raise _WrongError(f"a number of at least 0 and at most {_LONGEST_REFRACTORY_S}")
+    return float(value)
+
+
+def _tolerance(value: Any) -> float:
+    if _positive(value) > _LARGEST_TOLERANCE:
+        raise _WrongError(f"at most {_LARGEST_TOLERANCE:g}")
+    return float(value)
+
+
+def _temperature(value: Any) -> float:
+    if not _LEAST_TEMPERATURE <= _number(value) <= 1 / _LEAST_TEMPERATURE:
+        raise _WrongError(f"a number from {_LEAST_TEMPERATURE:g} to {1 / _LEAST_TEMPERATURE:g}")
     return float(value)
 
 
@@ -199,10 +247,6 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _WrongError("an object")
     return value
-
-
-def _shares(value: Any) -> dict[str, float]:
-    return {key: _share(item) for key, item in _object(value).items()}
 
 
 def _list_of(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
@@ -229,7 +273,7 @@ def _card_from(fields: _Fields) -> ModelCard:
         sample_rate=fields.get("sample_rate", _count),
         window_samples=fields.get("window_samples", _count),
         step_samples=fields.get("step_samples", _count),
-        temperature=fields.get("temperature", _positive),
+        temperature=fields.get("temperature", _temperature),
         decoder=_decoder_from(fields.nested("decoder")),
         measured_on=fields.get("measured_on", _text),
         architecture=fields.get("architecture", _text),
@@ -243,12 +287,20 @@ def _card_from(fields: _Fields) -> ModelCard:
 
 
 def _decoder_from(fields: _Fields) -> DecoderSettings:
+    labels = fields.get("labels", _object)
+    own = _Fields(labels, "model card, decoder, labels")
     return DecoderSettings(
-        thresholds=fields.get("thresholds", _shares),
-        default_threshold=fields.get("default_threshold", _share),
-        release_ratio=fields.get("release_ratio", _share),
-        refractory_s=fields.get("refractory_s", _not_negative),
+        default=_label_settings_from(fields.nested("default")),
+        labels={label: _label_settings_from(own.nested(label)) for label in labels},
         smoothing_steps=fields.get("smoothing_steps", _few_steps),
+    )
+
+
+def _label_settings_from(fields: _Fields) -> LabelSettings:
+    return LabelSettings(
+        threshold=fields.get("threshold", _share),
+        release_ratio=fields.get("release_ratio", _share),
+        refractory_s=fields.get("refractory_s", _refractory_s),
         min_steps=fields.get("min_steps", _few_steps),
     )
 
@@ -263,7 +315,7 @@ def _check_from(fields: _Fields) -> CheckVector:
     return CheckVector(
         n_samples=fields.get("n_samples", _count),
         logits=fields.get("logits", _list_of(_list_of(_list_of(_number)))),
-        tolerance=fields.get("tolerance", _positive),
+        tolerance=fields.get("tolerance", _tolerance),
     )
 
 
@@ -275,10 +327,10 @@ def _check_sense(card: ModelCard) -> None:
         wrong = "'labels' holds no word that may fire"
     elif len(labels) != len(card.labels):
         wrong = "'labels' names a label twice"
-    elif not all(label.strip() and label.isprintable() for label in card.labels):
-        wrong = "'labels' holds an empty or unprintable label"
-    elif unknown := sorted(set(card.decoder.thresholds) - labels):
-        wrong = f"'thresholds' names {unknown[0]!r:.40}, which is not a label"
+    elif not all(label.strip() and label.isprintable() and len(label) <= _LONGEST_LABEL for label in labels):
+        wrong = "'labels' holds an empty, unprintable or endless label"
+    elif unknown := sorted(set(card.decoder.labels) - labels):
+        wrong = f"the decoder's 'labels' name {unknown[0]!r:.40}, which is not a label"
     elif card.step_samples > card.window_samples:
         wrong = f"'step_samples' ({card.step_samples}) is above 'window_samples' ({card.window_samples})"
     elif card.sample_rate not in _SAMPLE_RATES:

@@ -15,6 +15,7 @@ from speechcmd.runtime.model_card import (
     CheckVector,
     DataSource,
     DecoderSettings,
+    LabelSettings,
     ModelCard,
 )
 from speechcmd.runtime.noise import triangle_wave, white_noise
@@ -27,6 +28,7 @@ __all__ = [
     "CheckVector",
     "DataSource",
     "DecoderSettings",
+    "LabelSettings",
     "ModelCard",
     "check_signals",
     "load_model_file",

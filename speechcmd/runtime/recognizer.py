@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.audio import AudioSource, Waveform, read_blocks
+from speechcmd.audio import AudioBlocks, AudioSource, Waveform, read_blocks
 from speechcmd.errors import AudioError, ModelError
 from speechcmd.runtime.decoder import Decoder, Detection
-from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, ModelCard
+from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, DecoderSettings, ModelCard
 from speechcmd.runtime.model_file import load_model_file
 from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors
 from speechcmd.runtime.session import Session
@@ -23,6 +23,7 @@ Samples = npt.NDArray[np.floating]
 
 LIVE_UPDATE_S = 0.06
 FILE_UPDATE_S = 10.0
+ARRIVING_UPDATE_S = 0.5  # a pipe may be open for hours: words are wanted while it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, an open binary file, or a waveform at the model's rate, shape (n_samples,).
+            A path, an open binary file, blocks that come from elsewhere, or a waveform at the model's rate,
+            shape (n_samples,).
         only_labels
             Words that may be the answer; the other words then count as `_unknown_`.
 
@@ -121,8 +123,8 @@ class Recognizer:
         """
         self.check_labels(only_labels)
         stream = PosteriorStream(self._infer, self._card, FILE_UPDATE_S)
-        parts = [stream.feed(block) for block in self._blocks(source)]
-        posteriors = np.concatenate([*parts, stream.flush()])
+        parts = [stream.feed(block).posteriors for block in self._blocks(source)]
+        posteriors = np.concatenate([*parts, stream.flush().posteriors])
         labels = self.labels
         if only_labels is not None:
             posteriors, labels = limit_labels(posteriors, labels, only_labels)
@@ -138,7 +140,7 @@ class Recognizer:
         source: AudioSource | Samples,
         *,
         only_labels: Collection[str] | None = None,
-        threshold: float | None = None,
+        settings: DecoderSettings | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> Iterator[Detection]:
         """Yield the words in a recording of any length, in constant memory, as soon as they are decided.
@@ -146,11 +148,12 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, an open binary file, or a waveform at the model's rate, shape (n_samples,).
+            A path, an open binary file, blocks that come from elsewhere, or a waveform at the model's rate,
+            shape (n_samples,).
         only_labels
             Words that may fire; None for all.
-        threshold
-            One threshold for all words instead of the model's own.
+        settings
+            Thresholds and times instead of the model's own (`card.decoder.override(...)`).
         on_progress
             Called after each block with the seconds of audio in it.
 
@@ -159,17 +162,30 @@ class Recognizer:
         AudioError
             If the recording cannot be read.
         """
-        stream = self.stream(only_labels=only_labels, threshold=threshold, update_s=FILE_UPDATE_S)
+        update_s = ARRIVING_UPDATE_S if isinstance(source, AudioBlocks) else FILE_UPDATE_S
+        stream = self.stream(only_labels=only_labels, settings=settings, update_s=update_s)
         return self._transcribe(stream, source, on_progress)
 
     def stream(
         self,
         *,
         only_labels: Collection[str] | None = None,
-        threshold: float | None = None,
+        settings: DecoderSettings | None = None,
         update_s: float = LIVE_UPDATE_S,
+        keep_near_misses: bool = False,
     ) -> Stream:
         """Begin a recording that arrives in blocks; each stream has a state of its own.
+
+        Parameters
+        ----------
+        only_labels
+            Words that may fire; None for all.
+        settings
+            Thresholds and times instead of the model's own.
+        update_s
+            Audio between two runs of the network, rounded to whole steps.
+        keep_near_misses
+            Note words that nearly fire, for `Stream.take_near_misses`.
 
         Raises
         ------
@@ -179,7 +195,11 @@ class Recognizer:
         self.check_labels(only_labels)
         posteriors = PosteriorStream(self._infer, self._card, update_s)
         decoder = Decoder(
-            self._card, only_labels=only_labels, threshold=threshold, first_sample=-edge_samples(self._card)
+            self._card,
+            settings=settings,
+            only_labels=only_labels,
+            first_sample=-edge_samples(self._card),
+            keep_near_misses=keep_near_misses,
         )
         return Stream(posteriors, decoder, self._card)
 

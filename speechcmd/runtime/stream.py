@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from speechcmd.audio import INT16_SCALE, Waveform, finite_samples
 from speechcmd.errors import AudioError
 from speechcmd.runtime.decoder import Decoder, Detection
+from speechcmd.runtime.level import hop_samples, measure_levels
 from speechcmd.runtime.model_card import ModelCard
 from speechcmd.runtime.noise import white_noise
 
@@ -48,8 +50,17 @@ def edge_samples(card: ModelCard) -> int:
     return card.window_samples // 2
 
 
+class Steps(NamedTuple):
+    """What the network and the level meter say of the newest audio."""
+
+    posteriors: FloatArray
+    """Shape: (n_steps, n_labels)."""
+    levels: FloatArray
+    """Of the hops up to the end of the last step's window, in dB. Shape: (n_hops,)."""
+
+
 class PosteriorStream:
-    """Posteriors of one recording that arrives in blocks, with its edges.
+    """Posteriors and levels of one recording that arrives in blocks, with its edges.
 
     Parameters
     ----------
@@ -67,74 +78,106 @@ class PosteriorStream:
         self._update_steps = max(1, round(update_s / card.step_s))
         self._update_span = card.window_samples + (self._update_steps - 1) * card.step_samples
         self._floor_samples = round(_FLOOR_S * card.sample_rate)
+        self._hop = hop_samples(card)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the next block begins a new recording."""
-        self.n_samples = 0
-        self._blocks: list[Waveform] = []
-        self._n_buffered = 0
-        self._has_head = False
         self._last_second: Waveform = np.zeros(0, dtype=np.float32)
+        self._begin()
 
-    def feed(self, waveform: Waveform) -> FloatArray:
-        """Return the posteriors that are ready. Shape: (n_samples,) -> (n_steps, n_labels), both may be 0."""
-        self.n_samples += len(waveform)
+    def feed(self, waveform: Waveform) -> Steps:
+        """Return the steps that are ready, which may be none. Shape: (n_samples,)."""
+        self._n_samples += len(waveform)
         recent = waveform[-self._floor_samples :]
         kept = self._last_second[max(0, len(self._last_second) + len(recent) - self._floor_samples) :]
         self._last_second = np.concatenate([kept, recent])
         self._append(waveform.copy())  # the caller may reuse its block
-        if not self._has_head and self.n_samples >= self._floor_samples:
-            self._add_head()
-        if not self._has_head:
-            return self._no_posteriors()
-        return self._run_updates()
+        if not self._has_head and self._n_samples >= self._floor_samples:
+            begin = np.concatenate(self._blocks)
+            self._add_head(begin[: self._floor_samples])
+        return self._run_updates() if self._has_head else self._no_steps()
 
-    def flush(self) -> FloatArray:
-        """Return the posteriors up to the end of the recording; afterwards the stream is as new."""
-        posteriors = self._no_posteriors()
-        if self.n_samples:
-            if not self._has_head:
-                self._add_head()
-            self._append(self._edge(self._last_second, _TAIL_SEED))
-            posteriors = np.concatenate([self._run_updates(), self._run_rest()])
+    def flush(self) -> Steps:
+        """Return the steps up to the end of the recording; afterwards the stream is as new."""
+        steps = self._finish()
         self.reset()
-        return posteriors
+        return steps
+
+    def gap(self) -> Steps:
+        """End what was heard, as `flush` does, and begin again after audio that was lost.
+
+        The level of the noise at the new beginning is that of the last second: nothing has to be waited for.
+        """
+        steps = self._finish()
+        self._begin()
+        if len(self._last_second):
+            self._add_head(self._last_second)
+        return steps
+
+    def _begin(self) -> None:
+        self._n_samples = 0
+        self._blocks: list[Waveform] = []
+        self._n_buffered = 0
+        self._n_measured = 0  # samples at the buffer's beginning whose level is known
+        self._has_head = False
+
+    def _finish(self) -> Steps:
+        if self._n_samples == 0:
+            return self._no_steps()
+        if not self._has_head:
+            self._add_head(self._last_second)
+        self._append(self._edge(self._last_second, _TAIL_SEED))
+        full, rest = self._run_updates(), self._run_rest()
+        return Steps(*(np.concatenate(pair) for pair in zip(full, rest, strict=True)))
 
     def _append(self, waveform: Waveform) -> None:
         self._blocks.append(waveform)
         self._n_buffered += len(waveform)
 
-    def _add_head(self) -> None:
-        begin = np.concatenate(self._blocks)
-        head = self._edge(begin[: self._floor_samples], _HEAD_SEED)
-        self._blocks = [head, begin]
-        self._n_buffered = len(head) + len(begin)
+    def _add_head(self, near: Waveform) -> None:
+        head = self._edge(near, _HEAD_SEED)
+        self._blocks.insert(0, head)
+        self._n_buffered += len(head)
         self._has_head = True
 
     def _edge(self, near: Waveform, seed: int) -> Waveform:
         floor = np.float32(measure_floor(near, self._card.sample_rate))
         return white_noise(edge_samples(self._card), seed) * floor
 
-    def _run_updates(self) -> FloatArray:
+    def _run_updates(self) -> Steps:
         if self._n_buffered < self._update_span:
-            return self._no_posteriors()
+            return self._no_steps()
         buffer = np.concatenate(self._blocks)
         done = []
         position = 0
         while len(buffer) - position >= self._update_span:
             done.append(self._infer(buffer[position : position + self._update_span]))
+            end = position + self._update_span
             position += self._update_steps * self._card.step_samples
+        levels = self._measure(buffer[:end])
         rest = buffer[position:].copy()
         self._blocks, self._n_buffered = [rest], len(rest)
-        return np.concatenate(done)
+        self._n_measured -= position
+        return Steps(np.concatenate(done), levels)
 
-    def _run_rest(self) -> FloatArray:
+    def _run_rest(self) -> Steps:
         rest = np.concatenate(self._blocks)
-        return self._infer(rest) if len(rest) >= self._card.window_samples else self._no_posteriors()
+        n_steps = (len(rest) - self._card.window_samples) // self._card.step_samples + 1
+        if n_steps < 1:
+            return self._no_steps()
+        end = (n_steps - 1) * self._card.step_samples + self._card.window_samples
+        return Steps(self._infer(rest), self._measure(rest[:end]))
 
-    def _no_posteriors(self) -> FloatArray:
-        return np.zeros((0, len(self._card.labels)), dtype=np.float32)
+    def _measure(self, buffer: Waveform) -> FloatArray:
+        """Levels of the whole hops that were not measured before."""
+        levels = measure_levels(buffer[self._n_measured :], self._hop)
+        self._n_measured += len(levels) * self._hop
+        return levels
+
+    def _no_steps(self) -> Steps:
+        posteriors = np.zeros((0, len(self._card.labels)), dtype=np.float32)
+        return Steps(posteriors, np.zeros(0, dtype=np.float32))
 
 
 class Stream:
@@ -143,7 +186,24 @@ class Stream:
     def __init__(self, posteriors: PosteriorStream, decoder: Decoder, card: ModelCard) -> None:
         self._posteriors = posteriors
         self._decoder = decoder
-        self._sample_rate = card.sample_rate
+        self._card = card
+        self._near_misses: list[Detection] = []
+        self._begin(0)
+
+    @property
+    def position_s(self) -> float:
+        """Seconds of audio so far, with what was lost in gaps."""
+        return self._n_samples / self._card.sample_rate
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self._card
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Smoothed posterior of each word that may fire, at the newest step."""
+        return self._decoder.scores
 
     def feed(self, waveform: npt.ArrayLike) -> list[Detection]:
         """Take the next samples at the model's rate and return what they decide. Shape: (n_samples,).
@@ -153,28 +213,62 @@ class Stream:
         AudioError
             If it is not a mono float waveform.
         """
-        ready = self._posteriors.feed(as_waveform(waveform))
-        return self._clip(self._decoder.feed(ready), self._posteriors.n_samples)
+        samples = as_waveform(waveform)
+        self._n_samples += len(samples)
+        return self._clip(self._decoder.feed(*self._posteriors.feed(samples)))
+
+    def gap(self, n_samples: int) -> list[Detection]:
+        """Say that samples were lost here, and return what that decides.
+
+        Audio on the two sides is not glued together: what was heard ends here as if the recording did, and
+        positions go on as if the lost samples had come.
+        """
+        last = self._decoder.feed(*self._posteriors.gap())
+        begin = self._n_samples + n_samples
+        detections = self._clip(last + self._decoder.gap(begin - edge_samples(self._card)))
+        self._note_near_misses()
+        self._begin(begin)
+        return detections
 
     def flush(self) -> list[Detection]:
         """End the recording and return what is still open; afterwards the stream is as new."""
-        n_samples = self._posteriors.n_samples
-        last = self._decoder.feed(self._posteriors.flush())
-        return self._clip(last + self._decoder.flush(), n_samples)
+        last = self._decoder.feed(*self._posteriors.flush())
+        detections = self._clip(last + self._decoder.flush())
+        self._note_near_misses()
+        self._begin(0)
+        return detections
+
+    def take_near_misses(self) -> list[Detection]:
+        """Words that came up to the release level and did not fire, since the last call.
+
+        Only of a stream that was asked to keep them.
+        """
+        self._note_near_misses()
+        taken, self._near_misses = self._near_misses, []
+        return taken
 
     def reset(self) -> None:
         """Drop the recording: the next block begins a new one."""
         self._posteriors.reset()
         self._decoder.reset()
+        self._near_misses = []
+        self._begin(0)
 
-    def _clip(self, detections: list[Detection], n_samples: int) -> list[Detection]:
+    def _note_near_misses(self) -> None:
+        """Clip them to the audio they were in, which a gap or the end closes."""
+        self._near_misses += self._clip(self._decoder.take_near_misses())
+
+    def _begin(self, first_sample: int) -> None:
+        self._first_sample = self._n_samples = first_sample
+
+    def _clip(self, detections: list[Detection]) -> list[Detection]:
         """The noise at the edges is not part of the recording, so no time points into it."""
-        end_s = n_samples / self._sample_rate
+        begin_s, end_s = self._first_sample / self._card.sample_rate, self.position_s
         return [
             replace(
                 detection,
-                start_s=min(max(detection.start_s, 0.0), end_s),
-                end_s=min(detection.end_s, end_s),
+                start_s=min(max(detection.start_s, begin_s), end_s),
+                end_s=min(max(detection.end_s, begin_s), end_s),
                 decided_s=min(detection.decided_s, end_s),
             )
             for detection in detections
@@ -196,4 +290,4 @@ def as_waveform(samples: npt.ArrayLike) -> Waveform:
         raise AudioError(
             f"expected float samples in [-1, 1], got {array.dtype}; speechcmd.audio.int16_to_float32 converts"
         )
-    return finite_samples(array.astype(np.float32))
+    return finite_samples(array.astype(np.float32, copy=False))

@@ -22,7 +22,14 @@ from models.registry import create_model
 from speechcmd import __version__
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import ExportError, StoreError, TrainingError
-from speechcmd.runtime.model_card import METADATA_KEY, CheckVector, DataSource, DecoderSettings, ModelCard
+from speechcmd.runtime.model_card import (
+    METADATA_KEY,
+    CheckVector,
+    DataSource,
+    DecoderSettings,
+    LabelSettings,
+    ModelCard,
+)
 from speechcmd.runtime.model_file import check_signals
 from speechcmd.runtime.session import Session
 from speechcmd.training.checkpoint import BEST, load_checkpoint
@@ -274,7 +281,7 @@ def _make_card(
         sample_rate=frontend.sample_rate,
         window_samples=network.window_samples,
         step_samples=network.step_samples,
-        decoder=DecoderSettings(default_threshold=config.threshold, smoothing_steps=smoothing),
+        decoder=DecoderSettings(LabelSettings(config.threshold), smoothing_steps=smoothing),
         measured_on=config.measured_on,
         architecture=trained.architecture,
         parameters=network.count_parameters(),

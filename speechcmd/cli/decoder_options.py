@@ -1,0 +1,134 @@
+"""The decoder's settings as options: what `transcribe` and `listen` may change of the model's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.model_card import DecoderSettings, ModelCard
+
+    _DictType = click.ParamType[dict[str, float]]
+else:
+    _DictType = click.ParamType  # older releases are not generic
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_LONGEST_SMOOTHING_S = 5.0
+
+
+class NumberRange(click.FloatRange):
+    """A number within bounds; not-a-number lies within none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"expected a number, got {value!r}", param, ctx)
+        return number
+
+
+class ThresholdType(_DictType):
+    """One number for all words, or numbers for single words: 0.8, yes=0.8,no=0.6, or 0.7,stop=0.9.
+
+    The number for all words stands under the empty name.
+    """
+
+    name = "threshold"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, float]:
+        thresholds: dict[str, float] = {}
+        for part in str(value).split(","):
+            label, equals, number = part.rpartition("=")
+            label = label.strip()
+            try:
+                threshold = float(number)
+            except ValueError:
+                threshold = -1.0
+            if not 0 < threshold <= 1 or label in thresholds or bool(equals) != bool(label):
+                self.fail(
+                    "expected numbers above 0 and at most 1, for all words or for single ones, such as 0.8 "
+                    f"or yes=0.8,no=0.6; got {value!r}",
+                    param,
+                    ctx,
+                )
+            thresholds[label] = threshold
+        return thresholds
+
+
+def decoder_options(command: _Command) -> _Command:
+    """Add the options that change when a word is heard."""
+    options = [
+        click.option(
+            "--threshold",
+            type=ThresholdType(),
+            metavar="T",
+            help="Score at which a word is heard: 0.8, or yes=0.8,no=0.6.",
+        ),
+        click.option(
+            "--release-ratio",
+            type=NumberRange(0, 1, min_open=True),
+            metavar="R",
+            help="A word can be heard again after its score fell below threshold x R.",
+        ),
+        click.option(
+            "--refractory",
+            type=NumberRange(0, 60),
+            metavar="SECONDS",
+            help="Least time between two hearings of one word.",
+        ),
+        click.option(
+            "--smoothing",
+            type=NumberRange(0, _LONGEST_SMOOTHING_S),
+            metavar="SECONDS",
+            help="Time over which scores are averaged: longer is surer and later.",
+        ),
+        click.option(
+            "--min-steps",
+            type=click.IntRange(1, 1_000),
+            metavar="N",
+            help="Model outputs at the threshold without which nothing is heard.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def decoder_settings(
+    card: ModelCard,
+    threshold: dict[str, float] | None,
+    release_ratio: float | None,
+    refractory: float | None,
+    smoothing: float | None,
+    min_steps: int | None,
+) -> DecoderSettings:
+    """The model's settings with what the command line says instead.
+
+    Raises
+    ------
+    click.UsageError
+        If a threshold is given for something that is not a word of the model.
+    """
+    thresholds = dict(threshold or {})
+    changes = {
+        "threshold": thresholds.pop("", None),
+        "release_ratio": release_ratio,
+        "refractory_s": refractory,
+        "min_steps": min_steps,
+    }
+    for label in thresholds:
+        if label not in card.words:
+            raise click.UsageError(
+                f"--threshold: {label!r} is not a word of this model; its words are {', '.join(card.words)}"
+            )
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = card.decoder.override(thresholds, **given)
+    if smoothing is None:
+        return settings
+    return replace(settings, smoothing_steps=max(1, round(smoothing / card.step_s)))
