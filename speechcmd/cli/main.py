@@ -24,6 +24,9 @@ COMMANDS = {
     "info": ("speechcmd.cli.info:info", "Show what a model file says of itself."),
     "classify": ("speechcmd.cli.classify:classify", "Say which word each clip holds."),
     "transcribe": ("speechcmd.cli.transcribe:transcribe", "List the words in recordings, with their times."),
+    "listen": ("speechcmd.cli.listen:listen", "Hear words from a microphone, live."),
+    "devices": ("speechcmd.cli.devices:devices", "List the microphones."),
+    "doctor": ("speechcmd.cli.doctor:doctor", "Say why a microphone does not work, and what to do."),
 }
 
 _EXTRA_OF_PACKAGE = {
@@ -111,7 +114,8 @@ def _one_line(error: Exception) -> str:
             f"internal error: {type(error).__name__}: {error}; "
             "run again with `speechcmd --debug` before the command, and report what it shows"
         )
-    return " ".join(message.splitlines())
+    # names of files may hold line ends, and sequences that a terminal obeys
+    return "".join(character if character.isprintable() else " " for character in message)
 
 
 def _missing_package(error: ImportError) -> str:
