@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from fakes import SAMPLE_RATE, tone_recording, toy_model
 
 from speechcmd.cli.main import cli
-from speechcmd.cli.progress import AudioProgress
 
 pytestmark = pytest.mark.runtime
 
@@ -160,49 +159,3 @@ class TestTranscribe:
         assert result.returncode == 0, result.stderr
         assert result.stderr == b""
         assert [row["label"] for row in objects(result.stdout.decode())] == ["low", "low"]
-
-
-class Terminal:
-    """A text stream that calls itself a terminal."""
-
-    encoding = "utf-8"
-
-    def __init__(self, is_terminal: bool) -> None:
-        self.text = ""
-        self._is_terminal = is_terminal
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None: ...
-
-    def isatty(self) -> bool:
-        return self._is_terminal
-
-
-@pytest.mark.parametrize(
-    ("is_terminal", "delay_s", "draws"), [(True, 0.0, True), (False, 0.0, False), (True, 60.0, False)]
-)
-def test_progress_is_for_terminals_and_for_work_that_lasts(
-    is_terminal: bool, delay_s: float, draws: bool
-) -> None:
-    terminal = Terminal(is_terminal)
-    with AudioProgress(10.0, terminal, delay_s) as progress:  # type: ignore[arg-type]
-        progress.advance(4.0)
-        with progress.hidden():
-            terminal.write("[result]")
-        progress.reach(10.0)
-    assert "[result]" in terminal.text
-    assert ("100%" in terminal.text) == draws
-
-
-def test_the_progress_bar_knows_the_lengths(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that cannot be read and standard input count nothing."""
-    from speechcmd.cli.common import _durations_s
-    from speechcmd.cli.recording import find_recordings
-
-    recordings = find_recordings(["twice.wav", "clips/broken.wav", "-"])
-    assert _durations_s(recordings) == [0.0, 0.0, 0.0]
-    monkeypatch.setattr("sys.stderr", Terminal(True))
-    assert _durations_s(recordings) == [2.5, 0.0, 0.0]

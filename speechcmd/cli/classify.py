@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@recording_options
+@recording_options(
+    "text",
+    "jsonl",
+    "csv",
+    output_type=click.Path(dir_okay=False, path_type=Path),
+    output_help="Write the results to this file.",
+)
 def classify(
     paths: tuple[str, ...],
     model: str | None,
@@ -36,7 +42,7 @@ def classify(
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
 
-    def process(path: str, source: AudioSource, on_progress: Callable[[float], None]) -> Iterator[Row]:
+    def process(path: str, source: AudioSource) -> Iterator[Row]:
         yield clip_row(path, recognizer.classify(source, only_labels=labels))
 
     names = [recording.path for recording in recordings]

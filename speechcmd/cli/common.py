@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
     from speechcmd.runtime.recognizer import Recognizer
     from speechcmd.runtime.transcript import Row, Transcript
 
-    # path, audio and a callback for seconds of audio done -> rows
-    Process = Callable[[str, AudioSource, Callable[[float], None]], Iterable[Row]]
+    Process = Callable[[str, AudioSource], Iterable[Row]]
 
+_Value = TypeVar("_Value")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 model_option = click.option(
@@ -30,7 +29,9 @@ model_option = click.option(
 )
 
 
-def recording_options(command: _Command) -> _Command:
+def recording_options(
+    *formats: str, output_type: click.Path, output_help: str
+) -> Callable[[_Command], _Command]:
     """Add the arguments and options that read recordings and write results."""
     options = [
         click.argument("paths", nargs=-1, required=True, metavar="PATHS..."),
@@ -39,19 +40,23 @@ def recording_options(command: _Command) -> _Command:
         click.option(
             "--format",
             "output_format",
-            type=click.Choice(["text", "jsonl", "csv"]),
-            default="text",
+            type=click.Choice(formats),
+            default=formats[0],
             show_default=True,
             help="Form of the results.",
         ),
         click.option("--json", "output_format", flag_value="jsonl", help="Short for --format jsonl."),
         click.option(
-            "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results here."
+            "-o", "--output", type=output_type, callback=_check_path, metavar="PATH", help=output_help
         ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def load_recognizer(model: str | None, labels: Sequence[str] | None) -> Recognizer:
@@ -71,52 +76,25 @@ def process_recordings(
 ) -> None:
     """Write the rows of each recording; those that fail are listed and passed over, with exit status 1."""
     from speechcmd.cli.output import open_output
-    from speechcmd.cli.progress import AudioProgress
+    from speechcmd.cli.quiet import quiet_libraries
     from speechcmd.cli.recording import open_recording
+    from speechcmd.cli.report import Report
+    from speechcmd.runtime.formats import as_text
     from speechcmd.runtime.transcript import error_row
 
-    durations = _durations_s(recordings)
-    n_failed = 0
-    done_s = 0.0
-    with open_output(output) as write, AudioProgress(sum(durations)) as progress:
-
-        def write_line(line: str | None) -> None:
-            if line is not None:
-                with progress.hidden():
-                    write(line)
-
-        write_line(transcript.header())
-        for recording, seconds in zip(recordings, durations, strict=True):
+    with open_output(output) as write, quiet_libraries(), Report(recordings, write) as report:
+        report.text(as_text(transcript.header()))
+        for number, recording in enumerate(recordings):
             try:
                 with open_recording(recording) as source:
-                    for row in process(recording.path, source, progress.advance):
-                        write_line(transcript.line(row))
+                    for row in process(recording.path, source):
+                        report.text(as_text(transcript.line(row)))
             except AudioError as error:
-                n_failed += 1
-                write_line(transcript.line(error_row(recording.path, str(error))))
-                with progress.hidden():
-                    click.echo(f"speechcmd: error: {error}", err=True)
-            done_s += seconds
-            progress.reach(done_s)
-    if n_failed:
-        click.echo(f"speechcmd: {n_failed} of {len(recordings)} recordings failed", err=True)
-        click.get_current_context().exit(1)
-
-
-def _durations_s(recordings: Sequence[Recording]) -> list[float]:
-    """Lengths from the headers, for the progress bar; zeros where nobody sees one."""
-    from speechcmd.audio import duration_s
-    from speechcmd.cli.recording import STANDARD_INPUT
-
-    if not sys.stderr.isatty():
-        return [0.0] * len(recordings)
-    durations = []
-    for recording in recordings:
-        try:
-            durations.append(0.0 if recording.path == STANDARD_INPUT else duration_s(recording.path))
-        except AudioError:
-            durations.append(0.0)
-    return durations
+                report.text(as_text(transcript.line(error_row(recording.path, str(error)))))
+                report.failed(number, str(error))
+            else:
+                report.done(number)
+    report.exit_if_failed()
 
 
 def check_length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -132,6 +110,12 @@ def check_length(_: click.Context, __: click.Parameter, value: str | None) -> st
     return value
 
 
+def _check_path(_: click.Context, __: click.Parameter, value: _Value) -> _Value:
+    if value is not None and not str(value).strip():
+        raise click.BadParameter("expected a path, got nothing")
+    return value
+
+
 def _split_labels(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
     if value is None:
         return None
@@ -139,3 +123,6 @@ def _split_labels(_: click.Context, __: click.Parameter, value: str | None) -> l
     if not labels:
         raise click.BadParameter("expected words with commas between them, such as yes,no")
     return labels
+
+
+labels_option = click.option("--labels", callback=_split_labels, help="Words that may be heard: yes,no")

@@ -1,4 +1,4 @@
-"""Where results go: standard output, line by line, or a file that appears whole or not at all."""
+"""Where results go: standard output, piece by piece, or a file that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ import click
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes a line; None is standard output, flushed after each line."""
+    """Yield a function that writes text; None is standard output, flushed after each piece."""
     if path is None:
-        yield click.echo
+        yield lambda text: click.echo(text, nl=False)
         return
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
-            yield lambda line: _write_line(file.write, line)
+            yield lambda text: _write(file.write, text)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write_line(write: Callable[[str], int], line: str) -> None:
-    write(f"{line}\n")
+def part_of(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(path.name + ".part")
+
+
+def _write(write: Callable[[str], int], text: str) -> None:
+    write(text)

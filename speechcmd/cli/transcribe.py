@@ -2,57 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from speechcmd.cli.common import load_recognizer, process_recordings, recording_options
+from speechcmd.cli.common import load_recognizer, recording_options
+from speechcmd.cli.decoder_options import decoder_options, decoder_settings
 
-if TYPE_CHECKING:
-    from speechcmd.audio import AudioSource
-    from speechcmd.runtime.transcript import Row
+_FORMATS = ("text", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity")
+_OUTPUT_HELP = "Write to this file, or one result a recording into this folder (ends with /)."
 
 
 @click.command()
-@recording_options
+@recording_options(*_FORMATS, output_type=click.Path(), output_help=_OUTPUT_HELP)
+@decoder_options
 @click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Score at which a word is heard, for all words.  [default: the model's own]",
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes to use; each does one recording at a time.",
 )
+@click.option("--resume", is_flag=True, help="Skip recordings whose result is in the output folder.")
+@click.option(
+    "--raw-rate", type=click.IntRange(1_000, 768_000), help="Standard input is raw 16-bit PCM at this rate."
+)
+@click.option("--raw-channels", type=click.IntRange(1, 1_024), help="Channels of it.  [default: 1]")
 def transcribe(
     paths: tuple[str, ...],
     model: str | None,
     labels: list[str] | None,
     output_format: str,
-    output: Path | None,
-    threshold: float | None,
+    output: str | None,
+    jobs: int,
+    resume: bool,
+    raw_rate: int | None,
+    raw_channels: int | None,
+    **decoder: Any,
 ) -> None:
     """List the words in recordings, with their times.
 
     PATHS are recordings of any length, rate and channel count, folders of them, patterns, or - for
-    standard input. They are read in blocks: memory does not grow with their length. Exit status: 0 done,
-    1 a recording or the model failed, 2 wrong usage.
+    standard input, which is read while it comes. Memory does not grow with their length. Subtitles (srt,
+    vtt), textgrid (Praat) and audacity (labels) are files of one recording: for several, give a
+    folder with -o. Exit status: 0 done, 1 a recording or the model failed, 2 wrong usage.
     """
+    from speechcmd.cli.batch import Plan
+    from speechcmd.cli.batch_output import Destination, raw_format, transcribe_all
     from speechcmd.cli.recording import find_recordings
-    from speechcmd.runtime.transcript import DETECTION_FIELDS, Transcript, detection_row
+    from speechcmd.runtime.transcript import DETECTION_FIELDS, Transcript
 
+    raw = raw_format(paths, raw_rate, raw_channels)
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
-
-    def process(path: str, source: AudioSource, on_progress: Callable[[float], None]) -> Iterator[Row]:
-        detections = recognizer.transcribe(
-            source, only_labels=labels, threshold=threshold, on_progress=on_progress
-        )
-        n_words = 0
-        for detection in detections:
-            n_words += 1
-            yield detection_row(path, detection)
-        if n_words == 0 and output_format == "text":
-            click.echo(f"{path}: no word heard", err=True)
-
+    destination = Destination.choose(output, output_format, recordings, jobs, resume)
+    settings = decoder_settings(recognizer.card, **decoder)
     names = [recording.path for recording in recordings]
     transcript = Transcript(output_format, DETECTION_FIELDS, names, recognizer.card.words)
-    process_recordings(recordings, transcript, output, process)
+    plan = Plan(model, labels, settings, output_format, transcript, raw)
+    transcribe_all(recordings, plan, recognizer, destination, jobs)

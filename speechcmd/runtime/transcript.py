@@ -7,11 +7,13 @@ import io
 import json
 from collections.abc import Sequence
 
+from speechcmd.audio import printable
 from speechcmd.runtime.decoder import Detection
 from speechcmd.runtime.recognizer import ClipResult
 
 Row = dict[str, str | float]
 
+LINE_FORMATS = ("text", "jsonl", "csv")
 CLIP_FIELDS = ("path", "label", "score")
 DETECTION_FIELDS = ("path", "label", "start_s", "end_s", "score", "decided_s")
 _ERROR = "error"
@@ -74,7 +76,7 @@ class Transcript:
         return None if _ERROR in row else self._text_line(row)
 
     def _text_line(self, row: Row) -> str:
-        columns = [f"{_printable(str(row['path'])):<{self._path_width}}"]
+        columns = [f"{printable(str(row['path'])):<{self._path_width}}"]
         if "start_s" in row:
             columns.append(format_time(float(row["start_s"])))
         columns.append(f"{row['label']:<{self._label_width}}")
@@ -94,11 +96,6 @@ def format_time(time_s: float) -> str:
 def _csv_line(values: Sequence[str | float]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(
-        [_printable(value) if isinstance(value, str) else value for value in values]
+        [printable(value) if isinstance(value, str) else value for value in values]
     )
     return text.getvalue()
-
-
-def _printable(text: str) -> str:
-    """File names may hold bytes that are no text; JSON escapes them, other formats replace them."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

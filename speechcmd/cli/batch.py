@@ -1,0 +1,166 @@
+"""Transcribing recordings: what is done for each, here or in another process, and what that tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechcmd.cli.output import open_output
+from speechcmd.cli.recording import Recording, open_recording
+from speechcmd.errors import AudioError
+
+if TYPE_CHECKING:
+    from speechcmd.cli.report import Report
+    from speechcmd.runtime.model_card import DecoderSettings
+    from speechcmd.runtime.recognizer import Recognizer
+    from speechcmd.runtime.transcript import Transcript
+    from speechcmd.wav_stream import PcmFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recording, and the file for its result; None is the output that all share."""
+
+    recording: Recording
+    result: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for all recordings; it can be sent to another process."""
+
+    model: str | None
+    labels: list[str] | None
+    settings: DecoderSettings
+    output_format: str
+    transcript: Transcript
+    raw: PcmFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Results for the shared output."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """More audio was read."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A recording is done, or failed."""
+
+    n_words: int = 0
+    error: str | None = None
+
+
+Event = Found | Progressed | Ended
+
+
+def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Callable[[Event], None]) -> None:
+    """Do one job; what there is to tell goes to `emit`, `Ended` last. A failed one leaves no file."""
+    from speechcmd.runtime.formats import LineWriter, WholeFileWriter
+    from speechcmd.runtime.transcript import LINE_FORMATS
+
+    path = job.recording.path
+    is_line = plan.output_format in LINE_FORMATS
+    writer = LineWriter(plan.transcript, path) if is_line else WholeFileWriter(plan.output_format)
+    n_words, duration_s = 0, 0.0
+
+    def progress(seconds: float) -> None:
+        nonlocal duration_s
+        duration_s += seconds
+        emit(Progressed(seconds))
+
+    try:
+        with open_recording(job.recording, plan.raw) as source, _open_result(plan, job, emit) as write:
+            detections = recognizer.transcribe(
+                source, only_labels=plan.labels, settings=plan.settings, on_progress=progress
+            )
+            for detection in detections:
+                n_words += 1
+                write(writer.feed(detection))
+            write(writer.finish(duration_s))
+    except AudioError as error:
+        if job.result is None:
+            emit(Found(writer.fail(str(error))))
+        emit(Ended(error=str(error)))
+    else:
+        emit(Ended(n_words))
+
+
+@contextmanager
+def _open_result(plan: Plan, job: Job, emit: Callable[[Event], None]) -> Iterator[Callable[[str], None]]:
+    from speechcmd.runtime.formats import as_text
+
+    if job.result is None:
+        yield lambda text: emit(Found(text)) if text else None
+        return
+    job.result.parent.mkdir(parents=True, exist_ok=True)
+    with open_output(job.result) as write:
+        write(as_text(plan.transcript.header()))
+        yield write
+
+
+class InOrder:
+    """Hands on what comes from several recordings at once as if they were done one after the other.
+
+    Progress is handed on at once.
+    """
+
+    def __init__(self, handle: Callable[[int, Event], None]) -> None:
+        self._handle = handle
+        self._current = 0
+        self._waiting: dict[int, list[Event]] = {}
+
+    def put(self, number: int, event: Event) -> None:
+        """Take an event of the recording of this number."""
+        if isinstance(event, Progressed):
+            self._handle(number, event)
+            return
+        self._waiting.setdefault(number, []).append(event)
+        while ready := self._waiting.pop(self._current, []):
+            for one in ready:
+                self._handle(self._current, one)
+            if not isinstance(ready[-1], Ended):
+                return
+            self._current += 1
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    plan: Plan,
+    report: Report,
+    recognizer: Recognizer,
+    n_processes: int,
+) -> None:
+    """Do all jobs, in this process or in several; results are written in the order of the jobs."""
+
+    def handle(number: int, event: Event) -> None:
+        if isinstance(event, Found):
+            report.text(event.text)
+        elif isinstance(event, Progressed):
+            report.read(number, event.seconds)
+        elif event.error is not None:
+            report.failed(number, event.error)
+        else:
+            if event.n_words == 0 and plan.output_format == "text":
+                report.note(f"{jobs[number].recording.path}: no word heard")
+            report.done(number)
+
+    if min(n_processes, len(jobs)) > 1:
+        from speechcmd.cli.pool import run_in_processes
+
+        run_in_processes(min(n_processes, len(jobs)), plan, jobs, InOrder(handle).put)
+        return
+    for number, job in enumerate(jobs):
+        transcribe_recording(recognizer, plan, job, partial(handle, number))

@@ -1,0 +1,127 @@
+"""Where the results of a batch go, and the batch as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from speechcmd.cli.batch import Job, Plan, run_jobs
+from speechcmd.cli.output import open_output
+from speechcmd.cli.quiet import quiet_libraries
+from speechcmd.cli.recording import STANDARD_INPUT, Recording
+from speechcmd.cli.report import Report
+from speechcmd.cli.result_folder import ResultFolder, is_folder
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.recognizer import Recognizer
+    from speechcmd.wav_stream import PcmFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Standard output, one file, or a folder with one result a recording."""
+
+    file: Path | None = None
+    folder: ResultFolder | None = None
+    resume: bool = False
+
+    @classmethod
+    def choose(
+        cls,
+        output: str | None,
+        output_format: str,
+        recordings: Sequence[Recording],
+        n_processes: int,
+        resume: bool,
+    ) -> Self:
+        """Decide from the command line.
+
+        Raises
+        ------
+        click.UsageError
+            If the options do not fit each other, or the recordings.
+        """
+        from speechcmd.runtime.formats import SUFFIXES, WHOLE_FILE_FORMATS
+
+        needs_folder = output_format in WHOLE_FILE_FORMATS and len(recordings) > 1
+        if needs_folder and (output is None or Path(output).is_file()):
+            raise click.UsageError(
+                f"{output_format} is a file of one recording, got {len(recordings)}; give a folder: -o DIR"
+            )
+        if n_processes > 1 and len(recordings) > 1 and any(one.path == STANDARD_INPUT for one in recordings):
+            raise click.UsageError("standard input beside other recordings needs --jobs 1")
+        if output is not None and (needs_folder or is_folder(output)):
+            return cls(folder=ResultFolder(Path(output), SUFFIXES[output_format]), resume=resume)
+        if resume:
+            raise click.UsageError("--resume needs a folder with one result a recording: -o DIR")
+        return cls(file=None if output is None else Path(output))
+
+
+def raw_format(paths: Sequence[str], rate: int | None, channels: int | None) -> PcmFormat | None:
+    """Form of raw samples on standard input.
+
+    Raises
+    ------
+    click.UsageError
+        If the options do not fit each other, or there is no standard input among the paths.
+    """
+    from speechcmd.wav_stream import PcmFormat
+
+    if rate is None:
+        if channels is not None:
+            raise click.UsageError("--raw-channels needs --raw-rate")
+        return None
+    if STANDARD_INPUT not in paths:
+        raise click.UsageError("--raw-rate is for standard input: give - as the path")
+    return PcmFormat(rate, channels or 1)
+
+
+def transcribe_all(
+    recordings: Sequence[Recording],
+    plan: Plan,
+    recognizer: Recognizer,
+    destination: Destination,
+    n_processes: int,
+) -> None:
+    """Transcribe recordings to where they go; exit status 1 if one failed."""
+    from speechcmd.runtime.formats import as_text
+
+    jobs = [Job(recording) for recording in recordings]
+    if destination.folder is not None:
+        jobs = _jobs_of_folder(recordings, plan, destination.folder, destination.resume)
+    todo = [job.recording for job in jobs]
+    with open_output(destination.file) as write, quiet_libraries(), Report(todo, write) as report:
+        if destination.folder is None:
+            report.text(as_text(plan.transcript.header()))
+        run_jobs(jobs, plan, report, recognizer, n_processes)
+    report.exit_if_failed()
+
+
+def _jobs_of_folder(
+    recordings: Sequence[Recording], plan: Plan, folder: ResultFolder, resume: bool
+) -> list[Job]:
+    jobs = [Job(*pair) for pair in zip(recordings, folder.results_of(recordings), strict=True)]
+    folder.record_settings(_settings_of(plan), resume)
+    if not resume:
+        return jobs
+    todo = [job for job in jobs if job.result is None or not folder.is_done(job.recording, job.result)]
+    click.echo(f"speechcmd: {len(jobs) - len(todo)} of {len(jobs)} recordings were done already", err=True)
+    return todo
+
+
+def _settings_of(plan: Plan) -> dict[str, Any]:
+    """All that a result depends on besides its recording."""
+    from speechcmd.runtime.model_file import read_model_bytes
+
+    return {
+        "format": plan.output_format,
+        "model": hashlib.sha256(read_model_bytes(plan.model)).hexdigest(),
+        "labels": sorted(plan.labels) if plan.labels else None,
+        "decoder": asdict(plan.settings),
+        "raw": asdict(plan.raw) if plan.raw else None,
+    }
