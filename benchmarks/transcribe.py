@@ -53,9 +53,9 @@ class Parts:
             began = time.perf_counter()
             block = next(blocks, None)
             self.reading_s += time.perf_counter() - began
-            posteriors = stream.flush() if block is None else stream.feed(block)
+            steps = stream.flush() if block is None else stream.feed(block)
             began = time.perf_counter()
-            detections += decoder.feed(posteriors)
+            detections += decoder.feed(*steps)
             if block is None:
                 detections += decoder.flush()
             self.decoding_s += time.perf_counter() - began
@@ -85,8 +85,8 @@ def by_windows(recognizer: Recognizer, path: Path) -> tuple[float, list[Detectio
     decoder = Decoder(card, first_sample=-(card.window_samples // 2))
     detections: list[Detection] = []
     for block in read_blocks(path):
-        detections += decoder.feed(stream.feed(block))
-    detections += decoder.feed(stream.flush()) + decoder.flush()
+        detections += decoder.feed(*stream.feed(block))
+    detections += decoder.feed(*stream.flush()) + decoder.flush()
     return time.perf_counter() - began, detections
 
 

@@ -16,11 +16,13 @@ import bisect
 from collections.abc import Iterable
 
 import numpy as np
-from listening import TOLERANCE_S, Word
+from listening import TOLERANCE_S, Word, decode, steps_of
 
 from data_prep.store import Row, Store
 from speechcmd import Detection, Recognizer
 from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.runtime.decoder import NO_LEVELS
+from speechcmd.runtime.stream import Steps
 
 REPEAT_GAPS_S = (0.0, 0.1, 0.2, 0.3, 0.6, 1.0)
 REPEAT_SNR_DB = 20.0
@@ -59,9 +61,14 @@ class Tape:
         return np.concatenate(self._parts)
 
 
-def hear(recognizer: Recognizer, tape: Tape) -> tuple[dict[int, Detection], list[Detection]]:
+def hear(
+    recognizer: Recognizer, tape: Tape, *, with_level: bool = True
+) -> tuple[dict[int, Detection], list[Detection]]:
     """The detection of each word by its number, and the detections of none."""
-    detections = sorted(recognizer.transcribe(tape.waveform), key=lambda one: one.decided_s)
+    steps = steps_of(recognizer, tape.waveform)
+    if not with_level:
+        steps = [Steps(part.posteriors, NO_LEVELS) for part in steps]
+    detections = decode(recognizer.card, recognizer.card.decoder, steps)
     times = [one.decided_s for one in detections]
     is_free = [True] * len(detections)
     found: dict[int, Detection] = {}
@@ -98,7 +105,9 @@ def pairs_of(rows: list[Row]) -> list[tuple[Row, Row]]:
     return [(same[0], same[1]) for same in by_voice.values() if len(same) > 1]
 
 
-def report_repeats(recognizer: Recognizer, store: Store, pairs: list[tuple[Row, Row]]) -> None:
+def report_repeats(
+    recognizer: Recognizer, store: Store, pairs: list[tuple[Row, Row]], *, with_level: bool
+) -> None:
     both: dict[float, set[int]] = {}
     n_extra: dict[float, int] = {}
     for gap_s in REPEAT_GAPS_S:
@@ -106,11 +115,11 @@ def report_repeats(recognizer: Recognizer, store: Store, pairs: list[tuple[Row, 
         for first, second in pairs:
             spoken = [(row.word, trimmed(store, row)) for row in (first, second)]
             tape.add(spoken, gap_s, REPEAT_SNR_DB)
-        found, extra = hear(recognizer, tape)
+        found, extra = hear(recognizer, tape, with_level=with_level)
         both[gap_s] = {pair for pair in range(len(pairs)) if {2 * pair, 2 * pair + 1} <= set(found)}
         n_extra[gap_s] = len(extra)
     reference = both[REPEAT_GAPS_S[-1]]
-    print(f"a word said twice, {len(pairs)} pairs")
+    print(f"a word said twice, {len(pairs)} pairs" + ("" if with_level else "; by the posteriors alone"))
     print("pause s  both heard %  of those heard 1 s apart %  other detections")
     for gap_s in REPEAT_GAPS_S:
         among = 100 * len(both[gap_s] & reference) / max(1, len(reference))
@@ -173,7 +182,8 @@ def main() -> None:
     rows = [row for row in store.select("word", arguments.split) if row.word in words]
     rows = [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
     print(f"{arguments.model}: {arguments.split}, {len(rows)} clips")
-    report_repeats(recognizer, store, pairs_of(rows))
+    for with_level in (True, False):
+        report_repeats(recognizer, store, pairs_of(rows), with_level=with_level)
     report_singles(recognizer, store, rows)
     report_borders(recognizer, store, rows)
 
