@@ -1,4 +1,4 @@
-"""Seconds that a new user waits: `--help`, `import speechcmd`, loading the model, clone to first words.
+"""Seconds that a new user waits: `--help`, `import speechcmd`, loading the model, a one-second file, clone to words.
 
 usage: python benchmarks/startup.py [--clone]
 
@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import soundfile
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 11
@@ -48,6 +50,12 @@ def main() -> None:
     print(f"import speechcmd         {seconds_of([python, '-c', 'import speechcmd']):.3f} s")
     load = "from speechcmd import Recognizer; Recognizer.load()"
     print(f"load the released model  {seconds_of([python, '-c', load]):.3f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "second.wav"
+        soundfile.write(clip, soundfile.read(ROOT / "examples" / "commands.flac", frames=16_000)[0], 16_000)
+        for command in ("classify", "transcribe"):
+            seconds = seconds_of([python, "-m", "speechcmd", command, str(clip)])
+            print(f"{command} a second      {seconds:.3f} s")
     print(f"python itself            {seconds_of([python, '-c', 'pass']):.3f} s")
     if "--clone" in sys.argv:
         print(f"git clone to words       {clone_to_words():.1f} s")

@@ -161,7 +161,8 @@ def test_resume_refuses_results_of_other_settings() -> None:
     for options, difference in [
         (["--labels", "low"], '(labels: null, now ["low"])'),
         (["--format", "csv"], "(format: jsonl, now csv)"),
-        (["--threshold", "0.9"], "(decoder: null, now {"),
+        (["--threshold", "0.9"], "(decoder default threshold: 0.7, now 0.9)"),
+        (["--threshold", "low=0.5"], "(decoder labels low threshold: null, now 0.5, decoder labels low"),
     ]:
         message = usage_error("talks", "--json", "-o", "out/", "--resume", *options)
         assert message.startswith("Error: out holds results of other settings " + difference)

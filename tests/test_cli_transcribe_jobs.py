@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from fakes import SAMPLE_RATE, tone_recording, toy_model
+from processes import heed_interrupts
 
 from speechcmd.audio import float32_to_int16
 
@@ -77,7 +78,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def begin(*arguments: str, program: tuple[str, ...] = ("slow.py",), **options: Any) -> Any:
         process = subprocess.Popen(
             command(*arguments, program=program),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=heed_interrupts, **options,
         )  # fmt: skip
         started.append(process)
         return process

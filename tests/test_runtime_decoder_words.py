@@ -250,7 +250,7 @@ def random_input(seed: int) -> tuple[Array, Array]:
     return table, (pieces + rng.normal(0, 1, n_hops)).astype(np.float32)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     sizes=st.lists(st.integers(0, 80), min_size=1, max_size=15),
@@ -271,14 +271,14 @@ def test_any_division_gives_the_same(seed: int, sizes: list[int], keeps: bool) -
     assert detections + parts.flush() == expected
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_noting_near_misses_changes_no_detection(seed: int) -> None:
     table, levels = random_input(seed)
     assert decode(table, levels) == decode(table, levels, keep_near_misses=True)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_a_reset_decoder_is_as_new(seed: int) -> None:
     table, levels = random_input(seed)
@@ -290,7 +290,7 @@ def test_a_reset_decoder_is_as_new(seed: int) -> None:
     assert used.feed(table, levels) + used.flush() == decode(table, levels)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(dip=st.integers(0, 12), low=st.floats(0, 1), first=st.integers(9, 20), second=st.integers(9, 20))
 def test_two_peaks_with_a_dip_below_release_are_two_detections(
     dip: int, low: float, first: int, second: int

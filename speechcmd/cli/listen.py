@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from speechcmd.runtime.listener import Listener
     from speechcmd.runtime.model_card import ModelCard
     from speechcmd.runtime.rule_runner import RuleRunner
-
-    Notice = Callable[[str, str], None]
 
 _SAVE_LIMIT = 200_000_000
 
@@ -93,7 +91,7 @@ def listen(
     settings = decoder_settings(recognizer.card, **decoder)
     thresholds = {word: settings.of(word).threshold for word in labels or recognizer.card.words}
     output = open_output(as_json, thresholds)
-    rules = None if rules_path is None else _load_rules(rules_path, dry_run, list(thresholds), output)
+    rules = None if rules_path is None else _load_rules(rules_path, dry_run, recognizer.card, output)
     capture = None
     if input_file is None:
         capture = _open_microphone(device, channel, recognizer.card, no_reconnect, output)
@@ -164,7 +162,7 @@ def _open_saver(
     return ClipSaver(folder, sample_rate=card.sample_rate, limit_bytes=limit, details=details)
 
 
-def _load_rules(path: Path, dry_run: bool, words: list[str], output: Output) -> RuleRunner:
+def _load_rules(path: Path, dry_run: bool, card: ModelCard, output: Output) -> RuleRunner:
     from speechcmd.runtime.rule_runner import RuleRunner
     from speechcmd.runtime.rules import load_rules
 
@@ -173,7 +171,7 @@ def _load_rules(path: Path, dry_run: bool, words: list[str], output: Output) -> 
             output.tell(f"{rule.name} would run: {shlex.join(arguments)}")
 
     return RuleRunner(
-        load_rules(path, words),
+        load_rules(path, card.words),
         dry_run=dry_run,
         on_problem=lambda problem: output.notice("rule", problem),
         on_start=tell,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,11 +32,16 @@ def open_output(as_json: bool, thresholds: Mapping[str, float]) -> Output:
 class Output:
     """A line a word to standard output, at once; everything else to standard error."""
 
-    of_commands: int | IO[Any] = sys.stderr
-    """Where the commands of rules may write."""
-
     def __init__(self) -> None:
         self._notices = NoticeLimiter(self._warn)
+
+    @property
+    def of_commands(self) -> int:
+        """Where the commands of rules may write: our standard error, if there is one."""
+        try:
+            return sys.stderr.fileno()
+        except (AttributeError, OSError, ValueError):  # none at all, or one that is no file
+            return subprocess.DEVNULL
 
     def tell(self, text: str) -> None:
         """Print a line that is no result."""
@@ -70,10 +75,10 @@ class Output:
 
         found = listener.summary
         counts = ", ".join(f"{label} {count}" for label, count in found.heard.most_common())
-        words = f"{found.heard.total()} words ({counts})" if counts else "no word"
-        parts = [f"listened {format_time(found.heard_s)}: {words}, {found.n_near_misses} near misses"]
+        words = f"words {found.heard.total()} ({counts})" if counts else "no word"
+        parts = [f"listened {format_time(found.heard_s)}: {words}, near misses {found.n_near_misses}"]
         if found.n_gaps:
-            parts.append(f"lost {found.lost_s:.1f} s of audio in {found.n_gaps} gaps")
+            parts.append(f"gaps {found.n_gaps} ({found.lost_s:.1f} s of audio lost)")
         if listener.saver is not None:
             n_saved, n_failed = listener.saver.n_saved, listener.saver.n_failed
             parts.append(f"{n_saved} clips saved" + (f", {n_failed} could not be" if n_failed else ""))
@@ -105,14 +110,17 @@ class JsonOutput(Output):
 class LiveOutput(Output):
     """Level, scores and words on a terminal."""
 
-    of_commands = subprocess.DEVNULL  # what a command writes would break the picture
-
     def __init__(self, thresholds: Mapping[str, float]) -> None:
         super().__init__()
         self._thresholds = thresholds
         self._view: LiveView | None = None
         self._listener: Listener | None = None
         self._last: Update | None = None
+
+    @property
+    def of_commands(self) -> int:
+        """Nowhere: what a command writes would break the picture."""
+        return subprocess.DEVNULL
 
     @contextmanager
     def running(self, title: str, listener: Listener) -> Iterator[None]:

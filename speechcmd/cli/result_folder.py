@@ -91,8 +91,20 @@ def _read_settings(file: Path) -> dict[str, Any] | None:
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
-    return ", ".join(f"{name}: {_short(found.get(name))}, now {_short(wanted.get(name))}" for name in names)
+    old, new = _flat(found), _flat(wanted)
+    names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
+    return ", ".join(f"{name}: {_short(old.get(name))}, now {_short(new.get(name))}" for name in names)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings within settings under one name: decoder default threshold."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name} ")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def _short(value: Any) -> str:

@@ -148,6 +148,7 @@ class Capture:
         self._microphone = Microphone(device, channel=self._channel)
         self._resampler = Resampler(self._microphone.rate, self._sample_rate)
         self._clock = ClockWatch(self._microphone.rate, self._on_notice)
+        self._delivers = False  # since it was opened
         self._microphone.open()
         self._opened_at = time.monotonic()
 
@@ -164,7 +165,7 @@ class Capture:
         self.n_lost_samples += lost
         self._clock.see(len(block.waveform) + block.lost_samples, block.arrived_at)
         self._zeros.see(block.waveform, self.rate)
-        self._last_at = block.arrived_at
+        self._last_at, self._delivers = block.arrived_at, True
         waveform = self._resampler.feed(finite_samples(block.waveform))
         return Piece(waveform, lost, block.arrived_at)
 
@@ -176,7 +177,7 @@ class Capture:
 
     def _has_stopped(self) -> bool:
         now = time.monotonic()
-        if self._last_at is None or self._last_at < self._opened_at:
+        if self._last_at is None or not self._delivers:
             return now - self._opened_at > FIRST_BLOCK_S or not self._microphone.is_active
         return now - self._last_at > STALL_S or not self._microphone.is_active
 
@@ -191,21 +192,25 @@ class Capture:
         if self._away_since is None:
             self._away_since = self._last_at
         yield self._rest()
-        while not self._try_to_open(device):
+        told = None
+        while (reason := self._why_not_back(device)) is not None:
+            if reason != told:
+                told = reason
+                self._on_notice("waiting", f"still waiting: {reason}")
             for _ in range(round(RETRY_S / _READ_S)):
                 yield Piece(NO_AUDIO, 0, time.monotonic())
                 time.sleep(_READ_S)
         self.n_reconnects += 1
         self._on_notice("back", f"{self.device.title} is back, at {self.rate} Hz")
 
-    def _try_to_open(self, device: InputDevice) -> bool:
-        """By name: numbers of devices change when one is plugged in."""
+    def _why_not_back(self, device: InputDevice) -> str | None:
+        """Try to open the device; by name, since numbers change when something is plugged in."""
         try:
             refresh_devices()
             self._open(find_device(device.title))
-        except DeviceError:
-            return False
-        return True
+        except DeviceError as error:
+            return str(error)
+        return None
 
 
 class ZeroWatch:

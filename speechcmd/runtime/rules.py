@@ -133,7 +133,7 @@ def _read_labels(value: Any, words: Collection[str]) -> frozenset[str]:
         return frozenset(words)
     for label in labels:
         if label not in words:
-            raise _WrongError(f"{_shown(label)} is not a word that is listened for; {_nearest(label, words)}")
+            raise _WrongError(f"{_shown(label)} is not a word of this model; {_nearest(label, words)}")
     return frozenset(labels)
 
 
