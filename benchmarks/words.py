@@ -2,9 +2,9 @@
 
 usage: python benchmarks/words.py MODEL STORE [--split validation|testing]
 
-Repeats: two different clips of one speaker saying one word, trimmed, with a pause between them, over noise
-20 dB below the word. Counted are the pairs of which both are heard, among all and among those of which both
-are heard a second apart; and detections that belong to no word. Single words: all clips two seconds apart.
+Repeats: two different clips of one speaker saying one word (for three times, the first one again), trimmed, with a
+pause between them, over noise 20 dB below the word. Counted are the pairs of which all are heard, among all pairs
+and among those of which all are heard a second apart; and detections that belong to no word. Single words: all clips two seconds apart.
 Borders: clips with 40 dB between word and floor, cut where the level is 35 dB below the peak, in rows of
 five. A detection belongs to a word if it has its label and is decided between its start and 0.75 s after its end.
 """
@@ -106,26 +106,27 @@ def pairs_of(rows: list[Row]) -> list[tuple[Row, Row]]:
 
 
 def report_repeats(
-    recognizer: Recognizer, store: Store, pairs: list[tuple[Row, Row]], *, with_level: bool
+    recognizer: Recognizer, store: Store, pairs: list[tuple[Row, Row]], n_times: int, *, with_level: bool
 ) -> None:
-    both: dict[float, set[int]] = {}
+    heard: dict[float, set[int]] = {}
     n_extra: dict[float, int] = {}
     for gap_s in REPEAT_GAPS_S:
         tape = Tape(seed=0)
-        for first, second in pairs:
-            spoken = [(row.word, trimmed(store, row)) for row in (first, second)]
-            tape.add(spoken, gap_s, REPEAT_SNR_DB)
+        for pair in pairs:
+            rows = [pair[time % 2] for time in range(n_times)]
+            tape.add([(row.word, trimmed(store, row)) for row in rows], gap_s, REPEAT_SNR_DB)
         found, extra = hear(recognizer, tape, with_level=with_level)
-        both[gap_s] = {pair for pair in range(len(pairs)) if {2 * pair, 2 * pair + 1} <= set(found)}
+        groups = [range(n_times * pair, n_times * (pair + 1)) for pair in range(len(pairs))]
+        heard[gap_s] = {number for number, group in enumerate(groups) if set(group) <= set(found)}
         n_extra[gap_s] = len(extra)
-    reference = both[REPEAT_GAPS_S[-1]]
-    print(f"a word said twice, {len(pairs)} pairs" + ("" if with_level else "; by the posteriors alone"))
-    print("pause s  both heard %  of those heard 1 s apart %  other detections")
+    reference = heard[REPEAT_GAPS_S[-1]]
+    how = "" if with_level else "; by the posteriors alone"
+    print(f"a word said {n_times} times, {len(pairs)} pairs of clips{how}")
+    print("pause s  all heard %  of those heard 1 s apart %  other detections")
     for gap_s in REPEAT_GAPS_S:
-        among = 100 * len(both[gap_s] & reference) / max(1, len(reference))
-        print(
-            f"{gap_s:7.1f}  {100 * len(both[gap_s]) / len(pairs):12.1f}  {among:26.1f}  {n_extra[gap_s]:16d}"
-        )
+        among = 100 * len(heard[gap_s] & reference) / max(1, len(reference))
+        share = 100 * len(heard[gap_s]) / len(pairs)
+        print(f"{gap_s:7.1f}  {share:11.1f}  {among:26.1f}  {n_extra[gap_s]:16d}")
 
 
 def report_singles(recognizer: Recognizer, store: Store, rows: list[Row]) -> None:
@@ -182,8 +183,8 @@ def main() -> None:
     rows = [row for row in store.select("word", arguments.split) if row.word in words]
     rows = [rows[index] for index in np.random.default_rng(0).permutation(len(rows))]
     print(f"{arguments.model}: {arguments.split}, {len(rows)} clips")
-    for with_level in (True, False):
-        report_repeats(recognizer, store, pairs_of(rows), with_level=with_level)
+    for n_times, with_level in ((2, True), (2, False), (3, True)):
+        report_repeats(recognizer, store, pairs_of(rows), n_times, with_level=with_level)
     report_singles(recognizer, store, rows)
     report_borders(recognizer, store, rows)
 

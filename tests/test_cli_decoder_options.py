@@ -10,7 +10,7 @@ import soundfile
 from click.testing import CliRunner, Result
 from fakes import SAMPLE_RATE, STEP_SAMPLES, plain_card, tone_recording, toy_model
 
-from speechcmd.cli.decoder_options import ThresholdType, decoder_settings
+from speechcmd.cli.decoder_options import NumberRange, PerWord, decoder_settings
 from speechcmd.cli.main import cli
 from speechcmd.runtime.model_card import DecoderSettings, LabelSettings
 
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.runtime
 
 LOW = LabelSettings(threshold=0.6, release_ratio=0.5, refractory_s=0.3, min_steps=3)
 CARD = plain_card(decoder=DecoderSettings(LabelSettings(), {"low": LOW}, smoothing_steps=4))
+SHARES = PerWord(NumberRange(0, 1, min_open=True))
 NOTHING = dict.fromkeys(("threshold", "release_ratio", "refractory", "smoothing", "min_steps"))
 
 
@@ -34,7 +35,7 @@ NOTHING = dict.fromkeys(("threshold", "release_ratio", "refractory", "smoothing"
     ],
 )
 def test_thresholds(text: str, expected: dict[str, float]) -> None:
-    assert ThresholdType().convert(text, None, None) == expected
+    assert SHARES.convert(text, None, None) == expected
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,11 @@ def test_thresholds(text: str, expected: dict[str, float]) -> None:
     ["", "0", "1.1", "-0.5", "nan", "inf", "yes", "yes=", "=0.5", " = 0.5", "yes=0", "0.5,0.6", "yes=0.5,yes=0.6", "0.5,"],
 )  # fmt: skip
 def test_what_is_no_threshold(text: str) -> None:
-    with pytest.raises(click.BadParameter, match=r"such as 0\.8 or yes=0\.8,no=0\.6; got"):
-        ThresholdType().convert(text, None, None)
+    with pytest.raises(
+        click.BadParameter,
+        match=r"such as 0\.8 or yes=0\.8,no=0\.6; got|is not a valid float|is not in the range|expected a number",
+    ):
+        SHARES.convert(text, None, None)
 
 
 def test_nothing_given_changes_nothing() -> None:
@@ -59,9 +63,10 @@ def test_a_threshold_for_all_and_one_for_a_word() -> None:
 
 
 def test_the_others_hold_for_all_words() -> None:
-    settings = decoder_settings(CARD, None, 0.25, 0.0, None, 7)
+    settings = decoder_settings(CARD, None, {"": 0.25}, {"": 0.0, "low": 2.0}, None, {"": 7})
     for word, own in (("low", LOW), ("high", CARD.decoder.default)):
-        expected = LabelSettings(own.threshold, release_ratio=0.25, refractory_s=0.0, min_steps=7)
+        refractory_s = 2.0 if word == "low" else 0.0  # a word's own number comes last
+        expected = LabelSettings(own.threshold, 0.25, refractory_s, min_steps=7)
         assert settings.of(word) == expected
     assert settings.smoothing_steps == 4
 

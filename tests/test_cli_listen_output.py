@@ -34,6 +34,7 @@ def fake_listener(saver: Any = None, **summary: Any) -> Any:
         scores={label: score / 10 for score, label in enumerate("abcdefg")},
         position_s=4.0,
         load=SimpleNamespace(share=0.03),
+        latency=SimpleNamespace(longest_ms=7.0),
         sample_rate=16_000,
     )
 
@@ -60,8 +61,8 @@ class TestNoticeLimiter:
         clock = Clock()
         clock.run(6, "lost")
         assert [time for time, _ in clock.told] == pytest.approx([100, 102, 104])
-        # sixteen since the last, with the newest text
-        assert [text for _, text in clock.told] == ["lost 0", "lost 16 (16 times)", "lost 32 (16 times)"]
+        # the newest text
+        assert [text for _, text in clock.told] == ["lost 0", "lost 16", "lost 32"]
 
     def test_different_kinds_share_the_two_seconds_in_their_order(self) -> None:
         clock = Clock()
@@ -79,6 +80,13 @@ class TestNoticeLimiter:
         clock.run(5)
         assert [text for _, text in clock.told] == ["zeros", "back (2 times)", "stopped (3 times)"]
 
+    def test_a_line_that_came_again_says_how_often(self) -> None:
+        clock = Clock()
+        for text in ("first", "same", "same", "other", "other", "other"):
+            clock.limiter.tell("rule", text)
+        clock.run(2.125)
+        assert [text for _, text in clock.told] == ["first", "other (3 times)"]
+
     def test_a_count_begins_anew(self) -> None:
         clock = Clock()
         clock.run(2.125, "lost")
@@ -90,7 +98,7 @@ class TestNoticeLimiter:
         clock = Clock()
         clock.run(0.5, "lost", "rule")
         clock.limiter.flush()
-        assert [text for _, text in clock.told] == ["lost 0", "lost 3 (3 times)", "rule 3 (4 times)"]
+        assert [text for _, text in clock.told] == ["lost 0", "lost 3", "rule 3"]
         clock.limiter.flush()
         clock.now_s += 10
         clock.limiter.poll()
@@ -234,6 +242,9 @@ class View:
         self.lines.append(detection.label)
 
     def warn(self, text: str) -> None:
+        self.lines.append(f"warning: {text}")
+
+    def note(self, text: str) -> None:
         self.lines.append(text)
 
 
@@ -258,11 +269,11 @@ class TestLiveOutput:
         assert not view.is_open
         first, second = view.states
         assert first.scores == (("g", 0.6), ("f", 0.5), ("e", 0.4), ("d", 0.3), ("c", 0.2))
-        assert (first.level_db, first.peak_db, first.latency_ms, first.load) == (-20, -10, 3, 0.03)
+        assert (first.level_db, first.peak_db, first.latency_ms, first.load) == (-20, -10, 7, 0.03)
         assert (first.n_lost, first.thresholds, first.position_s) == (8_000, {"a": 0.7}, 4.0)
         assert second.level_db == -20  # a heartbeat does not make the meter fall
-        assert view.lines == ["yes", "audio was lost", "rule 1 would run: true"]
-        assert capsys.readouterr() == ("", "")
+        assert view.lines == ["yes", "warning: audio was lost", "rule 1 would run: true"]
+        assert capsys.readouterr() == ("", "listening to Mic\n")  # which stays after the picture
         output.notice("lost", "more")
         output.detections([YES])
         output.summary(listener)

@@ -30,7 +30,6 @@ STATE = LiveState(
     latency_ms=83.2,
     load=0.0324,
     n_lost=0,
-    warning=None,
 )
 YES = Detection("yes", 3.42049, 4.02049, 0.971149, 4.1)
 
@@ -155,9 +154,9 @@ def test_at_most_five_bars() -> None:
     assert [line.split()[0] for line in lines if line.startswith("word")] == [f"word{i}" for i in range(5)]
 
 
-def test_losses_and_warnings_are_seen() -> None:
-    *_, gap, warning, status = Screen().lines(replace(STATE, n_lost=160, warning="too loud"))
-    assert (gap, warning) == ("", "too loud")
+def test_losses_are_seen() -> None:
+    *_, gap, status = Screen().lines(replace(STATE, n_lost=160))
+    assert gap == ""
     assert status.startswith("latency 83 ms   load 3.2 % of a core   160 samples lost   ")
     assert status.endswith(" Ctrl-C ends")
 
@@ -170,24 +169,22 @@ def test_40_columns() -> None:
 
 
 def test_small_heights_keep_what_matters() -> None:
-    state = replace(STATE, warning="too loud")
     first_words = [
-        [line.split()[0] if line else "" for line in Screen(height=height).lines(state)]
+        [line.split()[0] if line else "" for line in Screen(height=height).lines(STATE)]
         for height in range(3, 13)
     ]
-    assert first_words[:5] == [
-        ["level", "too"],
-        ["level", "too", "latency"],
-        ["level", "yes", "too", "latency"],
-        ["level", "yes", "no", "too", "latency"],
-        ["level", "yes", "no", "_silence_", "too", "latency"],
+    assert first_words[:4] == [
+        ["level", "latency"],
+        ["level", "yes", "latency"],
+        ["level", "yes", "no", "latency"],
+        ["level", "yes", "no", "_silence_", "latency"],
     ]
-    full = ["level", "yes", "no", "_silence_", "", "too", "latency"]
-    assert first_words[5:] == [
+    full = ["level", "yes", "no", "_silence_", "", "latency"]
+    assert first_words[4:] == [
         full,
         ["USB", *full],
         ["", "USB", *full],
-        *[["", "USB", *full[:5], *["", "too", "latency"]]] * 2,
+        *[["", "USB", *full[:5], "", "latency"]] * 3,
     ]
 
 
@@ -198,12 +195,11 @@ def test_small_heights_keep_what_matters() -> None:
     scores=st.lists(st.tuples(st.text(max_size=30), st.floats(0, 1)), max_size=7),
     db=st.floats(allow_nan=True),
     encoding=st.sampled_from(["utf-8", "ascii"]),
-    warning=st.none() | st.text(min_size=1, max_size=200),
 )
 def test_it_always_fits(
-    width: int, height: int, scores: list[tuple[str, float]], db: float, encoding: str, warning: str | None
+    width: int, height: int, scores: list[tuple[str, float]], db: float, encoding: str
 ) -> None:
-    state = replace(STATE, scores=tuple(scores), level_db=db, peak_db=db, warning=warning)
+    state = replace(STATE, scores=tuple(scores), level_db=db, peak_db=db)
     lines = Screen(width, height, encoding=encoding).lines(state)
     assert len(lines) <= max(1, height - 1)
     assert [line for line in lines if cell_len(line) > width or not all(map(str.isprintable, line))] == []
@@ -213,12 +209,12 @@ def test_names_cannot_steer_the_terminal() -> None:
     screen = Screen()
     evil = "\x1b]0;owned\x07\x1b[2J\n[red]x[/red]"
     with LiveView(screen.console, evil) as view:
-        view.show(replace(STATE, scores=((evil, 0.9),), thresholds={evil: 0.5}, warning=evil))
+        view.show(replace(STATE, scores=((evil, 0.9),), thresholds={evil: 0.5}))
         view.print_detection(replace(YES, label=evil))
         view.warn(evil)
     assert "\x1b]0;" not in screen.text()
     assert "\x1b[2J" not in screen.text()
-    assert screen.text().count("?]0;owned??[2J?[red]x[/red]") >= 5
+    assert screen.text().count("?]0;owned??[2J?[red]x[/red]") >= 4
 
 
 def test_consoles_without_colours() -> None:

@@ -62,7 +62,7 @@ def test_one_recording_into_a_file() -> None:
     assert Path("a.srt").read_text(encoding="utf-8").splitlines()[2] == "low"
 
 
-def test_a_recording_that_fails_leaves_an_empty_file_and_no_text() -> None:
+def test_a_recording_that_fails_writes_no_text() -> None:
     result = run("nosuch.wav", "--format", "srt")
     assert (result.exit_code, result.stdout) == (1, "")
 

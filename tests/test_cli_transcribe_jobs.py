@@ -127,13 +127,6 @@ def test_several_processes_fill_a_folder() -> None:
     )
 
 
-def test_a_process_that_cannot_go_on_is_one_line() -> None:
-    Path("out/1.wav.srt.part").mkdir(parents=True)
-    done = run("talks", "--format", "srt", "-o", "out", "--jobs", "2")
-    assert done.returncode == 1
-    assert done.stderr == "speechcmd: error: out/1.wav.srt.part: Is a directory\n"
-
-
 @posix
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_ends_all_processes_without_a_word(

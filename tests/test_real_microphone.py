@@ -144,6 +144,7 @@ def test_words_zeros_and_a_device_that_goes_away(
         assert status == 0
         assert "words 6 (left 4" in summary
         assert "gaps 1 (" in summary
+        assert listening.errors.empty()  # PortAudio has written nothing of its own
     finally:
         listening.kill()
 

@@ -24,6 +24,13 @@ Array = npt.NDArray[np.float32]
 RATE = 16_000
 
 
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers here are those of blocks of 20 ms, whatever the length in use."""
+    monkeypatch.setattr("speechcmd.runtime.microphone.BLOCK_S", 0.02)
+    monkeypatch.setattr("speechcmd.runtime.capture.BLOCK_S", 0.02)
+
+
 class Notices(list[tuple[str, str]]):
     def __call__(self, kind: str, text: str) -> None:
         self.append((kind, text))
@@ -148,7 +155,7 @@ class TestCapture:
     def test_at_the_models_rate_samples_come_as_they_are(self, make_desk: Callable[..., Desk]) -> None:
         desk = make_desk()
         capture = desk.open()
-        assert (capture.rate, capture.device.name, capture.latency_s) == (RATE, "USB Mic", 0.04)
+        assert (capture.rate, capture.device.name) == (RATE, "USB Mic")
         desk.deliver(noise(1_000))
         pieces = desk.take(capture.pieces())
         np.testing.assert_array_equal(joined(pieces), noise(1_000))
@@ -182,8 +189,7 @@ class TestCapture:
         desk.deliver(noise(9_600), overflow=True)
         pieces = desk.take(capture.pieces())
         assert [piece.lost_samples for piece in pieces if piece.lost_samples] == [1_600]
-        assert capture.n_lost_samples == 1_600
-        assert desk.notices == [("lost", "0.10 s of audio were lost: is the computer too busy?")]
+        assert desk.notices == [("lost", "audio was lost, 0.10 s so far: is the computer too busy?")]
 
     def test_a_gap_of_unknown_length_is_still_a_gap(self, make_desk: Callable[..., Desk]) -> None:
         """Without a clock of the device at least one of its samples is missing: a third of one of ours."""
@@ -192,7 +198,7 @@ class TestCapture:
         desk.deliver(noise(4_800), has_clock=False)
         desk.deliver(noise(4_800), overflow=True, has_clock=False)
         assert [piece.lost_samples for piece in desk.take(capture.pieces()) if piece.lost_samples] == [1]
-        assert desk.notices == [("lost", "some audio was lost: is the computer too busy?")]
+        assert desk.notices == [("lost", "audio was lost, 0.00 s so far: is the computer too busy?")]
 
     def test_no_filter_reaches_over_a_gap(self, make_desk: Callable[..., Desk]) -> None:
         """Each side is what resampling it alone gives, to its last sample: nothing is lost but what was lost."""
@@ -285,14 +291,13 @@ class TestCapture:
         heartbeats(pieces, 8)
         assert desk.notices[2:] == [("back", "My Mic, ALSA is back, at 48000 Hz")]
         assert desk.stream.settings["device"] == 2
-        assert (capture.device.name, capture.n_reconnects) == ("My Mic", 1)
+        assert capture.device.name == "My Mic"
         heartbeats(pieces, 20)  # it may take seconds for the first block again
         began_again = desk.now_s
         desk.deliver(noise(48_000))
         came = desk.take(pieces)
         assert came[0].lost_samples == pytest.approx((began_again - away_since) * RATE, abs=2)
         assert [piece.lost_samples for piece in came[1:]] == [0] * (len(came) - 1)
-        assert capture.n_lost_samples == came[0].lost_samples
         capture.close()
         assert desk.stream.is_closed
 

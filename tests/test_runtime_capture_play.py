@@ -21,6 +21,12 @@ Array = npt.NDArray[np.float32]
 RATE = 16_000
 
 
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers here are those of blocks of 20 ms, whatever the length in use."""
+    monkeypatch.setattr("speechcmd.runtime.capture.BLOCK_S", 0.02)
+
+
 class Notices(list[tuple[str, str]]):
     def __call__(self, kind: str, text: str) -> None:
         self.append((kind, text))
@@ -114,11 +120,9 @@ class TestZeroWatch:
 
 
 class TestClockWatch:
-    def feed(
-        self, watch: ClockWatch, seconds: float, rate: float, lost: int = 0, start_s: float = 0.0
-    ) -> None:
+    def feed(self, watch: ClockWatch, seconds: float, rate: float, start_s: float = 0.0) -> None:
         for number in range(round(seconds * 50)):
-            watch.see(round(rate / 50) + lost, start_s + (number + 1) / 50)
+            watch.see(round(rate / 50), start_s + (number + 1) / 50)
 
     def test_48_khz_that_is_called_16_khz(self, notices: Notices) -> None:
         watch = ClockWatch(RATE, notices)
@@ -134,11 +138,24 @@ class TestClockWatch:
         self.feed(ClockWatch(RATE, notices), 25, rate)
         assert len(notices) == n_told
 
-    def test_losses_that_are_accounted_for(self, notices: Notices) -> None:
-        self.feed(ClockWatch(RATE, notices), 25, RATE / 2, lost=160)
+    def test_a_computer_that_slept(self, notices: Notices) -> None:
+        """Eight seconds without a block, then all that was kept for it at once, again and again."""
+        watch = ClockWatch(RATE, notices)
+        for round_s in range(0, 90, 30):
+            self.feed(watch, 20, RATE, start_s=round_s)
+            watch.see(4 * RATE, round_s + 28.0)
+            self.feed(watch, 2, RATE, start_s=round_s + 28.0)
         assert notices == []
-        self.feed(ClockWatch(RATE, notices), 25, RATE / 2)
-        assert notices.kinds == ["clock"] * 2
+
+    def test_what_was_counted_before_a_loss_does_not_count(self, notices: Notices) -> None:
+        watch = ClockWatch(RATE, notices)
+        for second in range(60):
+            self.feed(watch, 1, RATE / 2, start_s=second)
+            if second % 8 == 7:  # half of the samples are missing, and it is known
+                watch.restart()
+        assert notices == []
+        self.feed(watch, 15, RATE / 2, start_s=60)
+        assert notices.kinds == ["clock"]
 
     def test_a_backlog_at_the_beginning(self, notices: Notices) -> None:
         """Two seconds that a sound server had in store come at once."""

@@ -81,6 +81,25 @@ def test_a_word_said_twice_is_heard_twice(gap_s: float) -> None:
         assert detection.end_s == pytest.approx(end_s, abs=0.02)
 
 
+@pytest.mark.parametrize("length_s", [0.25, 0.4, 0.6])
+@pytest.mark.parametrize("gap_s", [0.2, 0.3, 0.45, 0.6])
+def test_a_word_said_four_times_is_heard_four_times_where_it_is(length_s: float, gap_s: float) -> None:
+    """None takes the place of its neighbour, though posteriors never fall between them."""
+    words = [("yes", 2.0 + n * (length_s + gap_s), 2.0 + n * (length_s + gap_s) + length_s) for n in range(4)]
+    detections = hear(words, 9.0)
+    assert len(detections) == 4
+    for detection, (_, start_s, end_s) in zip(detections, words, strict=True):
+        assert (detection.start_s, detection.end_s) == pytest.approx((start_s, end_s), abs=0.03)
+
+
+def test_a_word_said_twice_and_another_one_after_it() -> None:
+    words = [("yes", 2.0, 2.3), ("yes", 2.6, 2.9), ("no", 3.2, 3.6)]
+    detections = hear(words, 7.0)
+    assert labels_of(detections) == ["yes", "yes", "no"]
+    for detection, (_, start_s, end_s) in zip(detections, words, strict=True):
+        assert (detection.start_s, detection.end_s) == pytest.approx((start_s, end_s), abs=0.03)
+
+
 def test_without_a_pause_it_is_one_word() -> None:
     assert labels_of(hear([("yes", 2.0, 2.5), ("yes", 2.5, 3.0)], 6.0)) == ["yes"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from speechcmd.runtime.device import (
     accepts_rate,
     choose_rate,
     explain_refusal,
+    find_again,
     find_device,
     hidden_stderr,
     host_settings,
@@ -263,3 +265,22 @@ def test_standard_error_is_hidden_only_within(capfd: pytest.CaptureFixture[str])
         fail()
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
+
+
+def test_a_device_is_found_again_under_another_card_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALSA writes the number of the card into the name, and gives another one after a device was plugged in."""
+    other = FakeDevice("Webcam (hw:1,0)", "ALSA")
+    sound = use(monkeypatch, devices=[FakeDevice("USB Mic: Audio (hw:1,0)", "ALSA")])
+    (before,) = list_devices()
+    sound.devices = [other, FakeDevice("USB Mic: Audio (hw:2,0)", "ALSA")]
+    assert find_again(before).name == "USB Mic: Audio (hw:2,0)"
+    sound.devices = [other]
+    assert "no input device is called" in refusal(find_again, before)
+
+
+def test_of_two_alike_the_same_name_comes_first_then_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("Mic (hw:1,0)", "Mic (hw:2,0)", "Mic (hw:3,0)")
+    use(monkeypatch, devices=[FakeDevice(name, "ALSA") for name in names], default_input=2)
+    first, _, third = list_devices()
+    assert find_again(first).name == first.name
+    assert find_again(replace(first, name="Mic (hw:7,0)")).name == third.name

@@ -22,7 +22,7 @@ from speechcmd.runtime import listener as listener_module
 from speechcmd.runtime.capture import Piece
 from speechcmd.runtime.clip_saver import ClipSaver
 from speechcmd.runtime.decoder import Decoder, Detection
-from speechcmd.runtime.listener import Listener, LoadMeter, measure_level
+from speechcmd.runtime.listener import LatencyMeter, Listener, LoadMeter, measure_level
 from speechcmd.runtime.model_card import DecoderSettings, LabelSettings
 from speechcmd.runtime.recognizer import Recognizer
 from speechcmd.runtime.stream import PosteriorStream, Stream, edge_samples
@@ -302,3 +302,19 @@ def test_two_hours_do_not_grow(tmp_path: Path) -> None:
     assert result["counts"] == [240, 120, 24, 360]
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 200_000
     assert result["resident"][-1] - result["resident"][9] < 1_000_000
+
+
+def test_the_latency_shown_is_the_longest_of_the_last_second_or_two() -> None:
+    now = [100.0]
+    meter = LatencyMeter(lambda: now[0])
+    for at, latency_ms, expected in (
+        (0, 3, 3),
+        (0.5, 1, 3),
+        (1.1, 2, 3),
+        (1.5, 1, 3),
+        (2.2, 1, 2),
+        (3.3, 0.5, 1),
+    ):
+        now[0] = 100.0 + at
+        meter.see(latency_ms)
+        assert meter.longest_ms == expected

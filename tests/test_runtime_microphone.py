@@ -23,6 +23,12 @@ RATE = 16_000
 N = 320
 
 
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers here are those of blocks of 20 ms, whatever the length in use."""
+    monkeypatch.setattr("speechcmd.runtime.microphone.BLOCK_S", 0.02)
+
+
 def open_microphone(sound: FakeSound, **settings: Any) -> tuple[Microphone, InputStream]:
     microphone = Microphone(find_device(None), **settings)
     microphone.open()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechcmd.cli.output import open_output
-from speechcmd.cli.recording import Recording, open_recording
-from speechcmd.errors import AudioError
+from speechcmd.cli.recording import STANDARD_INPUT, Recording, open_recording
+from speechcmd.errors import AudioError, ModelError
 
 if TYPE_CHECKING:
     from speechcmd.cli.report import Report
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from speechcmd.runtime.recognizer import Recognizer
     from speechcmd.runtime.transcript import Transcript
     from speechcmd.wav_stream import PcmFormat
+
+# of the disk, not of one file: the other results would fail alike
+_ERRORS_OF_ALL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,16 @@ Event = Found | Progressed | Ended
 
 
 def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Callable[[Event], None]) -> None:
-    """Do one job; what there is to tell goes to `emit`, `Ended` last. A failed one leaves no file."""
+    """Do one job; what there is to tell goes to `emit`, `Ended` last.
+
+    A failed one leaves no file, neither a part nor the result of an earlier run (unless its recording is
+    gone).
+
+    Raises
+    ------
+    OSError
+        If the output that all share, or the disk, cannot be written to: there is no going on.
+    """
     from speechcmd.runtime.formats import LineWriter, WholeFileWriter
     from speechcmd.runtime.transcript import LINE_FORMATS
 
@@ -90,12 +104,44 @@ def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Cal
                 n_words += 1
                 write(writer.feed(detection))
             write(writer.finish(duration_s))
-    except AudioError as error:
+    except (AudioError, ModelError, OSError) as error:
+        failure = _failure_of_one(job, error)
+        if failure is None:
+            raise
         if job.result is None:
-            emit(Found(writer.fail(str(error))))
-        emit(Ended(error=str(error)))
+            emit(Found(writer.fail(failure)))
+        else:
+            _discard_old_result(job.recording.path, job.result)
+        emit(Ended(error=failure))
     else:
         emit(Ended(n_words))
+
+
+def _failure_of_one(job: Job, error: Exception) -> str | None:
+    """What to say of an error of this recording; None if there is no going on with the others."""
+    from speechcmd.audio import printable
+
+    if isinstance(error, AudioError):
+        return str(error)
+    name = printable(job.recording.path)
+    if not isinstance(error, OSError):
+        return f"{name}: {error}"
+    # without a file of its own it is the output that all share, and a connection is the way to `emit`
+    if job.result is None or isinstance(error, ConnectionError) or error.errno in _ERRORS_OF_ALL:
+        return None
+    file = printable(str(error.filename or job.result))
+    return f"{name}: its result cannot be written: {file}: {error.strerror or error}"
+
+
+def _discard_old_result(path: str, result: Path) -> None:
+    """Remove what an earlier run wrote: it is not the result of this one.
+
+    If the recording itself is gone, the old result is all that is left of it, and stays.
+    """
+    is_there = path == STANDARD_INPUT or os.path.isfile(path)  # noqa: PTH113  # pathlib raises for long names
+    with suppress(OSError):
+        if is_there and result.is_file():
+            result.unlink()
 
 
 @contextmanager

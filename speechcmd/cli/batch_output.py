@@ -38,8 +38,13 @@ class Destination:
         recordings: Sequence[Recording],
         n_processes: int,
         resume: bool,
+        *,
+        may_be_several: bool,
     ) -> Self:
         """Decide from the command line.
+
+        What may be several recordings (`may_be_several`) gets a folder in a format of one, even if it is
+        one today: the same command must not write a file today and a folder tomorrow.
 
         Raises
         ------
@@ -48,10 +53,13 @@ class Destination:
         """
         from speechcmd.runtime.formats import SUFFIXES, WHOLE_FILE_FORMATS
 
-        needs_folder = output_format in WHOLE_FILE_FORMATS and len(recordings) > 1
-        if needs_folder and (output is None or Path(output).is_file()):
+        n_recordings = len(recordings)
+        is_whole = output_format in WHOLE_FILE_FORMATS
+        needs_folder = is_whole and (n_recordings > 1 or (may_be_several and output is not None))
+        if needs_folder and (output is None or _is_no_folder(Path(output))):
+            got = f"{n_recordings}" if n_recordings > 1 else "what may be several"
             raise click.UsageError(
-                f"{output_format} is a file of one recording, got {len(recordings)}; give a folder: -o DIR"
+                f"{output_format} is a file of one recording, got {got}; give a folder: -o DIR"
             )
         if n_processes > 1 and len(recordings) > 1 and any(one.path == STANDARD_INPUT for one in recordings):
             raise click.UsageError("standard input beside other recordings needs --jobs 1")
@@ -60,6 +68,10 @@ class Destination:
         if resume:
             raise click.UsageError("--resume needs a folder with one result a recording: -o DIR")
         return cls(file=None if output is None else Path(output))
+
+
+def _is_no_folder(path: Path) -> bool:
+    return path.exists() and not path.is_dir()
 
 
 def raw_format(paths: Sequence[str], rate: int | None, channels: int | None) -> PcmFormat | None:
@@ -88,17 +100,23 @@ def transcribe_all(
     destination: Destination,
     n_processes: int,
 ) -> None:
-    """Transcribe recordings to where they go; exit status 1 if one failed."""
-    from speechcmd.runtime.formats import as_text
+    """Transcribe recordings to where they go; exit status 1 if one failed.
+
+    The one recording of a whole file, if it failed, leaves the file as it was.
+    """
+    from speechcmd.runtime.formats import WHOLE_FILE_FORMATS, as_text
 
     jobs = [Job(recording) for recording in recordings]
     if destination.folder is not None:
         jobs = _jobs_of_folder(recordings, plan, destination.folder, destination.resume)
     todo = [job.recording for job in jobs]
-    with open_output(destination.file) as write, quiet_libraries(), Report(todo, write) as report:
-        if destination.folder is None:
-            report.text(as_text(plan.transcript.header()))
-        run_jobs(jobs, plan, report, recognizer, n_processes)
+    with open_output(destination.file) as write:
+        with quiet_libraries(), Report(todo, write) as report:
+            if destination.folder is None:
+                report.text(as_text(plan.transcript.header()))
+            run_jobs(jobs, plan, report, recognizer, n_processes)
+        if plan.output_format in WHOLE_FILE_FORMATS:
+            report.exit_if_failed()  # before the output would be taken for whole
     report.exit_if_failed()
 
 

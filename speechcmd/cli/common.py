@@ -36,7 +36,7 @@ def recording_options(
     options = [
         click.argument("paths", nargs=-1, required=True, metavar="PATHS..."),
         model_option,
-        click.option("--labels", callback=_split_labels, help="Words that may be heard: yes,no"),
+        labels_option,
         click.option(
             "--format",
             "output_format",

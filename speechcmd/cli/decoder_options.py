@@ -31,34 +31,38 @@ class NumberRange(click.FloatRange):
         return number
 
 
-class ThresholdType(_DictType):
+class PerWord(_DictType):
     """One number for all words, or numbers for single words: 0.8, yes=0.8,no=0.6, or 0.7,stop=0.9.
 
     The number for all words stands under the empty name.
+
+    Parameters
+    ----------
+    bounds
+        What a single number is converted by.
     """
 
-    name = "threshold"
+    name = "numbers"
+
+    def __init__(self, bounds: Any) -> None:
+        self._bounds = bounds
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dict[str, float]:
-        thresholds: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for part in str(value).split(","):
             label, equals, number = part.rpartition("=")
             label = label.strip()
-            try:
-                threshold = float(number)
-            except ValueError:
-                threshold = -1.0
-            if not 0 < threshold <= 1 or label in thresholds or bool(equals) != bool(label):
+            if label in numbers or bool(equals) != bool(label):
                 self.fail(
-                    "expected numbers above 0 and at most 1, for all words or for single ones, such as 0.8 "
-                    f"or yes=0.8,no=0.6; got {value!r}",
+                    "expected a number for all words or numbers for single ones, such as 0.8 or "
+                    f"yes=0.8,no=0.6; got {value!r}",
                     param,
                     ctx,
                 )
-            thresholds[label] = threshold
-        return thresholds
+            numbers[label] = self._bounds.convert(number.strip(), param, ctx)
+        return numbers
 
 
 def decoder_options(command: _Command) -> _Command:
@@ -66,19 +70,19 @@ def decoder_options(command: _Command) -> _Command:
     options = [
         click.option(
             "--threshold",
-            type=ThresholdType(),
+            type=PerWord(NumberRange(0, 1, min_open=True)),
             metavar="T",
-            help="Score at which a word is heard: 0.8, or yes=0.8,no=0.6.",
+            help="Score at which a word is heard: 0.8, or yes=0.8,no=0.6 (so for R, N too).",
         ),
         click.option(
             "--release-ratio",
-            type=NumberRange(0, 1, min_open=True),
+            type=PerWord(NumberRange(0, 1, min_open=True)),
             metavar="R",
             help="A word can be heard again after its score fell below threshold x R.",
         ),
         click.option(
             "--refractory",
-            type=NumberRange(0, 60),
+            type=PerWord(NumberRange(0, 60)),
             metavar="SECONDS",
             help="Least time between two hearings of one word.",
         ),
@@ -90,7 +94,7 @@ def decoder_options(command: _Command) -> _Command:
         ),
         click.option(
             "--min-steps",
-            type=click.IntRange(1, 1_000),
+            type=PerWord(click.IntRange(1, 1_000)),
             metavar="N",
             help="Model outputs at the threshold without which nothing is heard.",
         ),
@@ -103,32 +107,40 @@ def decoder_options(command: _Command) -> _Command:
 def decoder_settings(
     card: ModelCard,
     threshold: dict[str, float] | None,
-    release_ratio: float | None,
-    refractory: float | None,
+    release_ratio: dict[str, float] | None,
+    refractory: dict[str, float] | None,
     smoothing: float | None,
-    min_steps: int | None,
+    min_steps: dict[str, float] | None,
 ) -> DecoderSettings:
     """The model's settings with what the command line says instead.
 
     Raises
     ------
     click.UsageError
-        If a threshold is given for something that is not a word of the model.
+        If a number is given for something that is not a word of the model.
     """
-    thresholds = dict(threshold or {})
-    changes = {
-        "threshold": thresholds.pop("", None),
+    asked = {
+        "threshold": threshold,
         "release_ratio": release_ratio,
         "refractory_s": refractory,
         "min_steps": min_steps,
     }
-    for label in thresholds:
-        if label not in card.words:
-            raise click.UsageError(
-                f"--threshold: {label!r} is not a word of this model; its words are {', '.join(card.words)}"
-            )
-    given = {name: value for name, value in changes.items() if value is not None}
-    settings = card.decoder.override(thresholds, **given)
+    for_all: dict[str, Any] = {
+        name: numbers[""] for name, numbers in asked.items() if numbers and "" in numbers
+    }
+    settings = card.decoder.override(**for_all)
+    labels = dict(settings.labels)
+    for name, numbers in asked.items():
+        for label in sorted(set(numbers or ()) - {""}):
+            if label not in card.words:
+                option = name.removesuffix("_s").replace("_", "-")
+                raise click.UsageError(
+                    f"--{option}: {label!r} is not a word of this model; "
+                    f"its words are {', '.join(card.words)}"
+                )
+            change: dict[str, Any] = {name: (numbers or {})[label]}
+            labels[label] = replace(labels.get(label, settings.default), **change)
+    settings = replace(settings, labels=labels)
     if smoothing is None:
         return settings
     return replace(settings, smoothing_steps=max(1, round(smoothing / card.step_s)))

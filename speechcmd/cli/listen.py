@@ -79,6 +79,7 @@ def listen(
     recording is over; 1 the microphone or the model failed; 2 wrong usage.
     """
     from speechcmd.cli.listen_output import open_output
+    from speechcmd.cli.quiet import quiet_libraries
     from speechcmd.runtime.listener import Listener
 
     if (dry_run and rules_path is None) or (realtime and input_file is None):
@@ -91,21 +92,23 @@ def listen(
     settings = decoder_settings(recognizer.card, **decoder)
     thresholds = {word: settings.of(word).threshold for word in labels or recognizer.card.words}
     output = open_output(as_json, thresholds)
-    rules = None if rules_path is None else _load_rules(rules_path, dry_run, recognizer.card, output)
-    capture = None
-    if input_file is None:
-        capture = _open_microphone(device, channel, recognizer.card, no_reconnect, output)
-    try:
-        title = _title(capture, input_file)
-        saver = None
-        if save_dir is not None:
-            saver = _open_saver(save_dir, save_limit or _SAVE_LIMIT, recognizer.card, thresholds, title)
-        stream = recognizer.stream(only_labels=labels, settings=settings, keep_near_misses=True)
-        listener = Listener(stream, saver=saver, rules=rules, on_notice=output.notice)
-        _run(_pieces(capture, input_file, recognizer.card.sample_rate, realtime), listener, output, title)
-    finally:
-        if capture is not None:
-            capture.close()
+    with quiet_libraries():  # PortAudio writes about a device that went away
+        rules = None if rules_path is None else _load_rules(rules_path, dry_run, recognizer.card, output)
+        capture = None
+        if input_file is None:
+            capture = _open_microphone(device, channel, recognizer.card, no_reconnect, output)
+        try:
+            title = _title(capture, input_file)
+            saver = None
+            if save_dir is not None:
+                saver = _open_saver(save_dir, save_limit or _SAVE_LIMIT, recognizer.card, thresholds, title)
+            stream = recognizer.stream(only_labels=labels, settings=settings, keep_near_misses=True)
+            listener = Listener(stream, saver=saver, rules=rules, on_notice=output.notice)
+            pieces = _pieces(capture, input_file, recognizer.card.sample_rate, realtime)
+            _run(pieces, listener, output, title)
+        finally:
+            if capture is not None:
+                capture.close()
 
 
 def _run(pieces: Iterator[Piece], listener: Listener, output: Output, title: str) -> None:
@@ -173,7 +176,7 @@ def _load_rules(path: Path, dry_run: bool, card: ModelCard, output: Output) -> R
     return RuleRunner(
         load_rules(path, card.words),
         dry_run=dry_run,
-        on_problem=lambda problem: output.notice("rule", problem),
+        on_problem=lambda problem: output.notice(problem, problem),
         on_start=tell,
         output=output.of_commands,
     )

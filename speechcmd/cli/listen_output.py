@@ -130,6 +130,7 @@ class LiveOutput(Output):
         from speechcmd.cli.live_view import LiveView
 
         self._listener = listener
+        super().tell(f"listening to {title}")
         with LiveView(Console(), title) as self._view:
             try:
                 yield
@@ -162,10 +163,9 @@ class LiveOutput(Output):
             peak_db=update.peak_db,
             scores=tuple(best),
             thresholds=self._thresholds,
-            latency_ms=update.latency_ms,
+            latency_ms=listener.latency.longest_ms,
             load=listener.load.share,
             n_lost=round(listener.summary.lost_s * listener.sample_rate),
-            warning=None,
         )
 
     def tell(self, text: str) -> None:
@@ -173,7 +173,7 @@ class LiveOutput(Output):
         if self._view is None:
             super().tell(text)
         else:
-            self._view.warn(text)
+            self._view.note(text)
 
     def _warn(self, text: str) -> None:
         if self._view is None:
@@ -183,7 +183,10 @@ class LiveOutput(Output):
 
 
 class NoticeLimiter:
-    """Pass on at most one line every two seconds; of what comes meanwhile, the newest of each kind."""
+    """Pass on at most one line every two seconds; of what comes meanwhile, the newest of each kind.
+
+    A line that came again and again says how often.
+    """
 
     def __init__(self, warn: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._warn = warn
@@ -193,8 +196,8 @@ class NoticeLimiter:
 
     def tell(self, kind: str, text: str) -> None:
         """Take a line of a kind."""
-        _, count = self._waiting.pop(kind, ("", 0))
-        self._waiting[kind] = (text, count + 1)
+        before, count = self._waiting.pop(kind, ("", 0))
+        self._waiting[kind] = (text, count + 1 if text == before else 1)
         self.poll()
 
     def poll(self) -> None:

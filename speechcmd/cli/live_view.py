@@ -62,7 +62,6 @@ class LiveState:
     """Share of one core."""
     n_lost: int
     """Samples."""
-    warning: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +138,10 @@ class LiveView:
             f"{detection.score:.2f}",
         )
 
+    def note(self, text: str) -> None:
+        """Print a line that stays, above the live part."""
+        self._print(_printable(text))
+
     def warn(self, text: str) -> None:
         """Print a warning that stays, above the live part."""
         self._print(("warning: ", "bold yellow"), _printable(text))
@@ -192,8 +195,6 @@ class _Picture:
             for row in range(self._n_bars)
         ]
         end = [self._status_line(state, width)]
-        if state.warning:
-            end.insert(0, [Segment(_printable(state.warning), _WARNING)])
         room = height - 1 - len(end)
         if room >= len(bars) + 3:
             end.insert(0, [])

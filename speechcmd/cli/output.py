@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
 
+_STDOUT = 1
+
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes text; None is standard output, flushed after each piece."""
+    """Yield a function that writes text; None is standard output, flushed after each piece.
+
+    A file keeps what it held unless the block ends without an error. A symbolic link stays one: the file
+    that it leads to is written. A device, a pipe, or what standard output goes to already, is written to
+    directly, for it must not be replaced.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or is a folder.
+    """
     if path is None:
         yield lambda text: click.echo(text, nl=False)
+        return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if _must_stay(path):
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            yield lambda text: _write(file.write, text, file.flush)
         return
     part = part_of(path)
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
             yield lambda text: _write(file.write, text)
-        part.replace(path)
+        part.replace(_link_target(path))
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # it would hide the error that says more
+            part.unlink(missing_ok=True)
 
 
 def part_of(path: Path) -> Path:
     """Where a file is written until it is whole."""
-    return path.with_name(path.name + ".part")
+    target = _link_target(path)
+    return target.with_name(target.name + ".part")
 
 
-def _write(write: Callable[[str], int], text: str) -> None:
+def _link_target(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _must_stay(path: Path) -> bool:
+    """Whether there is something that another file must not take the place of."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(there.st_mode):
+        return True
+    try:
+        return os.path.samestat(there, os.fstat(_STDOUT))  # /dev/stdout, and a shell appends to a file
+    except OSError:
+        return False  # standard output is closed
+
+
+def _write(write: Callable[[str], int], text: str, flush: Callable[[], None] | None = None) -> None:
     write(text)
+    if flush is not None:
+        flush()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -86,7 +86,8 @@ class _Worker:
         self._process.terminate()
         self._process.join(_END_S)
         if self.job is not None and self.job.result is not None:
-            part_of(self.job.result).unlink(missing_ok=True)  # it could not do so itself
+            with suppress(OSError):  # the other processes must end too
+                part_of(self.job.result).unlink(missing_ok=True)  # it could not do so itself
 
     def _lost(self) -> SpeechcmdError:
         self._process.join(_END_S)

@@ -46,6 +46,11 @@ def find_recordings(paths: Sequence[str]) -> list[Recording]:
     return list({recording.path: recording for recording in found}.values())
 
 
+def may_be_several(paths: Sequence[str]) -> bool:
+    """Whether paths may stand for several recordings, however many there are now."""
+    return any(os.path.isdir(path) or _is_pattern(path) for path in paths)  # noqa: PTH112
+
+
 @contextmanager
 def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterator[AudioSource]:
     """Give what the audio functions read: the path, or the samples of standard input as they come.
@@ -56,7 +61,7 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
     Raises
     ------
     AudioError
-        If the recording has a problem.
+        If the recording has a problem, or standard input is closed.
     """
     if recording.problem is not None:
         raise AudioError(recording.problem)
@@ -65,6 +70,8 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
         return
     from speechcmd.wav_stream import PcmStream, open_wav_stream
 
+    if sys.stdin is None:
+        raise AudioError("standard input is closed")
     file = sys.stdin.buffer
     stream = open_wav_stream(file) if raw is None else PcmStream(file, raw)
     if isinstance(stream, PcmStream):
@@ -108,7 +115,7 @@ def _resolve(path: str) -> list[Recording]:
         problem = Recording(path, f"{printable(path)}: no audio file in this folder")
         found = [str(file) for file in files if os.path.isfile(file)]  # noqa: PTH113
         return [Recording(file, name=os.path.relpath(file, path)) for file in found] or [problem]
-    if not os.path.exists(path) and any(character in path for character in _PATTERN_CHARACTERS):  # noqa: PTH110
+    if _is_pattern(path):
         # pathlib has no pattern that may be absolute
         matches = [match for match in sorted(glob(path, recursive=True)) if Path(match).is_file()]  # noqa: PTH207
         folder = _fixed_part(path)
@@ -116,6 +123,11 @@ def _resolve(path: str) -> list[Recording]:
             Recording(path, f"{printable(path)}: no file matches this pattern")
         ]
     return [Recording(path, name=Path(path).name)]
+
+
+def _is_pattern(path: str) -> bool:
+    """Whether a path is a pattern: it has characters of one, and is no name of something."""
+    return any(character in path for character in _PATTERN_CHARACTERS) and not os.path.exists(path)  # noqa: PTH110
 
 
 def _fixed_part(pattern: str) -> Path:

@@ -39,16 +39,17 @@ class ResultFolder:
         Raises
         ------
         click.UsageError
-            If two recordings would share a file.
+            If two recordings would share a file, on this system or on one where case does not count.
         """
-        owners: dict[str, str] = {}
+        owners: dict[str, tuple[str, Path]] = {}
         results = []
         for recording in recordings:
             result = self.path / f"{recording.name}{self.suffix}"
-            owner = owners.setdefault(os.path.normcase(result), recording.path)
+            owner, taken = owners.setdefault(str(result).casefold(), (recording.path, result))
             if owner != recording.path and recording.problem is None:
+                where = f"{taken}" if taken == result else f"{taken} (but for upper and lower case)"
                 raise click.UsageError(
-                    f"{owner} and {recording.path} would both be written to {result}; "
+                    f"{owner} and {recording.path} would both be written to {where}; "
                     "use a folder for each, or the folder above them as the argument"
                 )
             results.append(result)

@@ -49,13 +49,15 @@ def transcribe(
     """
     from speechcmd.cli.batch import Plan
     from speechcmd.cli.batch_output import Destination, raw_format, transcribe_all
-    from speechcmd.cli.recording import find_recordings
+    from speechcmd.cli.recording import find_recordings, may_be_several
     from speechcmd.runtime.transcript import DETECTION_FIELDS, Transcript
 
     raw = raw_format(paths, raw_rate, raw_channels)
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
-    destination = Destination.choose(output, output_format, recordings, jobs, resume)
+    destination = Destination.choose(
+        output, output_format, recordings, jobs, resume, may_be_several=may_be_several(paths)
+    )
     settings = decoder_settings(recognizer.card, **decoder)
     names = [recording.path for recording in recordings]
     transcript = Transcript(output_format, DETECTION_FIELDS, names, recognizer.card.words)

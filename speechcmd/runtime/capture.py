@@ -14,11 +14,10 @@ import numpy as np
 
 from speechcmd.audio import AudioSource, Resampler, Waveform, finite_samples, read_blocks
 from speechcmd.errors import DeviceError
-from speechcmd.runtime.device import InputDevice, find_device, refresh_devices
+from speechcmd.runtime.device import InputDevice, find_again, find_device, refresh_devices
 from speechcmd.runtime.device_advice import advise
-from speechcmd.runtime.microphone import Block, Microphone
+from speechcmd.runtime.microphone import BLOCK_S, Block, Microphone
 
-BLOCK_S = 0.02
 FIRST_BLOCK_S = 6.0  # a sound server that slept may take two seconds for it
 STALL_S = 1.0  # a device that gives nothing for longer has stopped: the quietest room gives samples
 RETRY_S = 0.5
@@ -27,7 +26,6 @@ SETTLE_S = 2.0  # at first a sound server hands over what it had in store
 CLOCK_S = 10.0  # over which deliveries are compared with the clock
 CLOCK_TOLERANCE = 0.02
 _READ_S = 0.1
-_LEAST_SHOWN_S = 0.005  # less would read 0.00 s
 
 NO_AUDIO: Waveform = np.zeros(0, dtype=np.float32)
 
@@ -98,9 +96,7 @@ class Capture:
         self._channel = channel
         self._reconnects = reconnect
         self._on_notice = on_notice
-        self.n_lost_samples = 0
-        """At the model's rate."""
-        self.n_reconnects = 0
+        self._known_lost_s = 0.0
         self._last_at: float | None = None
         self._away_since: float | None = None
         self._zeros = ZeroWatch(on_notice)
@@ -115,11 +111,6 @@ class Capture:
     def rate(self) -> int:
         """Rate in Hz at which the device is open."""
         return self._microphone.rate
-
-    @property
-    def latency_s(self) -> float:
-        """Latency that PortAudio states."""
-        return self._microphone.latency_s
 
     def close(self) -> None:
         """Stop recording."""
@@ -155,15 +146,18 @@ class Capture:
     def _piece(self, block: Block) -> Piece:
         lost_s = block.lost_samples / self.rate
         if lost_s:
-            how_much = f"{lost_s:.2f} s of audio were" if lost_s >= _LEAST_SHOWN_S else "some audio was"
-            self._on_notice("lost", f"{how_much} lost: is the computer too busy?")
+            self._known_lost_s += lost_s
+            self._on_notice(
+                "lost", f"audio was lost, {self._known_lost_s:.2f} s so far: is the computer too busy?"
+            )
         if self._away_since is not None:
             lost_s += max(0.0, block.arrived_at - len(block.waveform) / self.rate - self._away_since)
             self._away_since = None
         # a device without a clock says 1 for a gap of unknown length: it must stay a gap
         lost = max(1, round(lost_s * self._sample_rate)) if lost_s else 0
-        self.n_lost_samples += lost
-        self._clock.see(len(block.waveform) + block.lost_samples, block.arrived_at)
+        if block.lost_samples:
+            self._clock.restart()
+        self._clock.see(len(block.waveform), block.arrived_at)
         self._zeros.see(block.waveform, self.rate)
         self._last_at, self._delivers = block.arrived_at, True
         waveform = self._resampler.feed(finite_samples(block.waveform))
@@ -200,14 +194,13 @@ class Capture:
             for _ in range(round(RETRY_S / _READ_S)):
                 yield Piece(NO_AUDIO, 0, time.monotonic())
                 time.sleep(_READ_S)
-        self.n_reconnects += 1
         self._on_notice("back", f"{self.device.title} is back, at {self.rate} Hz")
 
     def _why_not_back(self, device: InputDevice) -> str | None:
         """Try to open the device; by name, since numbers change when something is plugged in."""
         try:
             refresh_devices()
-            self._open(find_device(device.title))
+            self._open(find_again(device))
         except DeviceError as error:
             return str(error)
         return None
@@ -239,12 +232,20 @@ class ClockWatch:
     def __init__(self, rate: int, on_notice: Callable[[str, str], None]) -> None:
         self._rate = rate
         self._on_notice = on_notice
+        self._last_at: float | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was counted: after a break there is a store of samples to be handed over."""
         self._settled_at: float | None = None
         self._began_at: float | None = None
         self._n_samples = 0
 
     def see(self, n_samples: int, arrived_at: float) -> None:
-        """Count the next samples, those known to be lost among them."""
+        """Count the next samples."""
+        if self._last_at is not None and arrived_at - self._last_at > STALL_S:
+            self.restart()  # this computer, or the device, slept
+        self._last_at = arrived_at
         if self._settled_at is None:
             self._settled_at = arrived_at + SETTLE_S
         if arrived_at < self._settled_at:

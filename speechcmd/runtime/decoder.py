@@ -31,6 +31,7 @@ NO_LEVELS: FloatArray = np.zeros(0, dtype=np.float32)
 _RISE = 0.01  # smaller growth of the average does not keep a candidate waiting
 _SETTLED_STEPS = 1  # steps without such growth after which the peak counts as reached
 _ANCHOR_S = 0.1  # this long before its evidence is complete, a word is being spoken
+_BEGUN_S = 0.05  # this long after its start, a word is being spoken
 _INTO_WORD_S = 0.1  # how far the middle of a window must be in a repeated word
 
 
@@ -84,6 +85,15 @@ class _Fired:
     anchor: int
     """A sample inside the word."""
     refractory: float
+
+
+@dataclass(slots=True)
+class _Restart:
+    """A label that may fire again because another word began, though its average never fell."""
+
+    step: int
+    word_start: int
+    """Sample at which that word began."""
 
 
 class Decoder:
@@ -201,15 +211,16 @@ class Decoder:
         self._levels.reset(first_sample)
         self._candidates: dict[int, _Candidate] = {}
         self._shut: dict[int, _Fired] = {}
-        self._restarted: dict[int, int] = {}
+        self._restarts: dict[int, _Restart] = {}
         self.scores = dict.fromkeys(self._labels, 0.0)
 
     def _finish(self) -> list[Detection]:
+        last_step = self._history.n_steps - 1
         for word, candidate in list(self._candidates.items()):
-            candidate.is_ripe = candidate.is_ripe or candidate.n_above >= self._least_steps(word)
+            candidate.is_ripe = candidate.is_ripe or candidate.n_above >= self._least_steps(word, last_step)
             if not candidate.is_ripe:
-                self._drop(candidate, self._history.n_steps - 1)
-        return self._decide(self._history.n_steps - 1, [0.0] * len(self._labels))
+                self._drop(candidate, last_step)
+        return self._decide(last_step, [0.0] * len(self._labels))
 
     def _walk(self, smoothed: npt.NDArray[np.float64]) -> list[Detection]:
         """Visit the steps in which something can happen."""
@@ -218,7 +229,7 @@ class Decoder:
         first_step = self._history.n_steps - len(smoothed)
         row = 0
         while row < len(smoothed):
-            if not (self._candidates or self._shut or self._restarted):  # jump to where something goes on
+            if not (self._candidates or self._shut or self._restarts):  # jump to where something goes on
                 next_crossing = np.searchsorted(crossings, row)
                 if next_crossing == len(crossings):
                     break
@@ -238,40 +249,42 @@ class Decoder:
     def _opens(self, word: int, step: int, value: float) -> bool:
         """Let a label fire again if its average fell, or if another word has been begun."""
         if value >= self._of[word].release:
-            if not self._has_new_word(self._shut[word], step):
+            word_start = self._new_word(self._shut[word], step)
+            if word_start is None:
                 return False
-            self._restarted[word] = step
+            self._restarts[word] = _Restart(step, word_start)
         del self._shut[word]
         return True
 
-    def _has_new_word(self, fired: _Fired, step: int) -> bool:
-        """True once the middle of the window lies in a word that began after the one that fired."""
+    def _new_word(self, fired: _Fired, step: int) -> int | None:
+        """Start of a word after the one that fired, once the middle of the window lies in it."""
         end = self._sample(step) + self._card.window_samples
         start = self._levels.next_word(fired.anchor, max(fired.begin, end - self._reach_samples), end)
-        if start is None:
-            return False
         middle = end - self._card.window_samples / 2
-        return middle >= start + _INTO_WORD_S * self._card.sample_rate
+        is_in_it = start is not None and middle >= start + _INTO_WORD_S * self._card.sample_rate
+        return start if is_in_it else None
 
     def _value(self, word: int, step: int, smoothed: float) -> float:
         """The average; of a label that began anew, only over the steps since."""
-        if word not in self._restarted:
+        if not self._is_young(word, step):
             return smoothed
-        n_steps = step - self._restarted[word] + 1
-        if n_steps >= self._span:
-            del self._restarted[word]
-            return smoothed
-        return self._history.mean(word, self._restarted[word], step)
+        return self._history.mean(word, self._restarts[word].step, step)
 
-    def _least_steps(self, word: int) -> int:
+    def _least_steps(self, word: int, step: int) -> int:
         least = self._of[word].min_steps
-        return max(least, math.ceil(self._span / 2)) if word in self._restarted else least
+        return max(least, math.ceil(self._span / 2)) if self._is_young(word, step) else least
+
+    def _is_young(self, word: int, step: int) -> bool:
+        """True as long as an average over the whole span would reach back before the restart."""
+        return word in self._restarts and step - self._restarts[word].step + 1 < self._span
 
     def _follow(self, word: int, step: int, value: float) -> None:
         """Open, update, ripen or drop the candidate of one label."""
         is_above = value >= self._of[word].threshold
         candidate = self._candidates.get(word)
         if candidate is None:
+            if value < self._of[word].release:
+                self._restarts.pop(word, None)
             if value < self._opening[word]:
                 return
             candidate = _Candidate(word, step, step, value, value, step, n_above=int(is_above))
@@ -283,7 +296,7 @@ class Decoder:
         has_ended = value < self._of[word].release
         has_settled = step - candidate.risen_step >= _SETTLED_STEPS
         is_late = step - candidate.first_step >= self._hold_steps
-        if candidate.n_above >= self._least_steps(word) and (has_ended or has_settled or is_late):
+        if candidate.n_above >= self._least_steps(word, step) and (has_ended or has_settled or is_late):
             candidate.is_ripe = True
         elif has_ended:
             self._drop(candidate, step)
@@ -307,6 +320,7 @@ class Decoder:
             covering = self._covering(candidate)
             if covering is None:
                 detections.append(self._fire(candidate, step))
+            self._restarts.pop(word, None)
             if row[word] >= self._of[word].release:
                 self._shut[word] = covering or self._fired[word]
         return detections
@@ -350,6 +364,9 @@ class Decoder:
         window, word = self._card.window_samples, candidate.word
         begin = self._sample(self._evidence_step(word, step))
         anchor = begin + window - round(_ANCHOR_S * self._card.sample_rate)
+        if word in self._restarts:
+            begin = min(begin, self._restarts[word].word_start)
+            anchor = self._restarts[word].word_start + round(_BEGUN_S * self._card.sample_rate)
         found = self._levels.find_word(anchor, begin, self._sample(step) + window)
         if found is None:  # the window that heard it best; an average is half its span late
             start = self._sample(candidate.peak_step - (min(candidate.peak_step + 1, self._span) - 1) // 2)
@@ -363,7 +380,9 @@ class Decoder:
 
     def _evidence_step(self, word: int, step: int) -> int:
         """First step of the last stretch in which the raw posterior is at least half the threshold."""
-        first = max(0, step - self._evidence_steps + 1, self._restarted.get(word, 0))
+        first = max(0, step - self._evidence_steps + 1)
+        if word in self._restarts:
+            first = max(first, self._restarts[word].step)
         return self._history.rise(word, first, step, self._of[word].threshold / 2)
 
     def _sample(self, step: int) -> int:

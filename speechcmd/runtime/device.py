@@ -7,6 +7,7 @@ devices only when it is initialised, so an `InputDevice` is good until the next 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from speechcmd.runtime.device_advice import advise
 # tried in this order after the wanted rate and the device's own; the first is what most hardware runs at
 OTHER_RATES = (48_000, 44_100, 32_000, 96_000, 192_000, 22_050, 8_000)
 SAMPLE_FORMAT = "float32"
+_CARD_NUMBER = re.compile(r"\s*\(hw:\d+,\d+\)")
 
 # error codes of PortAudio (portaudio.h); sounddevice has no names for them
 HOST_ERROR, BAD_CHANNELS, BAD_RATE, BAD_DEVICE, UNAVAILABLE = -9999, -9998, -9997, -9996, -9985
@@ -135,6 +137,23 @@ def find_device(part: str | None) -> InputDevice:
 def no_microphone() -> DeviceError:
     """The error where `list_devices` finds nothing."""
     return DeviceError(f"this computer shows no microphone; {advise('connect')}")
+
+
+def find_again(device: InputDevice) -> InputDevice:
+    """Find a device that was there before, after `refresh_devices`.
+
+    By its name and host API; the number of the card that ALSA writes into names changes when a device is
+    plugged in again, so another number will do. Of two alike the system's default is preferred.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    alike = [one for one in list_devices() if _plain_title(one) == _plain_title(device)]
+    if not alike:
+        return find_device(device.title)  # which says what there is
+    return max(alike, key=lambda one: (one.title == device.title, one.is_default))
 
 
 def choose_rate(device: InputDevice, n_channels: int, wanted: int = SAMPLE_RATE) -> int:
@@ -282,6 +301,10 @@ def _several(part: str, found: list[InputDevice]) -> str:
     if len({device.title for device in found}) < len(found):
         advice = "make the right one the system's default and leave --device out"
     return f"{len(found)} input devices fit {part!r}: {_titles(found)}; {advice}"
+
+
+def _plain_title(device: InputDevice) -> str:
+    return _CARD_NUMBER.sub("", device.title).casefold()
 
 
 def _titles(devices: list[InputDevice]) -> str:

@@ -75,6 +75,7 @@ class Listener:
         self.sample_rate = stream.card.sample_rate
         self.summary = Summary()
         self.load = LoadMeter()
+        self.latency = LatencyMeter()
 
     @property
     def position_s(self) -> float:
@@ -99,6 +100,7 @@ class Listener:
         self.load.measure()
         level_db, peak_db = measure_level(piece.waveform)
         latency_ms = 1_000 * (time.monotonic() - piece.arrived_at)
+        self.latency.see(latency_ms)
         return Update(before_gap + detections, len(piece.waveform), level_db, peak_db, latency_ms)
 
     def finish(self) -> list[Detection]:
@@ -160,6 +162,27 @@ class LoadMeter:
             used = time.process_time()
             self.share = (used - self._began[1]) / elapsed_s
             self._began = (now, used)
+
+
+class LatencyMeter:
+    """The longest latency within the last second or two: most pieces only wait for the next update."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began_at = clock()
+        self._before_ms = self._now_ms = 0.0
+
+    @property
+    def longest_ms(self) -> float:
+        """From the arrival of audio to its result."""
+        return max(self._before_ms, self._now_ms)
+
+    def see(self, latency_ms: float) -> None:
+        """Take the latency of the newest piece."""
+        if self._clock() - self._began_at >= _LOAD_S:
+            self._began_at = self._clock()
+            self._before_ms, self._now_ms = self._now_ms, 0.0
+        self._now_ms = max(self._now_ms, latency_ms)
 
 
 def measure_level(waveform: Waveform) -> tuple[float, float]:

@@ -29,8 +29,8 @@ from speechcmd.runtime.device import (
     portaudio,
 )
 
-# 50 callbacks a second cost next to nothing; a host's own blocks may come a thousand times a second
-BLOCK_S = 0.02
+# 25 callbacks a second: each wakes the processor, and a host's own blocks may come a thousand times a second
+BLOCK_S = 0.04
 QUEUE_S = 5.0
 MIXED_CHANNELS = 2  # the others of a many-channel device are seldom microphones
 CLOSE_WITHIN_S = 2.0  # a dead device may never let go
