@@ -21,7 +21,7 @@ from speechcmd.runtime.stream import PosteriorStream, Stream, as_waveform, edge_
 FloatArray = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.floating]
 
-LIVE_UPDATE_S = 0.06
+LIVE_UPDATE_S = 0.06  # rounded to whole steps: 80 ms where a step is 40
 FILE_UPDATE_S = 10.0
 ARRIVING_UPDATE_S = 0.5  # a pipe may be open for hours: words are wanted while it is
 
