@@ -19,6 +19,7 @@ import soundfile
 from click.testing import CliRunner, Result
 from fake_sound import FakeDevice, InputStream, use
 from fakes import SAMPLE_RATE, tone_recording, toy_model
+from processes import heed_interrupts
 
 from speechcmd.cli.main import cli
 from speechcmd.runtime import capture as capture_module
@@ -260,6 +261,7 @@ def process(*arguments: str, model: str = "toy.onnx", **settings: Any) -> Iterat
     command = [sys.executable, "-m", "speechcmd", "listen", "-m", model, *arguments]
     one = subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": root}, stdin=subprocess.DEVNULL, text=True,
+        preexec_fn=heed_interrupts if os.name == "posix" else None,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings},
     )  # fmt: skip
     try:

@@ -79,7 +79,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process = subprocess.Popen(
             command(*arguments, program=program),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=heed_interrupts, **options,
+            preexec_fn=heed_interrupts if os.name == "posix" else None, **options,
         )  # fmt: skip
         started.append(process)
         return process

@@ -239,10 +239,11 @@ class Decoder:
         return detections
 
     def _advance(self, step: int, row: list[float]) -> list[Detection]:
-        for word in range(len(row)):
+        for word, smoothed in enumerate(row):
+            row[word] = self._value(word, step, smoothed)
             if word in self._shut and not self._opens(word, step, row[word]):
                 continue
-            row[word] = self._value(word, step, row[word])
+            row[word] = self._value(word, step, smoothed)  # of a label that begins anew here, another one
             self._follow(word, step, row[word])
         return self._decide(step, row)
 
@@ -266,9 +267,11 @@ class Decoder:
 
     def _value(self, word: int, step: int, smoothed: float) -> float:
         """The average; of a label that began anew, only over the steps since."""
-        if not self._is_young(word, step):
-            return smoothed
-        return self._history.mean(word, self._restarts[word].step, step)
+        if self._is_young(word, step):
+            return self._history.mean(word, self._restarts[word].step, step)
+        if smoothed < self._of[word].release:
+            self._restarts.pop(word, None)  # that word is over
+        return smoothed
 
     def _least_steps(self, word: int, step: int) -> int:
         least = self._of[word].min_steps
@@ -283,8 +286,6 @@ class Decoder:
         is_above = value >= self._of[word].threshold
         candidate = self._candidates.get(word)
         if candidate is None:
-            if value < self._of[word].release:
-                self._restarts.pop(word, None)
             if value < self._opening[word]:
                 return
             candidate = _Candidate(word, step, step, value, value, step, n_above=int(is_above))
@@ -320,7 +321,6 @@ class Decoder:
             covering = self._covering(candidate)
             if covering is None:
                 detections.append(self._fire(candidate, step))
-            self._restarts.pop(word, None)
             if row[word] >= self._of[word].release:
                 self._shut[word] = covering or self._fired[word]
         return detections
