@@ -1,9 +1,9 @@
 """From blocks of audio, of any size, to posteriors and detections.
 
 A recording has edges: before its first and after its last sample stands half a window of noise at the
-recording's own floor, so that a word at the very edge is seen in the middle of a window, and the edge is never
-digital zero. The floor is taken from the first (last) second, so the first posteriors come after
-a second.
+recording's own floor, so that a word at the very edge is seen in the middle of a window, and the edge is
+never digital zero. The floor is taken from the first (last) second, so the first posteriors come after a
+second.
 
 The network always runs on the same number of steps, counted from the first sample: results do not depend
 on the sizes of the blocks, to the last bit.
