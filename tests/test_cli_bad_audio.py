@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bad_audio import EITHER, HEARD, REFUSED, RESULT, cases, make_odd_places
 from click.testing import CliRunner
 from fakes import toy_model
+from processes import held_to_permissions
 
 from speechcmd.cli.main import cli
 
@@ -100,30 +99,20 @@ def test_a_folder_of_pipes_and_loops_is_walked_once(tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-@pytest.fixture
-def unprivileged() -> Iterator[Path]:
-    """A folder, and a user who may not read everything: root may."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        (Path(folder) / "toy.onnx").write_bytes(toy_model())
-        yield Path(folder)
-        if os.getuid() == 0:
-            os.seteuid(0)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="needs permissions of files")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_may_not_be_read_is_one_line(unprivileged: Path, command: str) -> None:
-    hidden = unprivileged / "hidden"
+def test_what_may_not_be_read_is_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "toy.onnx").write_bytes(toy_model())
+    hidden = tmp_path / "hidden"
     hidden.mkdir()
-    for secret in (unprivileged / "secret.wav", hidden / "secret.wav"):
+    for secret in (tmp_path / "secret.wav", hidden / "secret.wav"):
         secret.write_bytes(CASES["length 4800.wav"].content)
-    (unprivileged / "secret.wav").chmod(0)
+    (tmp_path / "secret.wav").chmod(0)
     hidden.chmod(0)
-    if os.geteuid() == 0:
-        os.seteuid(65_534)
-    for name in ("secret.wav", "hidden", "hidden/secret.wav"):
-        check(unprivileged, command, name, REFUSED)
+    with held_to_permissions():
+        for name in ("secret.wav", "hidden", "hidden/secret.wav"):
+            check(tmp_path, command, name, REFUSED)
+    hidden.chmod(0o700)  # or a plain user's pytest cannot remove it
 
 
 @pytest.mark.parametrize("command", COMMANDS)
