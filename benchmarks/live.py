@@ -82,7 +82,7 @@ def listen(arguments: list[str], model: str | None, *, in_terminal: bool = False
     watcher.start()
     if during is not None:
         with during:
-            process.send_signal(2)
+            process.terminate()
     _, _, usage = os.wait4(process.pid, 0)
     for reader in (*readers, watcher):
         reader.join()

@@ -23,6 +23,7 @@ from processes import heed_interrupts
 
 from speechcmd.cli.main import cli
 from speechcmd.runtime import capture as capture_module
+from speechcmd.runtime.decoder import Decoder
 
 pytestmark = pytest.mark.runtime
 
@@ -303,6 +304,21 @@ class TestEnd:
             out, err = one.communicate(timeout=WAIT_S)
         assert (one.returncode, out) == (0, "")
         assert err.startswith("listened 0:0")
+
+    def test_a_signal_in_the_middle_of_a_piece_loses_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        decode = Decoder.feed
+
+        def interrupted(self: Decoder, *given: Any) -> Any:
+            detections = decode(self, *given)
+            if detections:
+                signal.raise_signal(signal.SIGINT)
+            return detections
+
+        monkeypatch.setattr(Decoder, "feed", interrupted)
+        result = play("--json")
+        assert result.exit_code == 0
+        assert [row["label"] for row in rows(result.stdout)] == WORD_LABELS[:1]
+        assert ": words 1 (low 1)," in result.stderr.splitlines()[-1]
 
     def test_a_reader_that_goes_away(self) -> None:
         """As with `| head -1`: one line is read, then the pipe is closed."""

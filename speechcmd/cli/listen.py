@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import click
 
 from speechcmd.cli.common import labels_option, load_recognizer, model_option
 from speechcmd.cli.decoder_options import decoder_options, decoder_settings
+from speechcmd.cli.interruption import Interruption
 from speechcmd.cli.size import SizeType
 
 if TYPE_CHECKING:
@@ -114,10 +113,11 @@ def listen(
 def _run(pieces: Iterator[Piece], listener: Listener, output: Output, title: str) -> None:
     """Listen until there is nothing more, or until somebody ends it; the summary comes in any case."""
     try:
-        with _interruptible(), output.running(title, listener):
+        with Interruption() as interruption, output.running(title, listener):
             try:
                 for piece in pieces:
-                    output.show(listener.feed(piece))
+                    with interruption.held():  # half a piece would leave the stream in no state at all
+                        output.show(listener.feed(piece))
             except KeyboardInterrupt:
                 pass
             finally:
@@ -180,17 +180,3 @@ def _load_rules(path: Path, dry_run: bool, card: ModelCard, output: Output) -> R
         on_start=tell,
         output=output.of_commands,
     )
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a service manager's SIGTERM end listening as Ctrl-C does: with a summary."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
