@@ -178,6 +178,17 @@ class InputStream:
         buffer[:] = 99.0
 
 
+class Notices(list[tuple[str, str]]):
+    """What the user was told, in order: kind and line."""
+
+    def __call__(self, kind: str, text: str) -> None:
+        self.append((kind, text))
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self]
+
+
 def use(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> FakeSound:
     """Put a fake in the place of sounddevice."""
     sound = FakeSound(**changes)

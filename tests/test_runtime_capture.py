@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soxr
-from fake_sound import UNAVAILABLE, FakeDevice, FakeSound, InputStream, use
+from fake_sound import UNAVAILABLE, FakeDevice, FakeSound, InputStream, Notices, use
 
 from speechcmd.errors import DeviceError
 from speechcmd.runtime import capture as capture_module
@@ -29,15 +29,6 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The numbers here are those of blocks of 20 ms, whatever the length in use."""
     monkeypatch.setattr("speechcmd.runtime.microphone.BLOCK_S", 0.02)
     monkeypatch.setattr("speechcmd.runtime.capture.BLOCK_S", 0.02)
-
-
-class Notices(list[tuple[str, str]]):
-    def __call__(self, kind: str, text: str) -> None:
-        self.append((kind, text))
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self]
 
 
 class Desk:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from fake_sound import Notices
 
 from speechcmd.audio import read_waveform
 from speechcmd.errors import AudioError
@@ -25,15 +26,6 @@ RATE = 16_000
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The numbers here are those of blocks of 20 ms, whatever the length in use."""
     monkeypatch.setattr("speechcmd.runtime.capture.BLOCK_S", 0.02)
-
-
-class Notices(list[tuple[str, str]]):
-    def __call__(self, kind: str, text: str) -> None:
-        self.append((kind, text))
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self]
 
 
 @pytest.fixture
