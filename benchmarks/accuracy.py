@@ -9,12 +9,12 @@ input around the trimmed word, "classify" the whole untrimmed clip through `Reco
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
+from arguments import model_and_store
 
 from data_prep.store import Store
 from data_prep.task import (
@@ -106,12 +106,7 @@ def report(name: str, examples: list[Example], answers: list[str], labels: tuple
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model")
-    parser.add_argument("store")
-    parser.add_argument("--split", default="validation")
+    parser = model_and_store(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     recognizer = Recognizer.load(arguments.model)

@@ -11,10 +11,10 @@ calibration needs; the defaults are chosen on validation.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 
 import numpy as np
+from arguments import model_and_store
 
 from data_prep.store import Store
 from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
@@ -76,13 +76,7 @@ def find_words(words: list[Word], detections: list[Detection]) -> tuple[list[flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model")
-    parser.add_argument("store")
-    parser.add_argument("--split", default="validation")
-    arguments = parser.parse_args()
+    arguments = model_and_store(__doc__).parse_args()
     recognizer, store = Recognizer.load(arguments.model), Store.open(arguments.store)
     stream, words = word_stream(store, recognizer, arguments.split, seed=0)
     of_words = steps_of(recognizer, stream)
@@ -95,7 +89,7 @@ def main() -> None:
         for threshold in (0.6, 0.7, 0.75, 0.8, 0.85):
             settings = dataclasses.replace(
                 recognizer.card.decoder.override(threshold=threshold),
-                smoothing_steps=max(1, round(smoothing_s / recognizer.card.step_s)),
+                smoothing_steps=recognizer.card.steps_in(smoothing_s),
             )
             delays, n_extra = find_words(words, decode(recognizer.card, settings, of_words))
             n_false = sum(len(decode(recognizer.card, settings, steps)) for steps in of_speech)

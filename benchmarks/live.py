@@ -38,6 +38,7 @@ from speechcmd import Recognizer
 from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16
 from speechcmd.runtime.capture import play
 from speechcmd.runtime.listener import Listener
+from speechcmd.runtime.recognizer import LIVE_UPDATE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTLE_S = 4.0  # of a sound server
@@ -142,8 +143,7 @@ def report_updates(recognizer: Recognizer, path: Path) -> None:
         began = time.perf_counter()
         listener.feed(piece)
         times_ms.append(1_000 * (time.perf_counter() - began))
-    step_s = recognizer.card.step_s
-    update_s = max(1, round(0.06 / step_s)) * step_s
+    update_s = recognizer.card.steps_in(LIVE_UPDATE_S) * recognizer.card.step_s
     n_updates = int(listener.position_s / update_s)
     updates = sorted(times_ms)[-n_updates:]
     middle, late = statistics.median(updates), float(np.percentile(updates, 95))

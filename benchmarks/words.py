@@ -11,11 +11,11 @@ five. A detection belongs to a word if it has its label and is decided between i
 
 from __future__ import annotations
 
-import argparse
 import bisect
 from collections.abc import Iterable
 
 import numpy as np
+from arguments import model_and_store
 from listening import TOLERANCE_S, Word, decode, steps_of
 
 from data_prep.store import Row, Store
@@ -171,13 +171,7 @@ def errors_ms(differences_s: Iterable[float]) -> np.ndarray[tuple[int], np.dtype
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model")
-    parser.add_argument("store")
-    parser.add_argument("--split", default="validation")
-    arguments = parser.parse_args()
+    arguments = model_and_store(__doc__).parse_args()
     recognizer, store = Recognizer.load(arguments.model), Store.open(arguments.store)
     words = recognizer.card.words
     rows = [row for row in store.select("word", arguments.split) if row.word in words]

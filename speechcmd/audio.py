@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.errors import AudioError
+from speechcmd.errors import AudioError, printable
 
 SAMPLE_RATE = 16_000
 INT16_SCALE = 32_768.0
@@ -261,11 +261,6 @@ def _openable(source: FileSource) -> Any:
     if os.name == "posix" and isinstance(source, str | os.PathLike):
         return os.fsencode(source)
     return source
-
-
-def printable(name: str) -> str:
-    """Replace line ends, control characters and bytes that are no text: a message is one line."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
 def _why_unreadable(source: FileSource, name: str, error: Exception) -> str:

@@ -58,3 +58,11 @@ class RulesError(SpeechcmdError):
 
 class DependencyError(SpeechcmdError):
     """An optional package is missing; the message holds the pip line that brings it."""
+
+
+def printable(text: str, instead: str = "\ufffd") -> str:
+    """Replace line ends, control characters and bytes that are no text: a message is one line.
+
+    Names of files, devices and labels may hold what a terminal obeys.
+    """
+    return "".join(character if character.isprintable() else instead for character in text)

@@ -8,11 +8,18 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 _CAPABILITIES_VERSION = 0x20080522  # linux/capability.h, 64 bits in two words
 _READS_EVERYTHING = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+
+def find_speechcmd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the programs that a test starts import speechcmd as this process does, wherever they run."""
+    root = Path(__file__).resolve().parent.parent
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
 
 
 def heed_interrupts() -> None:

@@ -48,7 +48,7 @@ def test_progress_is_for_terminals_and_for_work_that_lasts(
         with progress.hidden():
             terminal.write("[result]")
         progress.skip(1.0)
-        progress.reach(9.0)
+        progress.advance(5.0)
     assert "[result]" in terminal.text
     assert ("0:00:10 / 0:00:10   100%" in terminal.text) == draws
 

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from fakes import SAMPLE_RATE, tone_recording, toy_model
+from processes import find_speechcmd
 
 from speechcmd.cli.main import cli
 from speechcmd.errors import ModelError
@@ -30,8 +31,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="files and messages of POSIX"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder: a model, and three recordings with one word each."""
-    root = Path(__file__).resolve().parent.parent
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
+    find_speechcmd(monkeypatch)
     monkeypatch.chdir(tmp_path)
     Path("toy.onnx").write_bytes(toy_model())
     Path("talks").mkdir()

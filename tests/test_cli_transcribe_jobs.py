@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 from fakes import SAMPLE_RATE, tone_recording, toy_model
-from processes import heed_interrupts
+from processes import find_speechcmd, heed_interrupts
 
 from speechcmd.audio import float32_to_int16
 
@@ -49,8 +49,7 @@ if __name__ == "__main__":
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The current folder: a model, five recordings, and a program that waits."""
-    root = Path(__file__).resolve().parent.parent
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
+    find_speechcmd(monkeypatch)
     monkeypatch.chdir(tmp_path)
     Path("toy.onnx").write_bytes(toy_model())
     Path("slow.py").write_text(SLOW_PROGRAM)

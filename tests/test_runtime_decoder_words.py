@@ -65,6 +65,11 @@ def hear(words: list[Word], duration_s: float) -> list[Detection]:
     return decode(steps_of(words, duration_s), levels_of(words, duration_s))
 
 
+def check_borders(detections: list[Detection], words: list[Word]) -> None:
+    for detection, (_, start_s, end_s) in zip(detections, words, strict=True):
+        assert (detection.start_s, detection.end_s) == pytest.approx((start_s, end_s), abs=0.03)
+
+
 def labels_of(detections: list[Detection]) -> list[str]:
     return [detection.label for detection in detections]
 
@@ -88,16 +93,14 @@ def test_a_word_said_four_times_is_heard_four_times_where_it_is(length_s: float,
     words = [("yes", 2.0 + n * (length_s + gap_s), 2.0 + n * (length_s + gap_s) + length_s) for n in range(4)]
     detections = hear(words, 9.0)
     assert len(detections) == 4
-    for detection, (_, start_s, end_s) in zip(detections, words, strict=True):
-        assert (detection.start_s, detection.end_s) == pytest.approx((start_s, end_s), abs=0.03)
+    check_borders(detections, words)
 
 
 def test_a_word_said_twice_and_another_one_after_it() -> None:
     words = [("yes", 2.0, 2.3), ("yes", 2.6, 2.9), ("no", 3.2, 3.6)]
     detections = hear(words, 7.0)
     assert labels_of(detections) == ["yes", "yes", "no"]
-    for detection, (_, start_s, end_s) in zip(detections, words, strict=True):
-        assert (detection.start_s, detection.end_s) == pytest.approx((start_s, end_s), abs=0.03)
+    check_borders(detections, words)
 
 
 def test_without_a_pause_it_is_one_word() -> None:
@@ -130,8 +133,7 @@ def test_borders_lie_where_the_level_says() -> None:
     words = [("yes", 2.0, 2.4), ("no", 2.6, 3.1), ("yes", 3.3, 3.9)]
     detections = hear(words, 7.0)
     assert labels_of(detections) == ["yes", "no", "yes"]
-    for detection, (_, start_s, end_s) in zip(detections, words, strict=True):
-        assert (detection.start_s, detection.end_s) == pytest.approx((start_s, end_s), abs=0.03)
+    check_borders(detections, words)
 
 
 def test_where_no_level_stands_out_the_times_are_the_windows() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from speechcmd.cli.output import open_output
 from speechcmd.cli.recording import STANDARD_INPUT, Recording, open_recording
-from speechcmd.errors import AudioError, ModelError
+from speechcmd.errors import AudioError, ModelError, printable
 
 if TYPE_CHECKING:
     from speechcmd.cli.report import Report
@@ -119,8 +119,6 @@ def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Cal
 
 def _failure_of_one(job: Job, error: Exception) -> str | None:
     """What to say of an error of this recording; None if there is no going on with the others."""
-    from speechcmd.audio import printable
-
     if isinstance(error, AudioError):
         return str(error)
     name = printable(job.recording.path)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from speechcmd.cli.common import load_recognizer, process_recordings, recording_options
-
-if TYPE_CHECKING:
-    from speechcmd.audio import AudioSource
-    from speechcmd.runtime.transcript import Row
+from speechcmd.cli.common import load_recognizer, recording_options
+from speechcmd.errors import AudioError
 
 
 @click.command()
@@ -36,15 +31,27 @@ def classify(
     standard input. Words left out by --labels count as _unknown_. Exit status: 0 done, 1 a clip or
     the model failed, 2 wrong usage.
     """
-    from speechcmd.cli.recording import find_recordings
-    from speechcmd.runtime.transcript import CLIP_FIELDS, Transcript, clip_row
+    from speechcmd.cli.output import open_output
+    from speechcmd.cli.quiet import quiet_libraries
+    from speechcmd.cli.recording import find_recordings, open_recording
+    from speechcmd.cli.report import Report
+    from speechcmd.runtime.formats import as_text
+    from speechcmd.runtime.transcript import CLIP_FIELDS, Transcript, clip_row, error_row
 
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
-
-    def process(path: str, source: AudioSource) -> Iterator[Row]:
-        yield clip_row(path, recognizer.classify(source, only_labels=labels))
-
     names = [recording.path for recording in recordings]
     transcript = Transcript(output_format, CLIP_FIELDS, names, recognizer.labels)
-    process_recordings(recordings, transcript, output, process)
+    with open_output(output) as write, quiet_libraries(), Report(recordings, write) as report:
+        report.text(as_text(transcript.header()))
+        for number, recording in enumerate(recordings):
+            try:
+                with open_recording(recording) as source:
+                    row = clip_row(recording.path, recognizer.classify(source, only_labels=labels))
+            except AudioError as error:
+                report.text(as_text(transcript.line(error_row(recording.path, str(error)))))
+                report.failed(number, str(error))
+            else:
+                report.text(as_text(transcript.line(row)))
+                report.done(number)
+    report.exit_if_failed()

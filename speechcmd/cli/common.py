@@ -1,22 +1,16 @@
-"""What commands share: options, and the loop over recordings of `classify` and `transcribe`."""
+"""What commands share: options, and the model they ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from speechcmd.errors import AudioError, ModelError
+from speechcmd.errors import ModelError
 
 if TYPE_CHECKING:
-    from speechcmd.audio import AudioSource
-    from speechcmd.cli.recording import Recording
     from speechcmd.runtime.recognizer import Recognizer
-    from speechcmd.runtime.transcript import Row, Transcript
-
-    Process = Callable[[str, AudioSource], Iterable[Row]]
 
 _Value = TypeVar("_Value")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -69,32 +63,6 @@ def load_recognizer(model: str | None, labels: Sequence[str] | None) -> Recogniz
     except ModelError as error:
         raise click.UsageError(str(error)) from error
     return recognizer
-
-
-def process_recordings(
-    recordings: Sequence[Recording], transcript: Transcript, output: Path | None, process: Process
-) -> None:
-    """Write the rows of each recording; those that fail are listed and passed over, with exit status 1."""
-    from speechcmd.cli.output import open_output
-    from speechcmd.cli.quiet import quiet_libraries
-    from speechcmd.cli.recording import open_recording
-    from speechcmd.cli.report import Report
-    from speechcmd.runtime.formats import as_text
-    from speechcmd.runtime.transcript import error_row
-
-    with open_output(output) as write, quiet_libraries(), Report(recordings, write) as report:
-        report.text(as_text(transcript.header()))
-        for number, recording in enumerate(recordings):
-            try:
-                with open_recording(recording) as source:
-                    for row in process(recording.path, source):
-                        report.text(as_text(transcript.line(row)))
-            except AudioError as error:
-                report.text(as_text(transcript.line(error_row(recording.path, str(error)))))
-                report.failed(number, str(error))
-            else:
-                report.done(number)
-    report.exit_if_failed()
 
 
 def check_length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

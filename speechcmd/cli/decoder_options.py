@@ -125,22 +125,20 @@ def decoder_settings(
         "refractory_s": refractory,
         "min_steps": min_steps,
     }
-    for_all: dict[str, Any] = {
-        name: numbers[""] for name, numbers in asked.items() if numbers and "" in numbers
-    }
+    given = {name: numbers for name, numbers in asked.items() if numbers}
+    for_all: dict[str, Any] = {name: numbers[""] for name, numbers in given.items() if "" in numbers}
     settings = card.decoder.override(**for_all)
-    labels = dict(settings.labels)
-    for name, numbers in asked.items():
-        for label in sorted(set(numbers or ()) - {""}):
+    for name, numbers in given.items():
+        for label in sorted(set(numbers) - {""}):
             if label not in card.words:
                 option = name.removesuffix("_s").replace("_", "-")
                 raise click.UsageError(
                     f"--{option}: {label!r} is not a word of this model; "
                     f"its words are {', '.join(card.words)}"
                 )
-            change: dict[str, Any] = {name: (numbers or {})[label]}
-            labels[label] = replace(labels.get(label, settings.default), **change)
-    settings = replace(settings, labels=labels)
+            change: dict[str, Any] = {name: numbers[label]}
+            own = replace(settings.of(label), **change)
+            settings = replace(settings, labels={**settings.labels, label: own})
     if smoothing is None:
         return settings
-    return replace(settings, smoothing_steps=max(1, round(smoothing / card.step_s)))
+    return replace(settings, smoothing_steps=card.steps_in(smoothing))

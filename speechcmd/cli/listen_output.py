@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from speechcmd.errors import printable
+
 if TYPE_CHECKING:
     from speechcmd.cli.live_view import LiveView
     from speechcmd.runtime.decoder import Detection
@@ -45,8 +47,6 @@ class Output:
 
     def tell(self, text: str) -> None:
         """Print a line that is no result."""
-        from speechcmd.audio import printable
-
         click.echo(printable(text), err=True)
 
     def notice(self, kind: str, text: str) -> None:

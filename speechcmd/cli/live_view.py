@@ -17,6 +17,9 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from speechcmd.cli.progress import format_clock
+from speechcmd.errors import printable
+
 if TYPE_CHECKING:
     from speechcmd.runtime.decoder import Detection
 
@@ -202,7 +205,7 @@ class _Picture:
         return [*start, level, *bars[: max(0, room)], *end][: max(1, height)]
 
     def _header_line(self, state: LiveState, width: int) -> Line:
-        elapsed = _elapsed_text(state.position_s)
+        elapsed = format_clock(int(state.position_s))
         device = set_cell_size(self._device_line, max(0, width - len(elapsed) - 1))
         return [Segment(device, _BOLD), Segment(f" {elapsed}", _DIM)]
 
@@ -293,12 +296,6 @@ def _merged(cells: Cells) -> Line:
     ]
 
 
-def _elapsed_text(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
-
-
 def _printable(text: str) -> str:
     """Names come from devices and model files: nothing in them may steer the terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return printable(text, "?")

@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from speechcmd import __version__
-from speechcmd.errors import SpeechcmdError
+from speechcmd.errors import SpeechcmdError, printable
 
 FAILED, INTERRUPTED = 1, 130
 
@@ -114,8 +114,7 @@ def _one_line(error: Exception) -> str:
             f"internal error: {type(error).__name__}: {error}; "
             "run again with `speechcmd --debug` before the command, and report what it shows"
         )
-    # names of files may hold line ends, and sequences that a terminal obeys
-    return "".join(character if character.isprintable() else " " for character in message)
+    return printable(message, " ")
 
 
 def _missing_package(error: ImportError) -> str:

@@ -49,11 +49,7 @@ class AudioProgress:
 
     def advance(self, seconds: float) -> None:
         """Count more audio as worked on."""
-        self.reach(self._worked_s + seconds)
-
-    def reach(self, worked_s: float) -> None:
-        """Set how much audio was worked on."""
-        self._worked_s = worked_s
+        self._worked_s += seconds
         self._draw()
 
     def skip(self, seconds: float) -> None:

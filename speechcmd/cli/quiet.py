@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_STDERR = 2
-
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
@@ -16,8 +14,10 @@ def quiet_libraries() -> Iterator[None]:
 
     Python's own standard error goes on as before.
     """
+    from speechcmd.runtime.stderr import STDERR, discarded_stderr
+
     try:
-        is_ours = sys.stderr.fileno() == _STDERR
+        is_ours = sys.stderr.fileno() == STDERR
     except (OSError, AttributeError):  # a test or a program that has put something else there
         is_ours = False
     if not is_ours:
@@ -25,15 +25,9 @@ def quiet_libraries() -> Iterator[None]:
         return
     before = sys.stderr
     before.flush()
-    saved = os.dup(_STDERR)
-    with os.fdopen(os.dup(_STDERR), "w", 1, before.encoding, before.errors) as ours:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, _STDERR)
-        os.close(nowhere)
+    with os.fdopen(os.dup(STDERR), "w", 1, before.encoding, before.errors) as ours, discarded_stderr():
         sys.stderr = ours
         try:
             yield
         finally:
             sys.stderr = before
-            os.dup2(saved, _STDERR)
-            os.close(saved)

@@ -12,7 +12,7 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechcmd.errors import AudioError
+from speechcmd.errors import AudioError, printable
 
 if TYPE_CHECKING:
     from speechcmd.audio import AudioSource
@@ -100,8 +100,6 @@ def durations_s(recordings: Sequence[Recording]) -> list[float]:
 
 
 def _resolve(path: str) -> list[Recording]:
-    from speechcmd.audio import printable
-
     if path == STANDARD_INPUT:
         return [Recording(path, name=_STANDARD_INPUT_NAME)]
     # os.path where a name may be too long or forbidden to look at: pathlib raises, and nothing would be done

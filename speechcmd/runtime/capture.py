@@ -18,12 +18,13 @@ from speechcmd.runtime.device import InputDevice, find_again, find_device, refre
 from speechcmd.runtime.device_advice import advise
 from speechcmd.runtime.microphone import BLOCK_S, Block, Microphone
 
-FIRST_BLOCK_S = 6.0  # a sound server that slept may take two seconds for it
+FIRST_BLOCK_S = 6.0  # sound servers and Bluetooth headsets need seconds to wake up
 STALL_S = 1.0  # a device that gives nothing for longer has stopped: the quietest room gives samples
 RETRY_S = 0.5
 ZEROS_S = 1.0  # no room is digital zero for so long
 SETTLE_S = 2.0  # at first a sound server hands over what it had in store
 CLOCK_S = 10.0  # over which deliveries are compared with the clock
+# more than crystals and bursts explain; a wrong rate is off by 8 % and more (48 000 for 44 100 Hz)
 CLOCK_TOLERANCE = 0.02
 _READ_S = 0.1
 

@@ -6,7 +6,6 @@ devices only when it is initialised, so an `InputDevice` is good until the next 
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import DeviceError
 from speechcmd.runtime.device_advice import advise
+from speechcmd.runtime.stderr import discarded_stderr
 
 # tried in this order after the wanted rate and the device's own; the first is what most hardware runs at
 OTHER_RATES = (48_000, 44_100, 32_000, 96_000, 192_000, 22_050, 8_000)
@@ -256,21 +256,8 @@ def explain_refusal(device: InputDevice, n_channels: int, rate: int, error: Exce
 @contextmanager
 def hidden_stderr() -> Iterator[None]:
     """Hide what ALSA and PortAudio write past Python to standard error while a device is tried."""
-    with _stderr_lock:
-        saved = None
-        try:
-            saved = os.dup(2)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
-        except OSError:
-            pass  # a program without standard error has nothing to hide
-        try:
-            yield
-        finally:
-            if saved is not None:
-                os.dup2(saved, 2)
-                os.close(saved)
+    with _stderr_lock, discarded_stderr():
+        yield
 
 
 def _default_of(devices: list[InputDevice]) -> InputDevice:

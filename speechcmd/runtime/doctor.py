@@ -11,18 +11,16 @@ import numpy as np
 
 from speechcmd.audio import Waveform, finite_samples
 from speechcmd.errors import DeviceError, ModelError
+from speechcmd.runtime.capture import CLOCK_TOLERANCE, FIRST_BLOCK_S
 from speechcmd.runtime.device import InputDevice, find_device, portaudio
 from speechcmd.runtime.microphone import Block, Microphone
 from speechcmd.runtime.noise import white_noise
 from speechcmd.runtime.recognizer import LIVE_UPDATE_S, Recognizer
 from speechcmd.runtime.signal_check import Check, check_signal
 
-# more than crystals and bursts explain; a wrong rate is off by 8 % and more (48 000 for 44 100 Hz)
-LARGEST_RATE_ERROR = 0.02
 # the other half is for the display, the rest of the system, and slower moments
 LARGEST_SHARE_OF_UPDATE = 0.5
 
-_FIRST_BLOCK_WITHIN_S = 6.0  # sound servers and Bluetooth headsets need seconds to wake up
 _SILENT_WITHIN_S = 2.0  # a device that delivered and then pauses this long has stopped
 _SETTLING_S = 0.5  # what a sound server had buffered arrives at once
 _READ_S = 0.1
@@ -98,7 +96,7 @@ def record(
 ) -> Recording:
     """Record from an open microphone, for so long from its first block on, or until no more comes."""
     blocks: list[Block] = []
-    wait_until = time.monotonic() + _FIRST_BLOCK_WITHIN_S
+    wait_until = time.monotonic() + FIRST_BLOCK_S
     while time.monotonic() < wait_until:
         block = microphone.read(_READ_S)
         if block is None:
@@ -118,7 +116,7 @@ def check_delivery(recording: Recording, seconds: float) -> Check:
     """Whether all samples arrived, and as many a second as the device says it records."""
     blocks = recording.blocks
     if not blocks:
-        measured = f"the microphone opened, but no sound came in {_FIRST_BLOCK_WITHIN_S:.0f} s"
+        measured = f"the microphone opened, but no sound came in {FIRST_BLOCK_S:.0f} s"
         return Check(
             "delivery", "problem", measured, "plug it in again, or choose another device with --device"
         )
@@ -136,7 +134,7 @@ def check_delivery(recording: Recording, seconds: float) -> Check:
         lost_ms = 1000 * recording.n_lost_samples / recording.rate
         measured = f"{recording.n_overflows} overflows, {lost_ms:.0f} ms of sound lost"
         advice = "close programs that keep the computer busy; try a socket without a hub for a USB microphone"
-    elif abs(rate_error) > LARGEST_RATE_ERROR:
+    elif abs(rate_error) > CLOCK_TOLERANCE:
         measured = (
             f"{recording.rate * (1 + rate_error):.0f} samples a second arrive, expected {recording.rate} "
             f"({rate_error:+.1%})"
@@ -171,7 +169,7 @@ def check_speed(
         measured, _, advice = str(error).partition("; ")
         return Check("speed", "problem", measured, advice or "choose another model with -m")
     card = recognizer.card
-    n_update = max(1, round(LIVE_UPDATE_S / card.step_s)) * card.step_samples
+    n_update = card.steps_in(LIVE_UPDATE_S) * card.step_samples
     stream = recognizer.stream()
     # the edges at the start, one window, and one update to warm up
     stream.feed(white_noise(card.sample_rate + card.window_samples + n_update, seed=1) * _FLOOR_RMS)

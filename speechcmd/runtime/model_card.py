@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
-from speechcmd.audio import printable
-from speechcmd.errors import ModelError
+from speechcmd.errors import ModelError, printable
 
 SCHEMA = 1
 METADATA_KEY = "speechcmd"
@@ -134,6 +133,10 @@ class ModelCard:
     def step_s(self) -> float:
         """Seconds between two model outputs."""
         return self.step_samples / self.sample_rate
+
+    def steps_in(self, seconds: float) -> int:
+        """Whole steps nearest to a time, at least one."""
+        return max(1, round(seconds / self.step_s))
 
     @property
     def words(self) -> tuple[str, ...]:

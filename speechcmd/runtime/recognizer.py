@@ -96,7 +96,7 @@ class Recognizer:
                 "classify and transcribe take recordings of any length"
             )
         n_steps = (len(samples) - window) // step + 1
-        per_run = max(1, round(FILE_UPDATE_S / self._card.step_s))
+        per_run = self._card.steps_in(FILE_UPDATE_S)
         runs = []
         for first in range(0, n_steps, per_run):
             last = min(first + per_run, n_steps) - 1

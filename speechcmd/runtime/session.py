@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.audio import Waveform
-from speechcmd.errors import ModelError
+from speechcmd.errors import ModelError, printable
 from speechcmd.runtime.model_file import ModelCard, check_signals
 
 FloatArray = npt.NDArray[np.float32]
@@ -161,4 +161,4 @@ def _machine() -> str:
 
 def _one_line(error: Exception) -> str:
     # it quotes names from the file: none of them shall reach a terminal as control characters
-    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())[:200]
+    return " ".join(printable(str(error), " ").split())[:200]

@@ -75,7 +75,7 @@ class PosteriorStream:
     def __init__(self, infer: Callable[[Waveform], FloatArray], card: ModelCard, update_s: float) -> None:
         self._infer = infer
         self._card = card
-        self._update_steps = max(1, round(update_s / card.step_s))
+        self._update_steps = card.steps_in(update_s)
         self._update_span = card.window_samples + (self._update_steps - 1) * card.step_samples
         self._floor_samples = round(_FLOOR_S * card.sample_rate)
         self._hop = hop_samples(card)

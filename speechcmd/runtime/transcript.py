@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 
-from speechcmd.audio import printable
+from speechcmd.errors import printable
 from speechcmd.runtime.decoder import Detection
 from speechcmd.runtime.recognizer import ClipResult
 
