@@ -10,11 +10,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.store import Row, Store
+from data_prep.store import Row
 from speechcmd.errors import StoreError
 
 UNKNOWN = "_unknown_"
@@ -23,6 +25,21 @@ OFFICIAL_PERCENT = 10
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
 
 Indices = npt.NDArray[np.int64]
+
+
+class RowSource(Protocol):
+    """What is drawn from: a store, or a folder that was looked through."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is, for messages."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All clips and recordings."""
+
+    def select(self, kind: str, split: str | None = None) -> list[Row]:
+        """Rows of a kind, and of a split if one is named."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +99,22 @@ class SplitTask:
         return math.ceil(len(self.words) * OFFICIAL_PERCENT / 100)
 
 
-def make_split_task(store: Store, config: TaskConfig, split: str) -> SplitTask:
+def make_split_task(
+    store: RowSource, config: TaskConfig, split: str, *, needs_noise: bool = True
+) -> SplitTask:
     """Collect the examples of a split.
 
     Raises
     ------
     StoreError
-        If the store lacks a word that is asked for, or has no noise to make silence of.
+        If training and the split lack a word that is asked for, or there is no noise to make silence of
+        and `needs_noise`.
     """
     words = store.select("word", split)
-    _check_words(store, config)
+    _check_words(store, config, split)
     noise = store.select("noise", split) or store.select("noise", "training")
     speech = store.select("speech", split)
-    if not noise:
+    if needs_noise and not noise:
         raise StoreError(
             f"{store.path}: expected background noise of role train for {SILENCE}, found none; "
             "put recordings into _background_noise_ or prepare with --noise DIR"
@@ -160,12 +180,12 @@ def draw_evaluation(task: SplitTask, config: TaskConfig) -> Indices:
     return np.concatenate([task.words, draw_unknown(task, config), silence])
 
 
-def _check_words(store: Store, config: TaskConfig) -> None:
+def _check_words(store: RowSource, config: TaskConfig, split: str) -> None:
     if not config.words or len(set(config.words)) != len(config.words):
         raise StoreError(
             f"words: expected one or more different words, got {', '.join(config.words) or 'none'}"
         )
-    known = {row.word for row in store.rows if row.kind == "word" and row.split == "training"}
+    known = {row.word for row in store.rows if row.kind == "word" and row.split in ("training", split)}
     missing = [word for word in config.words if word not in known]
     if missing:
         raise StoreError(

@@ -8,6 +8,7 @@
     ├── TrainingError   a training cannot start or go on
     ├── ExportError     an export failed its checks; nothing was written
     ├── DeviceError     a microphone is missing, refused or went away
+    ├── EvaluationError what a model shall be measured on is missing, or not what it should be
     ├── RulesError      a file of rules for --exec cannot be used
     └── DependencyError an optional package is missing
 
@@ -50,6 +51,10 @@ class DeviceError(SpeechcmdError):
         super().__init__(message)
         self.is_busy = is_busy
         """The device is there, but another program holds it: worth trying again later."""
+
+
+class EvaluationError(SpeechcmdError):
+    """What a model shall be measured on is missing, or not what it should be."""
 
 
 class RulesError(SpeechcmdError):

@@ -105,6 +105,16 @@ def test_wrong_words_and_missing_noise_are_one_line(store: Store) -> None:
         make_split_task(words_only, CONFIG, "training")
 
 
+def test_what_is_only_measured_needs_no_training_clips_and_no_noise(store: Store) -> None:
+    tested = tuple(row for row in store.rows if row.kind == "word" and row.split == "testing")
+    only = Store(store.path, tested, store.info)
+    task = make_split_task(only, CONFIG, "testing", needs_noise=False)
+    assert len(task.words) == sum(row.word in CONFIG.words for row in tested)
+    assert len(task.silence) == 0
+    with pytest.raises(StoreError, match="no training clip of up, down"):
+        make_split_task(only, CONFIG, "validation", needs_noise=False)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "centre", "n_samples", "expected"),
     [

@@ -61,7 +61,8 @@ ROOMS = (
     ),
     room(
         "speechcmd/evaluation/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation",
-        "data_prep.store", "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx",
+        "data_prep.store", "data_prep.task", "data_prep.split", "data_prep.corpus", "data_prep.synthetic",
+        "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
         "speechcmd/cli/", "speechcmd.errors", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,)

@@ -25,6 +25,17 @@ COMMANDS = {
     "classify": ("speechcmd.cli.classify:classify", "Say which word each clip holds."),
     "transcribe": ("speechcmd.cli.transcribe:transcribe", "List the words in recordings, with their times."),
     "listen": ("speechcmd.cli.listen:listen", "Hear words from a microphone, live."),
+    "evaluate": ("speechcmd.cli.evaluate:evaluate", "Measure a model on clips: how often it is right."),
+    "make-stream": (
+        "speechcmd.cli.make_stream:make_stream",
+        "Make a long recording whose words are known, to measure on.",
+    ),
+    "evaluate-stream": (
+        "speechcmd.cli.evaluate_stream:evaluate_stream",
+        "Measure a model on recordings: misses, false accepts an hour, delay.",
+    ),
+    "calibrate": ("speechcmd.cli.calibrate:calibrate", "Set thresholds that keep a rate of false accepts."),
+    "card": ("speechcmd.cli.card:card", "Write a model card from what was measured."),
     "devices": ("speechcmd.cli.devices:devices", "List the microphones."),
     "doctor": ("speechcmd.cli.doctor:doctor", "Say why a microphone does not work, and what to do."),
 }

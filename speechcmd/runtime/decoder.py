@@ -111,6 +111,8 @@ class Decoder:
         Position of the first step's window in the recording; negative if noise was put before it.
     keep_near_misses
         Note peaks between the release level and the threshold, for `take_near_misses`.
+    level_track
+        Where levels are kept, instead of a track of its own.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Decoder:
         only_labels: Collection[str] | None = None,
         first_sample: int = 0,
         keep_near_misses: bool = False,
+        level_track: LevelTrack | None = None,
     ) -> None:
         self._card = card
         self._keeps_near_misses = keep_near_misses
@@ -130,7 +133,9 @@ class Decoder:
         settings = card.decoder if settings is None else settings
         self._span = settings.smoothing_steps
         self._of = [settings.of(word) for word in self._labels]
-        self._opening = [own.release if keep_near_misses else own.threshold for own in self._of]
+        self._release = [own.release for own in self._of]
+        self._threshold = [own.threshold for own in self._of]
+        self._opening = self._release if keep_near_misses else self._threshold
         self._rival_samples = card.window_samples / 2
         self._hold_steps = math.ceil(self._rival_samples / card.step_samples)
         # how far back the evidence for a word is looked for
@@ -138,7 +143,8 @@ class Decoder:
         memory_steps = self._evidence_steps + self._hold_steps
         self._history = PosteriorHistory(len(self._labels), self._span, memory_steps)
         self._reach_samples = memory_steps * card.step_samples + card.window_samples
-        self._levels = LevelTrack(hop_samples(card), card.sample_rate, self._reach_samples / card.sample_rate)
+        reach_s = self._reach_samples / card.sample_rate
+        self._levels = level_track or LevelTrack(hop_samples(card), card.sample_rate, reach_s)
         self.reset()
 
     def reset(self) -> None:
@@ -239,7 +245,10 @@ class Decoder:
         return detections
 
     def _advance(self, step: int, row: list[float]) -> list[Detection]:
+        going_on = {*self._candidates, *self._shut, *self._restarts}
         for word, smoothed in enumerate(row):
+            if smoothed < self._opening[word] and word not in going_on:
+                continue
             row[word] = self._value(word, step, smoothed)
             if word in self._shut and not self._opens(word, step, row[word]):
                 continue
@@ -249,7 +258,7 @@ class Decoder:
 
     def _opens(self, word: int, step: int, value: float) -> bool:
         """Let a label fire again if its average fell, or if another word has been begun."""
-        if value >= self._of[word].release:
+        if value >= self._release[word]:
             word_start = self._new_word(self._shut[word], step)
             if word_start is None:
                 return False
@@ -269,7 +278,7 @@ class Decoder:
         """The average; of a label that began anew, only over the steps since."""
         if self._is_young(word, step):
             return self._history.mean(word, self._restarts[word].step, step)
-        if smoothed < self._of[word].release:
+        if smoothed < self._release[word]:
             self._restarts.pop(word, None)  # that word is over
         return smoothed
 
@@ -283,7 +292,7 @@ class Decoder:
 
     def _follow(self, word: int, step: int, value: float) -> None:
         """Open, update, ripen or drop the candidate of one label."""
-        is_above = value >= self._of[word].threshold
+        is_above = value >= self._threshold[word]
         candidate = self._candidates.get(word)
         if candidate is None:
             if value < self._opening[word]:
@@ -294,7 +303,7 @@ class Decoder:
             return
         else:
             candidate.see(step, value, is_above)
-        has_ended = value < self._of[word].release
+        has_ended = value < self._release[word]
         has_settled = step - candidate.risen_step >= _SETTLED_STEPS
         is_late = step - candidate.first_step >= self._hold_steps
         if candidate.n_above >= self._least_steps(word, step) and (has_ended or has_settled or is_late):
@@ -321,7 +330,7 @@ class Decoder:
             covering = self._covering(candidate)
             if covering is None:
                 detections.append(self._fire(candidate, step))
-            if row[word] >= self._of[word].release:
+            if row[word] >= self._release[word]:
                 self._shut[word] = covering or self._fired[word]
         return detections
 
@@ -375,15 +384,15 @@ class Decoder:
 
     def _detection(self, candidate: _Candidate, start: int, stop: int, step: int) -> Detection:
         decided = self._sample(step) + self._card.window_samples
-        start_s, stop_s, decided_s = (sample / self._card.sample_rate for sample in (start, stop, decided))
-        return Detection(self._labels[candidate.word], start_s, stop_s, candidate.score, decided_s)
+        label, rate = self._labels[candidate.word], self._card.sample_rate
+        return Detection(label, start / rate, stop / rate, candidate.score, decided / rate)
 
     def _evidence_step(self, word: int, step: int) -> int:
         """First step of the last stretch in which the raw posterior is at least half the threshold."""
         first = max(0, step - self._evidence_steps + 1)
         if word in self._restarts:
             first = max(first, self._restarts[word].step)
-        return self._history.rise(word, first, step, self._of[word].threshold / 2)
+        return self._history.rise(word, first, step, self._threshold[word] / 2)
 
     def _sample(self, step: int) -> int:
         """First sample of a step's window."""

@@ -90,7 +90,7 @@ class LevelTrack:
         begin, end
             The stretch; the borders lie inside it, and no level after `end` is looked at.
         """
-        starts, ends = self._bursts(begin, end)
+        starts, ends = self.bursts(begin, end)
         if len(starts) == 0:
             return None
         distance = np.maximum(0, np.maximum(starts - anchor, anchor - ends))
@@ -99,11 +99,11 @@ class LevelTrack:
 
     def next_word(self, anchor: int, begin: int, end: int) -> int | None:
         """Sample at which another word began after the one at `anchor`; None if none did up to `end`."""
-        starts, _ = self._bursts(begin, end)
+        starts, _ = self.bursts(begin, end)
         later = starts[1:][starts[1:] > anchor]
         return int(later[0]) if len(later) else None
 
-    def _bursts(self, begin: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def bursts(self, begin: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Stretches of sound between two samples, as first samples and ends; short pauses are bridged."""
         last = max(0, (end - self._first_sample) // self._hop)
         first = min(max(0, (begin - self._first_sample) // self._hop), last)

@@ -16,7 +16,7 @@ from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, DecoderSettings, M
 from speechcmd.runtime.model_file import load_model_file
 from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors
 from speechcmd.runtime.session import Session
-from speechcmd.runtime.stream import PosteriorStream, Stream, as_waveform, edge_samples
+from speechcmd.runtime.stream import PosteriorStream, Steps, Stream, as_waveform, edge_samples
 
 FloatArray = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.floating]
@@ -122,9 +122,7 @@ class Recognizer:
             If the recording cannot be read, or has no samples and the model knows no silence.
         """
         self.check_labels(only_labels)
-        stream = PosteriorStream(self._infer, self._card, FILE_UPDATE_S)
-        parts = [stream.feed(block).posteriors for block in self._blocks(source)]
-        posteriors = np.concatenate([*parts, stream.flush().posteriors])
+        posteriors = np.concatenate([part.posteriors for part in self.steps(source)])
         labels = self.labels
         if only_labels is not None:
             posteriors, labels = limit_labels(posteriors, labels, only_labels)
@@ -165,6 +163,30 @@ class Recognizer:
         update_s = ARRIVING_UPDATE_S if isinstance(source, AudioBlocks) else FILE_UPDATE_S
         stream = self.stream(only_labels=only_labels, settings=settings, update_s=update_s)
         return self._transcribe(stream, source, on_progress)
+
+    def steps(
+        self, source: AudioSource | Samples, *, on_progress: Callable[[float], None] | None = None
+    ) -> Iterator[Steps]:
+        """Yield what `transcribe` decodes of a recording, in pieces: posteriors and levels, with the edges.
+
+        The first step's window begins `edge_samples(card)` before the recording.
+
+        Parameters
+        ----------
+        source, on_progress
+            As for `transcribe`.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read.
+        """
+        stream = PosteriorStream(self._infer, self._card, FILE_UPDATE_S)
+        for block in self._blocks(source):
+            yield stream.feed(block)
+            if on_progress is not None:
+                on_progress(len(block) / self._card.sample_rate)
+        yield stream.flush()
 
     def stream(
         self,

@@ -162,3 +162,10 @@ def _machine() -> str:
 def _one_line(error: Exception) -> str:
     # it quotes names from the file: none of them shall reach a terminal as control characters
     return " ".join(printable(str(error), " ").split())[:200]
+
+
+def engine_version() -> str:
+    """Version of onnxruntime."""
+    import onnxruntime
+
+    return str(onnxruntime.__version__)

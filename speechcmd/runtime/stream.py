@@ -264,15 +264,17 @@ class Stream:
     def _clip(self, detections: list[Detection]) -> list[Detection]:
         """The noise at the edges is not part of the recording, so no time points into it."""
         begin_s, end_s = self._first_sample / self._card.sample_rate, self.position_s
-        return [
-            replace(
-                detection,
-                start_s=min(max(detection.start_s, begin_s), end_s),
-                end_s=min(max(detection.end_s, begin_s), end_s),
-                decided_s=min(detection.decided_s, end_s),
-            )
-            for detection in detections
-        ]
+        return [clip_times(detection, begin_s, end_s) for detection in detections]
+
+
+def clip_times(detection: Detection, begin_s: float, end_s: float) -> Detection:
+    """Move the times of a detection into the recording that it was heard in."""
+    return replace(
+        detection,
+        start_s=min(max(detection.start_s, begin_s), end_s),
+        end_s=min(max(detection.end_s, begin_s), end_s),
+        decided_s=min(detection.decided_s, end_s),
+    )
 
 
 def as_waveform(samples: npt.ArrayLike) -> Waveform:

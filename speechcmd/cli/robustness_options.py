@@ -1,0 +1,130 @@
+"""Options of `speechcmd evaluate --robustness`, and what they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from speechcmd.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from speechcmd.evaluation.clip_set import ClipSet
+    from speechcmd.evaluation.noise_source import NoiseFiles
+    from speechcmd.runtime.recognizer import Recognizer
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--robustness",
+        is_flag=True,
+        help="Measure instead how accuracy falls in noise, rooms, coding and so on.",
+    ),
+    click.option(
+        "--noise",
+        "noises",
+        multiple=True,
+        metavar="PATH",
+        help="File or folder of noise for --robustness, instead of made noise; a row each.",
+    ),
+    click.option(
+        "--impulse-response",
+        "responses",
+        multiple=True,
+        metavar="PATH",
+        help="File or folder of impulse responses for --robustness, instead of made rooms.",
+    ),
+    click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Most clips for --robustness.  [default: 300, about two minutes]",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class RobustnessOptions:
+    """What the command line says about robustness."""
+
+    noises: tuple[str, ...]
+    responses: tuple[str, ...]
+    limit: int | None
+
+
+def robustness_options(command: _Command) -> _Command:
+    """Add the options of robustness: `robustness`, `noises`, `responses`, `limit`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def check_robustness(
+    robustness: bool, noises: tuple[str, ...], responses: tuple[str, ...], limit: int | None
+) -> RobustnessOptions | None:
+    """Bring the options together; None if robustness is not asked for.
+
+    Raises
+    ------
+    click.UsageError
+        If an option is given that means nothing without --robustness.
+    """
+    if robustness:
+        return RobustnessOptions(noises, responses, limit)
+    given = {"--noise": noises, "--impulse-response": responses, "--limit": limit}
+    for name, value in given.items():
+        if value:
+            raise click.UsageError(f"{name} belongs to --robustness")
+    return None
+
+
+def run_robustness(
+    recognizer: Recognizer, model: str | None, clips: ClipSet, options: RobustnessOptions, seed: int
+) -> dict[str, Any]:
+    """Measure, with a progress bar: the content of `robustness.json`."""
+    from speechcmd.cli.progress import StepProgress
+    from speechcmd.evaluation.robustness import MOST_CLIPS, make_robustness_result
+
+    noises = [_noise_files(path) for path in options.noises]
+    responses = [file for path in options.responses for file in _find_files(path)]
+    with StepProgress("clips") as progress:
+        return make_robustness_result(
+            recognizer,
+            model,
+            clips,
+            noises=noises,
+            responses=responses,
+            limit=options.limit or MOST_CLIPS,
+            seed=seed,
+            on_progress=progress.update,
+        )
+
+
+def _noise_files(path: str) -> NoiseFiles:
+    from speechcmd.evaluation.noise_source import NoiseFiles
+
+    files = _find_files(path)
+    return NoiseFiles(Path(path).stem if len(files) == 1 else Path(path).resolve().name, files)
+
+
+def _find_files(path: str) -> Sequence[Path]:
+    """The audio files that a path stands for.
+
+    Raises
+    ------
+    EvaluationError
+        If there are none.
+    """
+    from speechcmd.cli.recording import STANDARD_INPUT, find_recordings
+
+    if path == STANDARD_INPUT:
+        raise EvaluationError("expected a file or a folder, got - (standard input)")
+    found = find_recordings([path])
+    for recording in found:
+        if recording.problem is not None:
+            raise EvaluationError(recording.problem)
+    return [Path(recording.path) for recording in found]

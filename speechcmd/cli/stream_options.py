@@ -1,0 +1,70 @@
+"""What commands that measure on recordings share: what to measure on, and running the network over it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from speechcmd.evaluation.material import Material
+    from speechcmd.evaluation.outcome import Outcome
+    from speechcmd.evaluation.recording_set import RecordingSet
+    from speechcmd.runtime.model_card import DecoderSettings
+    from speechcmd.runtime.recognizer import Recognizer
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=min(os.cpu_count() or 1, 8),
+    show_default="all cores, at most 8",
+    help="Processes that try thresholds.",
+)
+report_option = click.option(
+    "--report",
+    "report_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the figures, the worst mistakes and a page that shows them into DIR.",
+)
+
+
+def say_what_is_measured(recordings: RecordingSet, role: str) -> None:
+    """Tell on standard error what was taken and what was left out."""
+    n_labelled = sum(one.annotation is not None for one in recordings.recordings)
+    parts = [f"{len(recordings.recordings)} recordings, {n_labelled} with labels"]
+    if recordings.n_transcripts:
+        parts.append(f"{recordings.n_transcripts} with transcripts")
+    if recordings.n_other_role:
+        parts.append(f"{recordings.n_other_role} left out (not of role {role})")
+    click.echo("speechcmd: " + ", ".join(parts), err=True)
+
+
+def hear_recordings(recognizer: Recognizer, recordings: RecordingSet) -> Material:
+    """Run the network over all recordings, with a progress bar."""
+    from speechcmd.audio import duration_s
+    from speechcmd.cli.progress import AudioProgress
+    from speechcmd.evaluation.material import listen_to
+
+    total_s = sum(duration_s(one.path) for one in recordings.recordings)
+    with AudioProgress(total_s) as progress:
+        return listen_to(recognizer, recordings.recordings, progress.advance)
+
+
+def score_settings(material: Material, settings: Sequence[DecoderSettings], jobs: int) -> list[Outcome]:
+    """Try settings on the material, with a progress bar."""
+    from speechcmd.cli.progress import StepProgress
+    from speechcmd.evaluation.sweep import score_all
+
+    with StepProgress("thresholds") as progress:
+        return score_all(
+            material,
+            settings,
+            n_processes=jobs,
+            on_progress=lambda done: progress.update(done, len(settings)),
+        )

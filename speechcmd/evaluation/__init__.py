@@ -1,0 +1,1 @@
+"""How often a model will be wrong: clips, streams, thresholds, robustness, reports. Without torch."""

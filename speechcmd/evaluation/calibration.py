@@ -1,0 +1,328 @@
+"""Thresholds and smoothing that keep a rate of false accepts, chosen by measurement.
+
+False accepts are counted in recordings without labels (no keyword is said in them), if any are given, else in
+the labelled ones outside words; misses in the labelled ones. One budget holds for all labels together:
+
+1. every smoothing is tried with thresholds common to all labels, and the one that misses least is taken;
+2. the thresholds of the labels relative to each other are chosen where there are enough false accepts to
+   count (eight a label on average): of all ways to share these, the one that misses least;
+3. then all thresholds move together to the lowest place from which on the rate is kept.
+
+Ten thresholds tuned one by one on the few events of a low rate would fit these events, not the label.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from speechcmd.errors import EvaluationError
+from speechcmd.evaluation.curve import CurvePoint, without_homophones
+from speechcmd.evaluation.interval import hours_needed, most_events, poisson_interval, rate_upper_bound
+from speechcmd.evaluation.material import Material
+from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
+from speechcmd.evaluation.stream_metric import false_reject_rate
+from speechcmd.evaluation.sweep import logit, shift_probability, shift_thresholds
+from speechcmd.runtime.model_card import DecoderSettings
+
+SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6)
+EVENTS_A_LABEL = 8
+_LEAST, _LARGEST = 0.1, 0.9995
+_COARSE, _FINE = 24, 72
+_MIDDLE = 0.5
+
+Floats = npt.NDArray[np.float64]
+ScoreAll = Callable[[Sequence[DecoderSettings]], list[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What shall hold.
+
+    `confidence` None: the point estimate keeps the rate; else its one-sided upper bound does.
+    `longest_delay_s` bounds the median time from the end of a word to its decision.
+    """
+
+    false_accepts_per_hour: float
+    confidence: float | None = None
+    longest_delay_s: float = math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Settings that reach a goal, and what was counted with them."""
+
+    settings: DecoderSettings
+    goal: Goal
+    n_events: int
+    hours: float
+    rate: float
+    low: float
+    high: float
+    upper_bound: float | None
+    """At the goal's confidence."""
+    false_reject_rate: float | None
+    median_delay_s: float | None
+    hours_by_kind: dict[str, float]
+    n_words: int
+
+
+class GoalError(EvaluationError):
+    """No settings reach the goal; `curve` says what they reach."""
+
+    def __init__(self, message: str, curve: Sequence[CurvePoint] = ()) -> None:
+        super().__init__(message)
+        self.curve = tuple(curve)
+
+
+def calibrate(
+    material: Material,
+    goal: Goal,
+    score_all: ScoreAll,
+    *,
+    smoothings_s: Sequence[float] = SMOOTHINGS_S,
+) -> Calibration:
+    """Choose thresholds and smoothing.
+
+    Parameters
+    ----------
+    score_all
+        Scores settings on the same material, in their order.
+    smoothings_s
+        Times over which posteriors may be averaged.
+
+    Raises
+    ------
+    GoalError
+        If the hours cannot prove the goal, or no settings reach it.
+    EvaluationError
+        If there is no audio without keywords, or a label is never said.
+    """
+    counter = _Counter(material)
+    counter.check(goal)
+    base = material.card.decoder.override(threshold=_MIDDLE)
+    steps = dict.fromkeys(material.card.steps_in(seconds) for seconds in smoothings_s)
+    smoothed = [replace(base, smoothing_steps=n_steps) for n_steps in steps]
+    if counter.has_words:
+        settings = _choose_smoothing(counter, goal, smoothed, score_all)
+        settings = _share_budget(counter, goal, settings, score_all)
+    else:  # nothing tells what is missed: the labels stay as they are to each other
+        settings = material.card.decoder
+    offsets = _grid(settings, material, _FINE)
+    outcomes = score_all([shift_thresholds(settings, offset) for offset in offsets])
+    curve = counter.curve(offsets, outcomes)
+    number = _lowest_kept(curve, counter.allowed(goal))
+    if number is None:
+        raise GoalError(_why_not(curve, goal, counter.hours), curve)
+    return _result(counter, goal, outcomes[number], curve[number])
+
+
+class _Counter:
+    """Counts what the goal speaks of: false accepts in some of the recordings, misses in all."""
+
+    def __init__(self, material: Material) -> None:
+        self.material = material
+        free = {number for number, one in enumerate(material.heard) if one.recording.annotation is None}
+        self._counted = free or set(range(len(material.heard)))
+        heard = tuple(one for number, one in enumerate(material.heard) if number in self._counted)
+        self.hours_by_kind = Material(material.card, heard).hours(without_homophones=True)
+        self.hours = sum(self.hours_by_kind.values())
+        self.has_words = len(material.words) > 0
+
+    def check(self, goal: Goal) -> None:
+        if self.hours <= 0:
+            raise EvaluationError("no audio without keywords: give recordings of speech, noise and music")
+        said = set(self.material.word_labels.tolist())
+        silent = [word for number, word in enumerate(self.material.card.words) if number not in said]
+        if self.has_words and silent:
+            raise EvaluationError(
+                f"the labelled recordings hold no {', '.join(silent)}: each word of the model must be said "
+                "in them, or there must be none; `speechcmd make-stream` makes a recording with all"
+            )
+        if self.allowed(goal) < 0:
+            needed = hours_needed(goal.false_accepts_per_hour, goal.confidence or 0.0)
+            raise GoalError(
+                f"{self.hours:.2f} h cannot prove {goal.false_accepts_per_hour:g} false accepts an hour with "
+                f"{100 * (goal.confidence or 0):g} % confidence: {needed:.1f} h without a single one would"
+            )
+
+    def allowed(self, goal: Goal) -> int:
+        return most_events(goal.false_accepts_per_hour, self.hours, goal.confidence)
+
+    def false_accepts(self, outcome: Outcome) -> list[FalseAccept]:
+        clean = without_homophones(self.material, outcome)
+        return [one for one in clean if one.recording in self._counted]
+
+    def curve(self, offsets: Sequence[float], outcomes: Sequence[Outcome]) -> list[CurvePoint]:
+        points = []
+        for offset, outcome in zip(offsets, outcomes, strict=True):
+            n_false = len(self.false_accepts(outcome))
+            rejected = false_reject_rate(self.material, outcome)
+            points.append(
+                CurvePoint(offset, None if math.isnan(rejected) else rejected, n_false / self.hours, n_false)
+            )
+        return points
+
+
+def _choose_smoothing(
+    counter: _Counter, goal: Goal, smoothed: Sequence[DecoderSettings], score_all: ScoreAll
+) -> DecoderSettings:
+    """The smoothing that misses least at the rate, of those that are quick enough."""
+    if len(smoothed) == 1:
+        return smoothed[0]
+    grids = [_grid(settings, counter.material, _COARSE) for settings in smoothed]
+    asked = [
+        shift_thresholds(settings, offset)
+        for settings, grid in zip(smoothed, grids, strict=True)
+        for offset in grid
+    ]
+    outcomes = iter(score_all(asked))
+    best: tuple[float, DecoderSettings] | None = None
+    delays_s = []
+    for settings, grid in zip(smoothed, grids, strict=True):
+        own = [next(outcomes) for _ in grid]
+        curve = counter.curve(grid, own)
+        number = _lowest_kept(curve, counter.allowed(goal))
+        if number is None:
+            continue
+        delay_s = median_delay_s(own[number])
+        delays_s.append(delay_s)
+        rejected = curve[number].false_reject_rate
+        if delay_s <= goal.longest_delay_s and rejected is not None and (best is None or rejected < best[0]):
+            best = rejected, settings
+    if best is None and delays_s:
+        raise GoalError(
+            f"no smoothing answers within {1_000 * goal.longest_delay_s:.0f} ms: the quickest takes "
+            f"{1_000 * min(delays_s):.0f} ms (median from the end of a word); allow more"
+        )
+    return best[1] if best else smoothed[-1]
+
+
+def _share_budget(
+    counter: _Counter, goal: Goal, settings: DecoderSettings, score_all: ScoreAll
+) -> DecoderSettings:
+    """Give each label its own threshold, where there are enough false accepts to choose by."""
+    words = counter.material.card.words
+    offsets = _grid(settings, counter.material, _FINE)
+    outcomes = score_all([shift_thresholds(settings, offset) for offset in offsets])
+    budget = max(counter.allowed(goal), EVENTS_A_LABEL * len(words))
+    n_false = np.zeros((len(words), len(offsets)), dtype=np.int64)
+    rejected = np.zeros((len(words), len(offsets)))
+    for column, outcome in enumerate(outcomes):
+        for one in counter.false_accepts(outcome):
+            n_false[words.index(one.label), column] += 1
+        for row in range(len(words)):
+            fates = outcome.fates[counter.material.word_labels == row]
+            rejected[row, column] = 1 - float((fates == Fate.FOUND).mean())
+    chosen = share_events(n_false, rejected, budget)
+    if chosen is None:
+        return settings
+    thresholds = {
+        word: shift_probability(settings.of(word).threshold, offsets[column])
+        for word, column in zip(words, chosen, strict=True)
+    }
+    return settings.override(thresholds)
+
+
+def share_events(n_false: npt.NDArray[np.int64], rejected: Floats, budget: int) -> list[int] | None:
+    """For each label the threshold, so that all together keep a budget and the mean miss rate is least.
+
+    Dynamic programming over the events spent, exact; of equal ways the one with fewer events.
+
+    Parameters
+    ----------
+    n_false
+        False accepts of each label at each threshold. Shape: (n_labels, n_thresholds).
+    rejected
+        False reject rates. Shape: (n_labels, n_thresholds).
+    budget
+        Most false accepts of all labels together.
+
+    Returns
+    -------
+    The number of a threshold for each label; None if no choice keeps the budget.
+    """
+    n_labels, _ = n_false.shape
+    best = np.full(budget + 1, np.inf)
+    best[0] = 0.0
+    choices = np.full((n_labels, budget + 1), -1, dtype=np.int64)
+    for label in range(n_labels):
+        after = np.full(budget + 1, np.inf)
+        for number, (events, rate) in enumerate(zip(n_false[label], rejected[label], strict=True)):
+            if events > budget:
+                continue
+            reached = best[: budget + 1 - events] + rate
+            is_better = reached < after[events:] - 1e-12
+            after[events:][is_better] = reached[is_better]
+            choices[label, events:][is_better] = number
+        best = after
+    if np.isinf(best).all():
+        return None
+    spent = int(np.argmin(np.round(best, 12)))
+    chosen: list[int] = []
+    for label in range(n_labels - 1, -1, -1):
+        number = int(choices[label, spent])
+        chosen.insert(0, number)
+        spent -= int(n_false[label, number])
+    return chosen
+
+
+def _grid(settings: DecoderSettings, material: Material, n_offsets: int) -> list[float]:
+    """Steps on the logit scale that bring the lowest threshold to 0.1 and the lowest to 0.9995."""
+    lowest = logit(min(settings.of(word).threshold for word in material.card.words))
+    grid: list[float] = np.linspace(logit(_LEAST) - lowest, logit(_LARGEST) - lowest, n_offsets).tolist()
+    return grid
+
+
+def _lowest_kept(curve: Sequence[CurvePoint], allowed: int) -> int | None:
+    """Number of the lowest point from which on the allowed events are kept, if any word is heard there."""
+    kept = None
+    for number in range(len(curve) - 1, -1, -1):
+        if curve[number].n_false > allowed:
+            break
+        kept = number
+    if kept is None or curve[kept].false_reject_rate == 1.0:
+        return None
+    return kept
+
+
+def _why_not(curve: Sequence[CurvePoint], goal: Goal, hours: float) -> str:
+    fewest = min(
+        (point for point in curve if point.false_reject_rate != 1.0), key=lambda point: point.n_false
+    )
+    return (
+        f"no thresholds keep {goal.false_accepts_per_hour:g} false accepts an hour: the strictest at which "
+        f"anything is heard give {fewest.n_false} in {hours:.2f} h"
+    )
+
+
+def median_delay_s(outcome: Outcome) -> float:
+    """Median time from the end of a found word to its decision; infinite if none is found."""
+    delays = outcome.delays_s[outcome.fates == Fate.FOUND]
+    return float(np.median(delays)) if len(delays) else math.inf
+
+
+def _result(counter: _Counter, goal: Goal, outcome: Outcome, point: CurvePoint) -> Calibration:
+    low, high = poisson_interval(point.n_false, counter.hours)
+    bound = None
+    if goal.confidence is not None:
+        bound = rate_upper_bound(point.n_false, counter.hours, goal.confidence)
+    delay_s = median_delay_s(outcome)
+    return Calibration(
+        settings=outcome.settings,
+        goal=goal,
+        n_events=point.n_false,
+        hours=counter.hours,
+        rate=point.n_false / counter.hours,
+        low=low,
+        high=high,
+        upper_bound=bound,
+        false_reject_rate=point.false_reject_rate,
+        median_delay_s=None if math.isinf(delay_s) else delay_s,
+        hours_by_kind=counter.hours_by_kind,
+        n_words=len(counter.material.words),
+    )

@@ -1,0 +1,224 @@
+"""The model card in Markdown: what the model file says of itself, and what was measured on it. No more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechcmd.errors import EvaluationError, printable
+from speechcmd.evaluation import table
+from speechcmd.evaluation.headline import (
+    summarise_clips,
+    summarise_robustness,
+    summarise_stream,
+)
+from speechcmd.evaluation.page import TEMPLATES, describe_measured
+from speechcmd.evaluation.report import PAGE, no_results, read_results, refuse_unreadable
+from speechcmd.evaluation.table import Table
+from speechcmd.evaluation.wording import NOT_MEASURED, as_number, as_percent, join_words, reached_points
+from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN, ModelCard
+
+# the names of licences on the Hugging Face hub are those of SPDX in small letters
+_HUB_LICENCES = {"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0"}
+_OTHERS = {UNKNOWN: f"other words ({UNKNOWN})", SILENCE: f"background noise ({SILENCE})"}
+_SUMMARIES = {"clips": summarise_clips, "stream": summarise_stream, "robustness": summarise_robustness}
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    tables: list[Table]
+
+
+def make_card(card: ModelCard, model_bytes: bytes, folder: Path) -> str:
+    """Return the model card as Markdown with the front matter of the Hugging Face hub.
+
+    Parameters
+    ----------
+    model_bytes
+        The model file, whose digest the results must bear.
+    folder
+        A report folder, as `speechcmd evaluate --report` and the other commands write it.
+
+    Raises
+    ------
+    EvaluationError
+        If the folder holds no results, one that cannot be read, or one of another model file.
+    """
+    results = read_results(folder)
+    if not results:
+        raise EvaluationError(no_results(folder))
+    sha256 = hashlib.sha256(model_bytes).hexdigest()
+    with refuse_unreadable(results):
+        for kind, result in results.items():
+            _check_model(folder / f"{kind}.json", result, card, sha256)
+        return _render(card, len(model_bytes), sha256, results)
+
+
+def _check_model(path: Path, result: dict[str, Any], card: ModelCard, sha256: str) -> None:
+    measured = str(result["model"]["sha256"])
+    if measured != sha256:
+        raise EvaluationError(
+            f"{printable(str(path))}: measured on another model file than {printable(card.name)} "
+            f"(sha256 {measured:.12}, expected {sha256:.12}); measure this one into a folder of its own"
+        )
+
+
+def _render(card: ModelCard, n_bytes: int, sha256: str, results: Mapping[str, dict[str, Any]]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=False,  # Markdown: every text goes through `md`
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "md": escape_markdown,
+        "md_table": _to_markdown,
+        "one_line": _one_line,
+        "describe_measured": describe_measured,
+    }
+    text = environment.get_template("card.md.jinja").render(
+        card=card,
+        n_bytes=n_bytes,
+        sha256=sha256,
+        words=join_words(list(card.words)),
+        others=join_words([_OTHERS[label] for label in card.labels if label in NEVER_FIRE]),
+        thresholds=", ".join(f"{word} {as_number(card.decoder.of(word).threshold)}" for word in card.words),
+        front_matter=_front_matter(card, results),
+        figures=_list_figures(results),
+        limits=_list_limits(results),
+        sections=_make_sections(results),
+        results=list(results.values()),
+        not_measured=NOT_MEASURED,
+        page=PAGE,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _front_matter(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """The lines of YAML; a JSON string is a YAML string."""
+    licence = card.licence.lower()
+    is_known = licence in _HUB_LICENCES
+    named = [] if is_known else [f"license_name: {json.dumps(card.licence)}"]
+    return [
+        f"license: {licence if is_known else 'other'}",
+        *named,
+        "library_name: speechcmd",
+        "pipeline_tag: audio-classification",
+        "tags:",
+        *(f"- {tag}" for tag in ("keyword-spotting", "speech-commands", "onnx", "audio")),
+        *(["metrics:", "- accuracy"] if "clips" in results else []),
+    ]
+
+
+def _list_figures(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """The figures that come first; what was not measured is said in its place."""
+    names = {"clips": "clips with one word", "stream": "recordings", "robustness": "distorted clips"}
+    rows = []
+    for kind, summarise in _SUMMARIES.items():
+        headlines = summarise(results[kind]) if kind in results else []
+        rows += [(names[kind], f"{one.figure} {one.meaning}") for one in headlines]
+        if not headlines:
+            rows.append((names[kind], NOT_MEASURED))
+    return rows
+
+
+def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """What the figures say against the model, and what they say nothing about."""
+    limits = []
+    if "clips" in results:
+        measured = [row for row in results["clips"]["by_label"] if row["recall"] is not None]
+        worst = sorted(measured, key=lambda row: float(row["recall"]))[:3]
+        named = [f"{row['label']} {as_percent(row['recall'])}" for row in worst]
+        limits.append(f"Least recall: {', '.join(named)}.")
+        limits += [
+            f"“{pair['truth']}” is taken for “{pair['answer']}” most often."
+            for pair in results["clips"]["pairs"][:1]
+        ]
+    not_reached = [
+        point["name"] for point in results.get("stream", {"points": []})["points"] if not point["reached"]
+    ]
+    if not_reached:
+        limits.append(f"No thresholds reach: {', '.join(not_reached)}.")
+    missing = [name for name, is_there in _list_measured(results) if not is_there]
+    if missing:
+        limits.append(f"{NOT_MEASURED.capitalize()}: {', '.join(missing)}.")
+    return limits
+
+
+def _list_measured(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, bool]]:
+    clips, stream = results.get("clips", {}), results.get("stream", {})
+    own = (stream.get("points") or [{}])[0]
+    overall = own.get("overall", {})
+    return [
+        ("accuracy on clips", bool(clips)),
+        ("groups of speakers", bool(clips.get("groups"))),
+        ("false accepts an hour", overall.get("false_accepts_per_hour") is not None),
+        ("words missed in recordings", overall.get("false_reject_rate") is not None),
+        ("words missed by signal-to-noise ratio", bool(_snr_tables(stream))),
+        ("delay", bool(overall.get("delay_ms"))),
+        ("robustness", "robustness" in results),
+    ]
+
+
+def _make_sections(results: Mapping[str, dict[str, Any]]) -> list[_Section]:
+    clips, stream = results.get("clips"), results.get("stream")
+    has_words = bool(stream and stream["n_words"])
+    has_false_accepts = bool(stream and any(row["hours"] for row in stream["points"][0]["by_kind"]))
+    robustness = results.get("robustness")
+    return [
+        _Section("Recall and precision", [table.tabulate_labels(clips)] if clips else []),
+        _Section("Calibration of the score", _calibration_tables(clips)),
+        _Section("Groups of speakers", [table.tabulate_groups(clips)] if clips and clips["groups"] else []),
+        _Section("Settings of the thresholds", [table.tabulate_points(stream)] if stream else []),
+        _Section("False accepts", [table.tabulate_kinds(stream)] if stream and has_false_accepts else []),
+        _Section(
+            "Words missed and delay",
+            [table.tabulate_stream_labels(stream["points"][0])] if stream and has_words else [],
+        ),
+        _Section("Words missed in noise", _snr_tables(stream or {})),
+        _Section("Robustness", [table.tabulate_robustness(robustness)] if robustness else []),
+    ]
+
+
+def _calibration_tables(clips: dict[str, Any] | None) -> list[Table]:
+    if clips is None or clips["calibration"]["ece"] is None:
+        return []
+    error = as_percent(clips["calibration"]["ece"], 2)
+    return [
+        Table(
+            "Expected calibration error",
+            ("expected calibration error", "clips"),
+            ((error, f"{clips['accuracy']['n']:,}"),),
+        )
+    ]
+
+
+def _snr_tables(stream: dict[str, Any]) -> list[Table]:
+    found = table.tabulate_attribute("snr_db", reached_points(stream) if stream else [])
+    return [found] if found.rows else []
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is, on one line: labels and paths may hold anything."""
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", _one_line(text))
+
+
+def _to_markdown(one: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(escape_markdown(cell) for cell in cells)} |"
+
+    rule = f"|{'---|' * one.n_names}{'---:|' * (len(one.header) - one.n_names)}"
+    return "\n".join([line(one.header), rule, *(line(row) for row in one.rows)])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(str(text), " ").split())

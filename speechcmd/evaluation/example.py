@@ -1,0 +1,67 @@
+"""One clip with its right answer, and sets of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from speechcmd.audio import Waveform
+from speechcmd.runtime.model_card import NEVER_FIRE
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One clip and what it holds."""
+
+    path: str
+    """Its name in the source."""
+    word: str
+    """What is spoken; "" for silence and where the source does not tell."""
+    label: str
+    """Right answer of the task."""
+    speaker: str
+    """"" if unknown."""
+    read: Callable[[], Waveform]
+    """Return the whole clip at 16 kHz, shape (n_samples,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Which clips of a source make the set: the same rule, seed and source give the same digest."""
+
+    rule: str
+    """In words: how `_unknown_` and `_silence_` were chosen."""
+    seed: int | None
+    """None where nothing was left to chance."""
+    n_unknown: int
+    n_silence: int
+    sha256: str
+    """Over the names of all examples in their order, one a line."""
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """The examples of a task."""
+
+    name: str
+    """The source, as it was given."""
+    task: str
+    """One of `TASKS`."""
+    split: str
+    """"" where the source has no splits."""
+    labels: tuple[str, ...]
+    """Labels of the task."""
+    examples: tuple[Example, ...]
+    draw: Draw | None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Labels of the task that are words: what may be the answer, `_unknown_` and `_silence_` apart."""
+        return tuple(label for label in self.labels if label not in NEVER_FIRE)
+
+
+def digest_of(paths: Iterable[str]) -> str:
+    """SHA-256 of names, one a line."""
+    names = "".join(f"{path}\n" for path in paths)
+    return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()

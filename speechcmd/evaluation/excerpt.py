@@ -1,0 +1,52 @@
+"""Short pieces of long recordings, to hear a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechcmd.audio import Resampler, Waveform, finite_samples, mix_to_mono, open_audio
+from speechcmd.evaluation.report import Sound
+
+_BEFORE_S, _AFTER_S = 1.6, 0.4
+
+
+def read_excerpt(path: Path, start_s: float, end_s: float, sample_rate: int) -> Waveform:
+    """Read a stretch of a recording, cut where the recording ends. Shape: (n_samples,).
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read.
+    """
+    with open_audio(path) as file:
+        begin = min(max(0, round(start_s * file.samplerate)), file.frames)
+        file.seek(begin)
+        block = file.read(max(0, round(end_s * file.samplerate) - begin), dtype="float32")
+        resampler = Resampler(file.samplerate, sample_rate)
+        return resampler.feed(np.ascontiguousarray(mix_to_mono(finite_samples(block))), last=True)
+
+
+def sounds_of(mistakes: Sequence[Mapping[str, Any]], sample_rate: int) -> list[Sound]:
+    """Read what was heard before each mistake, as `stream_result.find_mistakes` lists them."""
+    sounds = []
+    for one in mistakes:
+        time_s = float(one["time_s"])
+        waveform = read_excerpt(Path(one["path"]), time_s - _BEFORE_S, time_s + _AFTER_S, sample_rate)
+        target = one["heard"] or one["label"]
+        sounds.append(
+            Sound(
+                one["title"],
+                one["label"],
+                one["heard"],
+                one["score"],
+                waveform,
+                sample_rate,
+                target,
+                one["path"],
+            )
+        )
+    return sounds

@@ -1,0 +1,119 @@
+"""Intervals of proportions, rates and counts, and what a promise needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+CONFIDENCE = 0.95
+_BOOTSTRAP_DRAWS = 1_000
+
+
+def wilson_interval(n_right: int, n_all: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Score interval of a proportion (Wilson 1927, JASA 22:209), as fractions; (0, 1) if `n_all` is 0."""
+    from scipy.stats import norm
+
+    if n_all == 0:
+        return 0.0, 1.0
+    z = float(norm.ppf(0.5 + confidence / 2))
+    p, zz = n_right / n_all, z * z / n_all
+    middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n_all + zz / 4 / n_all)
+    low, high = (middle - half) / (1 + zz), (middle + half) / (1 + zz)
+    return (0.0 if n_right == 0 else low), (1.0 if n_right == n_all else high)
+
+
+def poisson_interval(n_events: int, hours: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact two-sided interval of a rate an hour (Garwood 1936, Biometrika 28:437)."""
+    from scipy.stats import chi2
+
+    if hours <= 0:
+        return 0.0, math.inf
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * n_events)) / 2 if n_events else 0.0
+    return low / hours, float(chi2.ppf(1 - tail, 2 * n_events + 2)) / 2 / hours
+
+
+def rate_upper_bound(n_events: int, hours: float, confidence: float) -> float:
+    """Rate an hour that is not exceeded with a confidence (one-sided, exact): -ln(1 - C) / hours for none."""
+    from scipy.stats import chi2
+
+    return math.inf if hours <= 0 else float(chi2.ppf(confidence, 2 * n_events + 2)) / 2 / hours
+
+
+def most_events(rate: float, hours: float, confidence: float | None) -> int:
+    """Largest number of events in so many hours that keeps a rate; -1 if not even none does.
+
+    Without a confidence the point estimate must keep it, with one the upper bound.
+    """
+    if confidence is None:
+        return math.floor(rate * hours + 1e-9)
+    n_events = -1
+    while rate_upper_bound(n_events + 1, hours, confidence) <= rate:
+        n_events += 1
+    return n_events
+
+
+def hours_needed(rate: float, confidence: float) -> float:
+    """Hours without a single event that prove "at most `rate` an hour": -ln(1 - C) / R."""
+    return -math.log(1 - confidence) / rate
+
+
+def predictive_interval(
+    n_events: int, hours: float, future_hours: float, confidence: float = CONFIDENCE
+) -> tuple[int, int]:
+    """Counts to expect in other hours at the same unknown rate, after `n_events` in `hours`.
+
+    All counts y that the exact conditional test does not reject: given n + y events, y is binomial with the
+    share of the hours (Nelson 1970, Technometrics 12:401; Krishnamoorthy and Peng 2011, CSDA 55:1539).
+    """
+    from scipy.stats import binom
+
+    share, tail = future_hours / (hours + future_hours), (1 - confidence) / 2
+
+    def is_too_few(count: int) -> bool:
+        return bool(binom.cdf(count, n_events + count, share) <= tail)
+
+    def is_too_many(count: int) -> bool:
+        return bool(binom.sf(count - 1, n_events + count, share) <= tail)
+
+    low = 0
+    while is_too_few(low):
+        low += 1
+    high = low
+    while not is_too_many(high + 1):
+        high += 1
+    return low, high
+
+
+def bootstrap_interval(
+    statistic: Callable[[npt.NDArray[np.int64]], float],
+    n_units: int,
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+    n_draws: int = _BOOTSTRAP_DRAWS,
+) -> tuple[float, float]:
+    """Percentile interval over units drawn again with replacement (Efron 1979); nan draws are left out.
+
+    Parameters
+    ----------
+    statistic
+        From the numbers of the drawn units, shape (n_units,), to a figure; nan if it has none.
+    n_units
+        Recordings, speakers: what was drawn independently.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    values = [statistic(rng.integers(0, n_units, n_units)) for _ in range(n_draws)]
+    return percentile_interval(values, confidence)
+
+
+def percentile_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The middle share of some values, without those that are not a number; (nan, nan) if none is."""
+    finite = np.array([value for value in values if not math.isnan(value)])
+    if len(finite) == 0:
+        return math.nan, math.nan
+    low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

@@ -1,0 +1,169 @@
+"""The official 12-class task: its words, its counts, and the archive of its test clips."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from data_prep.corpus import AUDIO_SUFFIXES
+from data_prep.split import speaker_of
+from data_prep.task import SILENCE, UNKNOWN
+from speechcmd.audio import Waveform, int16_to_float32, read_int16
+from speechcmd.errors import EvaluationError
+from speechcmd.evaluation.example import ClipSet, Draw, Example, digest_of
+
+OFFICIAL_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+# of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
+OFFICIAL_COUNTS = {"training": (84_843, 36_923), "validation": (9_981, 4_445), "testing": (11_005, 4_890)}
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+
+_MOST_MEMBERS = 200_000
+_LARGEST_CLIP_BYTES = 4 * 2**20  # two minutes; a clip of the archive has 32 kB
+_LARGEST_ARCHIVE_BYTES = 2**30
+_BLOCK_BYTES = 2**20
+
+
+def check_official_count(name: str, split: str, labels: Sequence[str], *, n_words: int, n_drawn: int) -> None:
+    """Hold the 12-class task of a complete v0.02 to the published counts.
+
+    Raises
+    ------
+    EvaluationError
+        If the split has all its clips of words, and the task other than 36,923 / 4,445 / 4,890.
+    """
+    n_complete, n_expected = OFFICIAL_COUNTS[split]
+    is_official = set(labels) == {*OFFICIAL_WORDS, UNKNOWN, SILENCE}
+    if is_official and n_words == n_complete and n_drawn != n_expected:
+        raise EvaluationError(
+            f"{name}: expected {n_expected:,} clips of the 12-class task in the complete split {split}, "
+            f"got {n_drawn:,}; are its words and its background noise those of v0.02?"
+        )
+
+
+def is_official_archive(source: Path) -> bool:
+    """Whether a path is the 12-class test archive: a tar file, or the folder it was extracted to."""
+    if source.is_file():
+        return source.name.lower().endswith(ARCHIVE_SUFFIXES)
+    return any((source / label).is_dir() for label in (UNKNOWN, SILENCE))
+
+
+def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> ClipSet:
+    """All clips of the official 12-class test archive, extracted or not.
+
+    Raises
+    ------
+    EvaluationError
+        If it is no such archive, or holds links or absurdly large files.
+    """
+    members = _read_folder(source) if source.is_dir() else _read_tar(source)
+    examples = [example for member in members if (example := _example_of(*member, labels)) is not None]
+    examples.sort(key=lambda example: example.path)
+    if not any(example.label not in (UNKNOWN, SILENCE) for example in examples):
+        raise EvaluationError(
+            f"{source}: expected folders {', '.join(labels)} with clips in them, found no clip of a word"
+        )
+    counts = Counter(example.label for example in examples)
+    _, n_official = OFFICIAL_COUNTS["testing"]
+    found = "complete" if len(examples) == n_official else f"{len(examples):,} of {n_official:,}"
+    draw = Draw(
+        f"all clips of the official test archive ({found})",
+        None,
+        counts[UNKNOWN],
+        counts[SILENCE],
+        digest_of(example.path for example in examples),
+    )
+    return ClipSet(str(source), task, "", tuple(labels), tuple(examples), draw)
+
+
+def parse_unknown_name(file: str) -> tuple[str, str]:
+    """Word and speaker of a clip of `_unknown_`.
+
+    >>> parse_unknown_name("bed_0a7c2a8d_nohash_0.wav.wav")
+    ('bed', '0a7c2a8d')
+    """
+    word, _, speaker = speaker_of(file).rpartition("_")
+    return word, speaker
+
+
+def _example_of(
+    folder: str, file: str, read: Callable[[], Waveform], labels: Sequence[str]
+) -> Example | None:
+    if folder == SILENCE:
+        word = speaker = ""
+    elif folder == UNKNOWN:
+        word, speaker = parse_unknown_name(file)
+    else:
+        word, speaker = folder, speaker_of(file)
+    label = SILENCE if folder == SILENCE else word if word in labels else UNKNOWN
+    return Example(f"{folder}/{file}", word, label, speaker, read) if label in labels else None
+
+
+def _is_clip(file: str) -> bool:
+    return not file.startswith(".") and PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES
+
+
+def _read_folder(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]:
+    for path in sorted(source.glob("*/*")):
+        if _is_clip(path.name) and not path.parent.name.startswith("."):
+            yield path.parent.name, path.name, partial(_read_file, path)
+
+
+def _read_tar(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]:
+    n_bytes = 0
+    try:
+        with tarfile.open(source) as archive:
+            for number, member in enumerate(archive):
+                _check_member(source, member, number)
+                path = PurePosixPath(member.name)
+                content = archive.extractfile(member) if _is_clip(path.name) else None
+                if content is None or len(path.parts) < 2:
+                    continue
+                n_bytes += member.size
+                if n_bytes > _LARGEST_ARCHIVE_BYTES:
+                    raise EvaluationError(
+                        f"{source}: expected at most {_LARGEST_ARCHIVE_BYTES >> 20} MB of clips; "
+                        "is this the official test archive?"
+                    )
+                yield path.parts[-2], path.name, partial(_decode, content.read())
+            _read_rest(source, archive)
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__  # tarfile lists all it tried
+        raise EvaluationError(
+            f"{source}: cannot be read as a tar archive ({reason}); fetch it again"
+        ) from error
+
+
+def _read_rest(source: Path, archive: tarfile.TarFile) -> None:
+    """Come to the end, where gzip checks what was read: a damaged header looks like the end to tarfile."""
+    n_bytes = 0
+    while archive.fileobj and (block := archive.fileobj.read(_BLOCK_BYTES)):
+        n_bytes += len(block)
+        if n_bytes > _LARGEST_CLIP_BYTES:
+            raise EvaluationError(
+                f"{source}: expected clips to its end, found something else; fetch it again"
+            )
+
+
+def _check_member(source: Path, member: tarfile.TarInfo, number: int) -> None:
+    wrong = None
+    if number >= _MOST_MEMBERS:
+        wrong = f"more than {_MOST_MEMBERS:,} files"
+    elif not (member.isfile() or member.isdir()):
+        wrong = f"a link or device ({member.name})"
+    elif member.size > _LARGEST_CLIP_BYTES:
+        wrong = f"{member.name} of {member.size / 2**20:,.1f} MB"
+    if wrong:
+        raise EvaluationError(f"{source}: expected an archive of short clips, found {wrong}; it is not read")
+
+
+def _read_file(path: Path) -> Waveform:
+    return int16_to_float32(read_int16(path))
+
+
+def _decode(content: bytes) -> Waveform:
+    return int16_to_float32(read_int16(io.BytesIO(content)))

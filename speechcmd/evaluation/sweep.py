@@ -1,0 +1,103 @@
+"""Many settings on one material: thresholds moved together, tried in several processes."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import get_context
+
+from speechcmd.errors import EvaluationError
+from speechcmd.evaluation.material import Material
+from speechcmd.evaluation.outcome import Outcome, Scorer
+from speechcmd.runtime.model_card import DecoderSettings, LabelSettings
+
+LEAST_THRESHOLD, LARGEST_THRESHOLD = 0.001, 0.9999
+_WORTH_PROCESSES = 5.0  # hours times settings: about two seconds of work
+
+_scorer: Scorer  # of a worker process
+
+
+def shift_thresholds(settings: DecoderSettings, offset: float) -> DecoderSettings:
+    """Move all thresholds by the same step on the logit scale; none that moves leaves 0.001 to 0.9999."""
+    if offset == 0:
+        return settings
+    return DecoderSettings(
+        default=_shifted(settings.default, offset),
+        labels={label: _shifted(own, offset) for label, own in settings.labels.items()},
+        smoothing_steps=settings.smoothing_steps,
+    )
+
+
+def _shifted(own: LabelSettings, offset: float) -> LabelSettings:
+    return replace(own, threshold=shift_probability(own.threshold, offset))
+
+
+def shift_probability(probability: float, offset: float) -> float:
+    """sigmoid(logit(p) + offset), kept from the ends where no decoder works."""
+    return _inside(1 / (1 + math.exp(-(logit(probability) + offset))))
+
+
+def logit(probability: float) -> float:
+    """log(p / (1 - p)) of a threshold, as if it were at least 0.001 and at most 0.9999."""
+    inside = _inside(probability)
+    return math.log(inside) - math.log1p(-inside)
+
+
+def _inside(probability: float) -> float:
+    return min(max(probability, LEAST_THRESHOLD), LARGEST_THRESHOLD)
+
+
+def score_all(
+    material: Material,
+    settings: Sequence[DecoderSettings],
+    *,
+    n_processes: int = 1,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Outcome]:
+    """Score many settings, in several processes if the work is worth it; in the order of the settings.
+
+    Raises
+    ------
+    EvaluationError
+        If a process is killed.
+    """
+    hours = sum(one.duration_s for one in material.heard) / 3600
+    if n_processes == 1 or hours * len(settings) < _WORTH_PROCESSES:
+        outcomes: Iterator[Outcome] = map(Scorer(material).score, settings)
+    else:
+        outcomes = _in_processes(material, settings, n_processes)
+    done = []
+    for outcome in outcomes:
+        done.append(outcome)
+        if on_progress is not None:
+            on_progress(len(done))
+    return done
+
+
+def _in_processes(
+    material: Material, settings: Sequence[DecoderSettings], n_processes: int
+) -> Iterator[Outcome]:
+    context = get_context("spawn")  # a fork would copy onnxruntime's locks
+    executor = ProcessPoolExecutor(n_processes, context, initializer=_begin, initargs=(material,))
+    try:
+        yield from executor.map(_score, settings)
+    except BrokenProcessPool as error:
+        raise EvaluationError(
+            "a process that tried thresholds was killed (out of memory?); run with --jobs 1"
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _begin(material: Material) -> None:
+    global _scorer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
+    _scorer = Scorer(material)
+
+
+def _score(settings: DecoderSettings) -> Outcome:
+    return _scorer.score(settings)

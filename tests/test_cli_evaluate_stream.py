@@ -1,0 +1,174 @@
+"""`speechcmd evaluate-stream` and `speechcmd calibrate` on recordings of a model that hears tones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from fakes import tone_recording, toy_model
+from made_material import write_tones
+
+from speechcmd.cli.main import cli
+from speechcmd.runtime.model_file import load_model_file
+from speechcmd.runtime.recognizer import Recognizer
+
+WORDS = [("low", 1.0), ("high", 3.0), ("low", 5.0), ("high", 7.0)]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled stream; noise in which the low tone is heard twice, by nobody's saying; a model."""
+    root = tmp_path_factory.mktemp("data")
+    write_tones(root / "stream.wav", WORDS, 9.0, labelled=True)
+    write_tones(root / "hum/a.wav", [("low", 2.0), ("low", 4.0)], 6.0, labelled=False, seed=1)
+    write_tones(root / "hum/b.wav", [], 6.0, labelled=False, seed=2)
+    (root / "toy.onnx").write_bytes(toy_model())
+    return root
+
+
+def measured(data: Path, *arguments: object) -> dict[str, object]:
+    result = run(
+        "evaluate-stream", *arguments, "-m", data / "toy.onnx", "--json", "--jobs", 1, "--offsets", 12
+    )
+    assert result.exit_code == 0, result.output
+    content: dict[str, object] = json.loads(result.stdout)
+    return content
+
+
+def test_figures_of_known_recordings(data: Path) -> None:
+    result = measured(data, data / "stream.wav", f"noise={data / 'hum'}", "--at", "1")
+    assert result["n_words"] == 4
+    as_set, strict = result["points"]  # type: ignore[misc]
+    assert as_set["overall"]["false_reject_rate"] == 0.0
+    assert as_set["overall"]["n_false"] == 2
+    assert {row["kind"]: row["n_false"] for row in as_set["by_kind"]} == {"recordings": 0, "noise": 2}
+    assert as_set["overall"]["hours"] == pytest.approx((9 - 4 * 0.3 + 12) / 3600)
+    assert [one["value"] for one in as_set["by_attribute"][0]["values"]] == [0.0, 10.0]
+    assert "too short" in as_set["note"]
+    assert (strict["name"], strict["target"]) == ("1 false accept an hour", 1.0)
+    assert result["command"].startswith("speechcmd")  # type: ignore[attr-defined]
+    assert len(result["curve"]) in (11, 12)  # type: ignore[arg-type]
+
+
+def test_what_is_evaluated_is_what_transcribe_hears(data: Path) -> None:
+    recognizer = Recognizer.load(data / "toy.onnx")
+    n_heard = sum(len(list(recognizer.transcribe(path))) for path in (data / "hum").glob("*.wav"))
+    assert measured(data, data / "hum")["points"][0]["overall"]["n_false"] == n_heard == 2  # type: ignore[index]
+    none = measured(data, data / "hum", "--threshold", "1.0", "--smoothing", "0.2")
+    assert none["points"][0]["overall"]["n_false"] == 0  # type: ignore[index]
+
+
+def test_text_for_people_fits_a_terminal(data: Path) -> None:
+    result = run(
+        "evaluate-stream", data / "stream.wav", data / "hum", "-m", data / "toy.onnx", "--offsets", 5
+    )
+    assert result.exit_code == 0
+    assert "toy: 3 recordings, 4 words" in result.stdout
+    assert "speechcmd: 3 recordings, 1 with labels" in result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "FRR % by snr_db" in result.stdout
+
+
+def test_a_report_holds_the_mistakes_to_hear(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    result = run("evaluate-stream", data / "stream.wav", data / "hum", "-m", data / "toy.onnx", "--offsets", 5, "--report", folder)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    content = json.loads((folder / "stream.json").read_text())
+    assert [one["what"] for one in content["mistakes"]] == ["false accept", "false accept"]
+    assert all((folder / one["sound"]).is_file() for one in content["mistakes"])
+    assert "low, said by nobody" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["nowhere.wav"], 1, "nowhere.wav: expected a recording or a folder, found nothing"),
+        (["{hum}", "--at", "0"], 2, "expected rates above 0"),
+        (["{hum}", "--at", "x"], 2, "expected rates above 0"),
+        (["{hum}", "--offsets", "201"], 2, "2<=x<=200"),
+        (["{hum}", "--threshold", "maybe=0.5"], 2, "'maybe' is not a word of this model"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_one_line(data: Path, arguments: list[str], status: int, message: str) -> None:
+    given = [argument.format(hum=data / "hum") for argument in arguments]
+    result = run("evaluate-stream", *given, "-m", data / "toy.onnx")
+    assert result.exit_code == status
+    assert message in result.stderr
+
+
+def calibrated(data: Path, tmp_path: Path, *arguments: object) -> tuple[Result, Path]:
+    output = tmp_path / "calibrated.onnx"
+    result = run("calibrate", *arguments, "-m", data / "toy.onnx", "-o", output, "--jobs", 1)
+    return result, output
+
+
+def test_the_calibrated_model_keeps_the_rate(data: Path, tmp_path: Path) -> None:
+    quiet = data / "quiet.wav"
+    if not quiet.exists():  # the low tone at a share that the model hears half
+        rng = np.random.default_rng(5)
+        waveform = tone_recording([("low", 2.0)], 6.0) * 1.0
+        waveform[32_000:36_800] += rng.normal(0, 0.1, 4_800).astype(np.float32)
+        import soundfile
+
+        soundfile.write(quiet, waveform, 16_000)
+    result, output = calibrated(data, tmp_path, data / "stream.wav", quiet, "--false-accepts-per-hour", 1, "--smoothing", 0.1)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "0 false accepts in 0.00 h" in result.stdout
+    after = run(
+        "evaluate-stream", data / "stream.wav", quiet, "-m", output, "--json", "--jobs", 1, "--offsets", 5
+    )
+    overall = json.loads(after.stdout)["points"][0]["overall"]
+    assert (overall["n_false"], overall["false_reject_rate"]) == (0, 0.0)
+    _, before = load_model_file(data / "toy.onnx")
+    _, card = load_model_file(output)
+    assert card.measured_on.startswith("0 false accepts in 0.00 h (")
+    assert card.training["calibration"]["false_accepts_per_hour"] == 1
+    assert card.check == before.check
+    waveform = tone_recording(WORDS, 9.0)
+    old, new = Recognizer.load(data / "toy.onnx"), Recognizer.load(output)
+    assert np.array_equal(old.posteriors(waveform), new.posteriors(waveform)), "the network is the same"
+
+
+def test_a_rate_that_cannot_be_kept_writes_nothing(data: Path, tmp_path: Path) -> None:
+    same = data / "hum/a.wav"  # as clear as the words themselves
+    result, output = calibrated(data, tmp_path, data / "stream.wav", same, "--false-accepts-per-hour", 1)
+    assert result.exit_code == 1
+    assert "no thresholds keep 1 false accepts an hour" in result.stderr
+    assert "words not heard" in result.stderr, "the curve"
+    assert not output.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hours_that_prove_nothing_say_how_many_would(data: Path, tmp_path: Path) -> None:
+    result, output = calibrated(
+        data, tmp_path, data / "stream.wav", data / "hum/b.wav",
+        "--false-accepts-per-hour", 1, "--confidence", 0.95,
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert (
+        "cannot prove 1 false accepts an hour with 95 % confidence: 3.0 h without a single one"
+        in result.stderr
+    )
+    assert not output.exists()
+
+
+def test_json_says_what_was_chosen(data: Path, tmp_path: Path) -> None:
+    result, output = calibrated(
+        data, tmp_path, data / "stream.wav", data / "hum/b.wav",
+        "--false-accepts-per-hour", 5_000, "--confidence", 0.9, "--smoothing", 0.1, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content["path"] == str(output)
+    assert content["upper_bound"] <= 5_000
+    assert content["confidence"] == 0.9
+    assert set(content["thresholds"]) == {"low", "high"}
+    assert content["smoothing_s"] == pytest.approx(0.1)

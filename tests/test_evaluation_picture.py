@@ -1,0 +1,193 @@
+"""Pictures: what they show, read from the SVG; colours, widths, and text that is not meant well."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from evaluation_results import LABELS, clips_result, robustness_result, stream_result
+from fakes import SAMPLE_RATE, tone_recording
+
+from speechcmd.evaluation.clip_picture import (
+    draw_condition,
+    draw_confusion,
+    draw_group,
+    draw_reliability,
+    draw_speakers,
+)
+from speechcmd.evaluation.picture import (
+    COLOURS,
+    FONT_PT,
+    WIDTH_IN,
+    Dot,
+    Picture,
+    draw_dots,
+    draw_heat,
+    shorten,
+)
+from speechcmd.evaluation.saliency import Saliency
+from speechcmd.evaluation.sound_picture import draw_sound
+from speechcmd.evaluation.stream_picture import draw_attribute, draw_delays, draw_kinds, draw_trade_off
+
+SVG = "{http://www.w3.org/2000/svg}"
+POINTS_PER_IN = 72
+
+
+def texts_of(svg: bytes) -> list[str]:
+    return ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def size_of(picture: Picture) -> tuple[float, float]:
+    root = ElementTree.fromstring(picture.svg)
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    return width / POINTS_PER_IN, height / POINTS_PER_IN
+
+
+def test_the_confusion_matrix_shows_counts_and_recalls() -> None:
+    result = clips_result()
+    shown = texts_of(draw_confusion(result).svg)
+    assert {"196", "4", "98.0 %", "answer", "what it was"} <= set(shown)
+    assert [text for text in shown if text in LABELS] == [*LABELS, *LABELS]
+    assert "31 times, “_silence_” was taken for “yes”" in draw_confusion(result).alt
+
+
+def test_many_labels_make_a_wider_picture_without_numbers() -> None:
+    labels = [f"word{k}" for k in range(35)]
+    picture = draw_confusion(clips_result(labels, n_each=300))
+    assert picture.width_in == pytest.approx(size_of(picture)[0], abs=0.01)
+    assert picture.width_in > WIDTH_IN
+    assert not {text for text in texts_of(picture.svg) if text.isdecimal()}
+    assert draw_confusion(clips_result()).width_in == WIDTH_IN
+
+
+def test_nothing_confused_is_said() -> None:
+    result = clips_result(("yes", "no"))
+    result["confusion"] = [[5, 0], [0, 5]]
+    assert "no clip was taken for another label" in draw_confusion(result).alt
+
+
+def test_pictures_are_alike_each_time_and_hold_no_date() -> None:
+    one, two = (draw_reliability(clips_result()).svg for _ in range(2))
+    assert one == two
+    assert b"<dc:date>" not in one
+
+
+def test_missing_values_leave_their_row_empty() -> None:
+    picture = draw_dots("title", [Dot("a", 1.0, 0.5, 2.0), Dot("nothing", None)], "axis", alt="alt")
+    assert {"a", "nothing", "axis"} <= set(texts_of(picture.svg))
+    table = np.array([[0.1, math.nan], [0.9, 1.0]])
+    heat = draw_heat(
+        "t", table, ["r1", "r2"], ["c1", "c2"], axis="axis", alt="alt", texts=[["10", ""], ["90", "100"]]
+    )
+    assert {"10", "90", "100", "r1", "c2"} <= set(texts_of(heat.svg))
+
+
+@pytest.mark.parametrize(
+    "label", ["<script>", "$x^2$", "a$b", "語 \U0001f600", "l" * 200, "&amp;", r"\frac{1}{2}"]
+)
+def test_labels_are_shown_as_they_are(label: str) -> None:
+    picture = draw_dots("title", [Dot(label, 1.0)], "axis", alt="alt")
+    expected = label if len(label) <= 16 else "l" * 15 + "…"
+    assert expected in texts_of(picture.svg)
+    assert size_of(picture)[0] == pytest.approx(WIDTH_IN, abs=0.01)
+
+
+def test_shorten_keeps_short_names() -> None:
+    assert [shorten("yes"), shorten("a" * 17), shorten("$1")] == ["yes", "a" * 15 + "…", r"\$1"]
+
+
+def test_the_trade_off_has_every_label_and_a_place_for_zero() -> None:
+    picture = draw_trade_off(stream_result())
+    shown = texts_of(picture.svg)
+    assert {"yes", "go", "all words", "as it is set", "0", "0.5", "1", "5"} <= set(shown)
+    assert "10.0 % of the words with 4.00 false accepts an hour" in picture.alt
+
+
+def test_a_curve_without_a_rate_or_without_words_is_drawn() -> None:
+    result = stream_result()
+    for point in result["curve"]:
+        point["false_accepts_per_hour"] = None
+    result["curves_by_label"] = {"yes": []}
+    result["points"][0]["overall"] |= {"false_reject_rate": None, "false_accepts_per_hour": None}
+    assert "as it is set" not in texts_of(draw_trade_off(result).svg)
+
+
+def test_kinds_without_audio_are_left_out() -> None:
+    point = stream_result()["points"][0]
+    point["by_kind"][1] |= {"hours": 0.0, "false_accepts_per_hour": None, "fa_low": None, "fa_high": None}
+    shown = texts_of(draw_kinds(point).svg)
+    assert "speech (1.0 h)" in shown
+    assert not any(text.startswith("noise") for text in shown)
+
+
+def test_delays_need_a_word_that_was_found() -> None:
+    point = stream_result()["points"][0]
+    picture = draw_delays(point)
+    assert picture is not None
+    assert "median 210 ms, 95 % under 480 ms" in picture.alt
+    for row in point["by_label"]:
+        row["delay_ms"] = None
+    assert draw_delays(point) is None
+
+
+def test_noise_levels_are_columns_with_their_unit() -> None:
+    point = stream_result()["points"][0]
+    picture = draw_attribute(point, point["by_attribute"][0])
+    assert picture is not None
+    assert {"20 dB", "0 dB", "overall", "yes", "80"} <= set(texts_of(picture.svg))
+    assert draw_attribute(point, point["by_attribute"][1]) is None  # one value makes no picture
+
+
+def test_no_speakers_no_histogram() -> None:
+    assert draw_speakers(clips_result()) is not None
+    nobody = {"n_speakers": 0, "mean": None, "sd": None, "worst_tenth": None, "histogram": [], "worst": []}
+    assert draw_speakers(clips_result(by_speaker=nobody)) is None
+
+
+def test_a_condition_names_its_worst_point() -> None:
+    result = robustness_result()
+    picture = draw_condition(result["conditions"][0], result["clean"])
+    assert picture.alt == "Accuracy against signal-to-noise ratio, dB: 67.5 % at 0, 91.0 % clean."
+
+
+def test_a_condition_that_could_not_be_tried_is_drawn_empty() -> None:
+    condition: dict[str, Any] = {
+        "name": "coding: Opus",
+        "axis": "kbit/s",
+        "points": [],
+        "note": "no encoder here",
+    }
+    assert "not measured" in draw_condition(condition, robustness_result()["clean"]).alt
+
+
+def test_the_sound_has_its_times_and_frequencies() -> None:
+    waveform = tone_recording([("low", 0.1)], 0.5)
+    falls = np.zeros((2, 5))
+    falls[0, 2] = 3.0
+    saliency = Saliency("low", 0.9, falls, np.linspace(0, 0.5, 6), np.array([0.0, 1_000.0, 8_000.0]))
+    svg = draw_sound(waveform, SAMPLE_RATE, saliency)
+    assert {"the sound", "what the answer rests on", "kHz", "seconds", "most"} <= set(texts_of(svg))
+    assert svg.count(b"data:image/png;base64") >= 2
+    assert len(svg) < 150_000
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_lines_stand_out_from_white() -> None:
+    assert len(set(COLOURS)) == len(COLOURS)
+    assert all(1.05 / (luminance(colour) + 0.05) > 1.9 for colour in COLOURS)
+    assert FONT_PT * 336 / (WIDTH_IN * POINTS_PER_IN) >= 9  # CSS pixels on a screen 360 of them wide
+
+
+def test_a_gap_is_told_only_where_there_is_one() -> None:
+    (column,) = clips_result()["groups"]
+    assert draw_group(column).note == "Largest gap: 8.0 % (95 % interval 1.0–15.0 %)."
+    column |= {"largest_gap": None, "gap_low": None, "gap_high": None}
+    assert draw_group(column).note == "Too few clips to tell a gap."

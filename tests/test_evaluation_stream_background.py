@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stream_store import SAMPLE_RATE, barks, tone, write_store
+
+from data_prep.store import Store
+from speechcmd.audio import Waveform
+from speechcmd.evaluation.stream_background import LARGEST_PEAK, Background, equal_power_fade, even_out
+from speechcmd.evaluation.stream_plan import CROSS_FADE_SAMPLES, Piece, StreamSettings, plan_stream
+
+pytestmark = pytest.mark.runtime
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return write_store(tmp_path / "store")
+
+
+def rms(waveform: Waveform) -> float:
+    return float(np.sqrt(np.mean(waveform.astype(np.float64) ** 2)))
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+def laid(store: Store, name: str, n_pieces: int, seconds: float) -> list[Piece]:
+    """Pieces of one recording, one behind the other."""
+    row = next(row for row in store.rows if row.path == name)
+    n_samples = round(seconds * SAMPLE_RATE)
+    step = n_samples - CROSS_FADE_SAMPLES
+    return [Piece(row, 0, number * step, n_samples) for number in range(n_pieces)]
+
+
+def test_barks_between_silence_become_as_loud_as_any_noise() -> None:
+    evened = even_out(barks(8.0), rng())
+    assert rms(evened) == pytest.approx(1.0, abs=0.02)
+    halves = evened.reshape(-1, SAMPLE_RATE // 2)
+    # where nothing barks for half a second it is softer, as it would be beside a dog
+    assert min(map(rms, halves)) > 0.2
+    assert max(map(rms, halves)) < 1.6
+    hundredths = evened.reshape(-1, SAMPLE_RATE // 100)
+    assert min(map(rms, hundredths)) > 0.01  # no digital silence
+    assert np.abs(evened).max() <= LARGEST_PEAK
+
+
+def test_steady_noise_stays_as_it_is_but_for_its_level() -> None:
+    steady = rng().standard_normal(5 * SAMPLE_RATE).astype(np.float32) * np.float32(0.02)
+    evened = even_out(steady, np.random.default_rng(6))
+    assert np.corrcoef(steady, evened)[0, 1] > 0.995
+    assert rms(evened) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_silent_recording_becomes_white_noise() -> None:
+    assert rms(even_out(np.zeros(SAMPLE_RATE, dtype=np.float32), rng())) == pytest.approx(1.0, abs=0.03)
+
+
+def test_fading_out_and_in_keeps_the_power() -> None:
+    fade = equal_power_fade(1_000).astype(np.float64)
+    np.testing.assert_allclose(fade**2 + fade[::-1] ** 2, 1.0, rtol=1e-6)
+    assert np.all(np.diff(fade) > 0)
+
+
+def test_there_is_no_dip_or_bump_where_noise_goes_into_the_next(store: Store) -> None:
+    noise = Background(store, laid(store, "noise/hiss_testing.wav", 4, 2.0), 0).read(0, 6 * SAMPLE_RATE)
+    levels_db = [20 * np.log10(rms(part)) for part in noise.reshape(-1, SAMPLE_RATE // 10)]
+    assert max(map(abs, levels_db)) < 0.8
+
+
+def test_nothing_clicks_where_pieces_meet(store: Store) -> None:
+    pieces = laid(store, "music/chord.wav", 4, 2.0)
+    music = Background(store, pieces, 0).read(0, 6 * SAMPLE_RATE)
+    # a cosine of frequency f and amplitude a moves by no more than 2 pi f a / rate from sample to sample
+    loudest = np.sqrt(2.0) * rms(tone(SAMPLE_RATE, 330.0)) * 2 * np.pi * 330 / SAMPLE_RATE * 3
+    assert np.abs(np.diff(music)).max() < 2 * loudest + 0.3  # and the white noise under it
+
+
+def test_any_division_gives_the_same_samples(store: Store) -> None:
+    plan = plan_stream(store, StreamSettings(("yes",), minutes=0.6))
+    n_samples = plan.settings.n_samples
+    whole = Background(store, plan.pieces, 1).read(0, n_samples)
+    parts = Background(store, plan.pieces, 1)
+    edges = [0, 1, 777, 100_000, 100_001, 300_000, n_samples]
+    split = [parts.read(first, last) for first, last in pairwise(edges)]
+    np.testing.assert_array_equal(np.concatenate(split), whole)
+    assert not np.array_equal(whole, Background(store, plan.pieces, 2).read(0, n_samples))
+
+
+def test_it_says_what_is_heard(store: Store) -> None:
+    pieces = laid(store, "music/chord.wav", 2, 2.0)
+    other = laid(store, "noise/barks.wav", 1, 2.0)[0]
+    pieces.append(Piece(other.row, 0, pieces[-1].end - CROSS_FADE_SAMPLES, other.n_samples))
+    background = Background(store, pieces, 0)
+    assert background.sources(0, 3 * SAMPLE_RATE) == ["music/chord.wav"]
+    assert background.sources(pieces[2].start, pieces[2].start + 1) == ["music/chord.wav", "noise/barks.wav"]
+    assert background.sources(pieces[1].end, pieces[1].end + 1) == ["noise/barks.wav"]

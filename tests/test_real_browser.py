@@ -1,0 +1,115 @@
+"""The report in a real browser, at the width of a phone and of a desk; skipped where there is no Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import PROGRAM, Browser
+from evaluation_results import LABELS, clips_result, robustness_result, stream_result
+from fakes import SAMPLE_RATE, tone_recording, toy_model
+
+from speechcmd.evaluation.report import Sound, write_report
+from speechcmd.runtime.recognizer import Recognizer
+
+pytestmark = pytest.mark.skipif(
+    os.name != "posix" or PROGRAM is None, reason="needs Chromium (Debian package chromium)"
+)
+
+PHONE_PX, SMALL_PHONE_PX, DESK_PX = 390, 360, 1280
+SMALLEST_TEXT_PX = 9.0
+HOSTILE = "<img src=x onerror=\"console.error('run')\">"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with everything on it, and a label that is not meant well."""
+    folder = tmp_path_factory.mktemp("report")
+    model = folder / "toy.onnx"
+    model.write_bytes(toy_model())
+    recognizer = Recognizer.load(model)
+    waveform = tone_recording([("low", 0.2)], 0.7)
+    sounds = [
+        Sound(f"{HOSTILE} taken for “low”", "high", "low", 0.9, waveform, SAMPLE_RATE, None, path)
+        for path in ("high/" + "a" * 80 + ".wav", HOSTILE)
+    ]
+    labels = (HOSTILE, *LABELS)
+    for result in (stream_result(), robustness_result()):
+        (folder / f"{result['kind']}.json").write_text(json.dumps(result), encoding="utf-8")
+    return write_report(folder, clips_result(labels), sounds, recognizer)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("width_px", [SMALL_PHONE_PX, PHONE_PX, DESK_PX])
+def test_the_page_fits_its_width(page: Path, browser: Browser, width_px: int) -> None:
+    browser.open(page, width_px)
+    for unfolded in ("false", "true"):
+        browser.evaluate(f"document.querySelectorAll('details').forEach(one => one.open = {unfolded})")
+        inner_px, scroll_px = browser.evaluate("[innerWidth, document.documentElement.scrollWidth]")
+        assert inner_px == width_px
+        assert scroll_px <= width_px
+    assert browser.evaluate(
+        "[...document.querySelectorAll('.scroll')].some(one => one.scrollWidth > one.clientWidth)"
+    )
+
+
+def test_pictures_are_drawn_and_sounds_decode(page: Path, browser: Browser) -> None:
+    browser.open(page, PHONE_PX)
+    pictures = browser.evaluate(
+        "[...document.images].map(one => [one.naturalWidth, one.alt.length, one.clientWidth])"
+    )
+    assert len(pictures) > 10
+    assert all(natural > 0 and alt > 10 and shown > 200 for natural, alt, shown in pictures)
+    durations_s = browser.evaluate(
+        """Promise.all([...document.querySelectorAll('audio')].map(one => new Promise(resolve => {
+            const check = () => resolve(one.error ? one.error.message : one.duration);
+            if (one.readyState > 0 || one.error) return check();
+            one.onloadedmetadata = check; one.onerror = check; one.load();
+        })))"""
+    )
+    assert durations_s == pytest.approx([0.7, 0.7], abs=0.01)
+
+
+def test_text_in_pictures_can_be_read_on_a_phone(page: Path, browser: Browser) -> None:
+    browser.open(page, SMALL_PHONE_PX)
+    sizes_px = browser.evaluate(
+        """[...document.images].flatMap(one => {
+            const svg = new DOMParser().parseFromString(atob(one.src.split(',')[1]), 'image/svg+xml');
+            const scale = one.clientWidth / svg.documentElement.viewBox.baseVal.width;
+            const texts = [...svg.querySelectorAll('text')];
+            return texts.map(text => scale * parseFloat(/([\\d.]+)px/.exec(text.getAttribute('style'))[1]));
+        })"""
+    )
+    assert len(sizes_px) > 100
+    assert min(sizes_px) >= SMALLEST_TEXT_PX
+
+
+def test_nothing_is_asked_of_the_network_and_nothing_complains(page: Path, browser: Browser) -> None:
+    browser.complaints.clear()
+    browser.requests.clear()
+    browser.open(page, DESK_PX)
+    asked = {url.partition(":")[0] for url in browser.requests}
+    assert page.as_uri() in browser.requests
+    assert asked <= {"file", "data"}
+    assert [url for url in browser.requests if url.startswith("file")] == [page.as_uri()]
+    assert browser.complaints == []
+    assert HOSTILE in browser.evaluate("document.body.textContent")  # shown, not obeyed
+
+
+def test_the_browser_would_complain(tmp_path: Path, browser: Browser) -> None:
+    """A test that cannot fail is none: a missing picture, a script and a wide page are noticed."""
+    bad = tmp_path / "bad.html"
+    bad.write_text("<body style='width: 900px'><img src='http://example.org/x.png'><script>throw 1</script>")
+    browser.complaints.clear()
+    browser.open(bad, PHONE_PX)
+    assert any("http://example.org/x.png" in url for url in browser.requests)
+    assert len(browser.complaints) >= 2
+    assert browser.evaluate("document.documentElement.scrollWidth") > PHONE_PX
