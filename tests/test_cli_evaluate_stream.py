@@ -125,7 +125,9 @@ def test_the_calibrated_model_keeps_the_rate(data: Path, tmp_path: Path) -> None
     after = run(
         "evaluate-stream", data / "stream.wav", quiet, "-m", output, "--json", "--jobs", 1, "--offsets", 5
     )
-    overall = json.loads(after.stdout)["points"][0]["overall"]
+    measured_after = json.loads(after.stdout)
+    assert measured_after["promise"]["promised_events"] == measured_after["promise"]["n_events"] == 0
+    overall = measured_after["points"][0]["overall"]
     assert (overall["n_false"], overall["false_reject_rate"]) == (0, 0.0)
     _, before = load_model_file(data / "toy.onnx")
     _, card = load_model_file(output)

@@ -90,7 +90,7 @@ def test_missing_values_leave_their_row_empty() -> None:
 )
 def test_labels_are_shown_as_they_are(label: str) -> None:
     picture = draw_dots("title", [Dot(label, 1.0)], "axis", alt="alt")
-    expected = label if len(label) <= 16 else "l" * 15 + "…"
+    expected = label if len(label) <= 24 else "l" * 23 + "…"
     assert expected in texts_of(picture.svg)
     assert size_of(picture)[0] == pytest.approx(WIDTH_IN, abs=0.01)
 
@@ -119,7 +119,7 @@ def test_kinds_without_audio_are_left_out() -> None:
     point = stream_result()["points"][0]
     point["by_kind"][1] |= {"hours": 0.0, "false_accepts_per_hour": None, "fa_low": None, "fa_high": None}
     shown = texts_of(draw_kinds(point).svg)
-    assert "speech (1.0 h)" in shown
+    assert "speech (60 min)" in shown
     assert not any(text.startswith("noise") for text in shown)
 
 

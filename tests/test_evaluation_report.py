@@ -18,6 +18,7 @@ from page_reader import PageReader
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation import page as page_module
+from speechcmd.evaluation import sound_picture
 from speechcmd.evaluation.picture import Picture
 from speechcmd.evaluation.report import Sound, read_results, rebuild_page, write_report
 from speechcmd.runtime.recognizer import Recognizer
@@ -40,16 +41,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_picture(*_: Any) -> Picture:
         return Picture("title", "what it shows", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
 
+    monkeypatch.setattr(sound_picture, "draw_sound", lambda *_: no_picture().svg)
     for module in (page_module.clip_picture, page_module.stream_picture):
         for name in dir(module):
             if name.startswith("draw_"):
                 monkeypatch.setattr(module, name, no_picture)
 
 
-def sound(title: str = "“high” taken for “low”", n_samples: int = 5_600, **changes: Any) -> Sound:
-    waveform = tone_recording([("low", 0.02)], 0.35)[:n_samples]
+def sound(title: str = "“high” taken for “low”", n_samples: int = 3_200, **changes: Any) -> Sound:
+    waveform = tone_recording([("low", 0.0)], 0.2)[:n_samples]
     facts = {"title": title, "truth": "high", "answer": "low", "score": 0.9, "waveform": waveform,
-             "sample_rate": SAMPLE_RATE, "target": None, "path": "high/a.wav"}  # fmt: skip
+             "sample_rate": SAMPLE_RATE, "target": "low", "path": "high/a.wav"}  # fmt: skip
     return Sound(**facts | changes)
 
 

@@ -28,7 +28,7 @@ def energy_share(waveform: Waveform, start_s: float, end_s: float, low_hz: float
     return energy / (energy + 50.0)
 
 
-@pytest.mark.parametrize(("time_s", "tone_hz"), [(0.25, 1_000.0), (0.75, 3_000.0), (0.5, 500.0)])
+@pytest.mark.parametrize(("time_s", "tone_hz"), [(0.25, 1_000.0), (0.75, 3_000.0)])
 def test_the_peak_lies_where_the_recogniser_listens(time_s: float, tone_hz: float) -> None:
     waveform = noise(SAMPLE_RATE)
     for place_s in (0.25, 0.5, 0.75):  # the same sounds lie elsewhere too, and must not matter
@@ -88,7 +88,7 @@ def test_a_cover_takes_its_patch_to_the_floor_and_leaves_the_rest() -> None:
     np.testing.assert_array_equal(covered[: round(0.15 * SAMPLE_RATE)], waveform[: round(0.15 * SAMPLE_RATE)])
 
 
-@pytest.mark.parametrize("n_samples", [1_600, 1_601, 16_000, 48_000])
+@pytest.mark.parametrize("n_samples", [1_600, 1_601, 40_000])
 def test_the_grid_covers_the_recording_and_does_not_grow(n_samples: int) -> None:
     saliency = compute_saliency(lambda _: 0.5, noise(n_samples), SAMPLE_RATE, "word")
     assert saliency.falls.shape == (len(saliency.band_edges_hz) - 1, len(saliency.time_edges_s) - 1)

@@ -31,13 +31,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = folder / "toy.onnx"
     model.write_bytes(toy_model())
     recognizer = Recognizer.load(model)
-    waveform = tone_recording([("low", 0.2)], 0.7)
+    waveform = tone_recording([("low", 0.05)], 0.4)
     sounds = [
         Sound(f"{HOSTILE} taken for “low”", "high", "low", 0.9, waveform, SAMPLE_RATE, None, path)
         for path in ("high/" + "a" * 80 + ".wav", HOSTILE)
     ]
     labels = (HOSTILE, *LABELS)
-    for result in (stream_result(), robustness_result()):
+    stream, robustness = stream_result(), robustness_result()
+    for result in (
+        stream | {"points": stream["points"][:1]},
+        robustness | {"conditions": robustness["conditions"][:1]},
+    ):
         (folder / f"{result['kind']}.json").write_text(json.dumps(result), encoding="utf-8")
     return write_report(folder, clips_result(labels), sounds, recognizer)
 
@@ -75,7 +79,7 @@ def test_pictures_are_drawn_and_sounds_decode(page: Path, browser: Browser) -> N
             one.onloadedmetadata = check; one.onerror = check; one.load();
         })))"""
     )
-    assert durations_s == pytest.approx([0.7, 0.7], abs=0.01)
+    assert durations_s == pytest.approx([0.4, 0.4], abs=0.01)
 
 
 def test_text_in_pictures_can_be_read_on_a_phone(page: Path, browser: Browser) -> None:

@@ -21,17 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.curve import CurvePoint, without_homophones
+from speechcmd.evaluation.curve import CurvePoint
 from speechcmd.evaluation.interval import hours_needed, most_events, poisson_interval, rate_upper_bound
 from speechcmd.evaluation.material import Material
-from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
+from speechcmd.evaluation.negatives import Negatives
+from speechcmd.evaluation.outcome import Fate, Outcome
 from speechcmd.evaluation.stream_metric import false_reject_rate
 from speechcmd.evaluation.sweep import logit, shift_probability, shift_thresholds
 from speechcmd.runtime.model_card import DecoderSettings
 
 SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6)
 EVENTS_A_LABEL = 8
-_LEAST, _LARGEST = 0.1, 0.9995
+_LEAST, _LARGEST = 0.3, 0.9999
 _COARSE, _FINE = 24, 72
 _MIDDLE = 0.5
 
@@ -102,79 +103,65 @@ def calibrate(
     EvaluationError
         If there is no audio without keywords, or a label is never said.
     """
-    counter = _Counter(material)
-    counter.check(goal)
+    negatives = Negatives(material)
+    _check(material, negatives, goal)
     base = material.card.decoder.override(threshold=_MIDDLE)
     steps = dict.fromkeys(material.card.steps_in(seconds) for seconds in smoothings_s)
     smoothed = [replace(base, smoothing_steps=n_steps) for n_steps in steps]
-    if counter.has_words:
-        settings = _choose_smoothing(counter, goal, smoothed, score_all)
-        settings = _share_budget(counter, goal, settings, score_all)
+    if material.words:
+        settings = _choose_smoothing(negatives, goal, smoothed, score_all)
+        settings = _share_budget(negatives, goal, settings, score_all)
     else:  # nothing tells what is missed: the labels stay as they are to each other
         settings = material.card.decoder
     offsets = _grid(settings, material, _FINE)
     outcomes = score_all([shift_thresholds(settings, offset) for offset in offsets])
-    curve = counter.curve(offsets, outcomes)
-    number = _lowest_kept(curve, counter.allowed(goal))
+    curve = _curve(negatives, offsets, outcomes)
+    number = _lowest_kept(curve, _allowed(negatives, goal))
     if number is None:
-        raise GoalError(_why_not(curve, goal, counter.hours), curve)
-    return _result(counter, goal, outcomes[number], curve[number])
+        raise GoalError(_why_not(curve, goal, negatives.hours), curve)
+    return _result(negatives, goal, outcomes[number], curve[number])
 
 
-class _Counter:
-    """Counts what the goal speaks of: false accepts in some of the recordings, misses in all."""
+def _check(material: Material, negatives: Negatives, goal: Goal) -> None:
+    """Refuse what cannot be measured or proved."""
+    if negatives.hours <= 0:
+        raise EvaluationError("no audio without keywords: give recordings of speech, noise and music")
+    said = set(material.word_labels.tolist())
+    silent = [word for number, word in enumerate(material.card.words) if number not in said]
+    if said and silent:
+        raise EvaluationError(
+            f"the labelled recordings hold no {', '.join(silent)}: each word of the model must be said "
+            "in them, or there must be none; `speechcmd make-stream` makes a recording with all"
+        )
+    if _allowed(negatives, goal) < 0:
+        needed = hours_needed(goal.false_accepts_per_hour, goal.confidence or 0.0)
+        raise GoalError(
+            f"{negatives.hours:.2f} h cannot prove {goal.false_accepts_per_hour:g} false accepts an hour "
+            f"with {100 * (goal.confidence or 0):g} % confidence: {needed:.1f} h without a single one would"
+        )
 
-    def __init__(self, material: Material) -> None:
-        self.material = material
-        free = {number for number, one in enumerate(material.heard) if one.recording.annotation is None}
-        self._counted = free or set(range(len(material.heard)))
-        heard = tuple(one for number, one in enumerate(material.heard) if number in self._counted)
-        self.hours_by_kind = Material(material.card, heard).hours(without_homophones=True)
-        self.hours = sum(self.hours_by_kind.values())
-        self.has_words = len(material.words) > 0
 
-    def check(self, goal: Goal) -> None:
-        if self.hours <= 0:
-            raise EvaluationError("no audio without keywords: give recordings of speech, noise and music")
-        said = set(self.material.word_labels.tolist())
-        silent = [word for number, word in enumerate(self.material.card.words) if number not in said]
-        if self.has_words and silent:
-            raise EvaluationError(
-                f"the labelled recordings hold no {', '.join(silent)}: each word of the model must be said "
-                "in them, or there must be none; `speechcmd make-stream` makes a recording with all"
-            )
-        if self.allowed(goal) < 0:
-            needed = hours_needed(goal.false_accepts_per_hour, goal.confidence or 0.0)
-            raise GoalError(
-                f"{self.hours:.2f} h cannot prove {goal.false_accepts_per_hour:g} false accepts an hour with "
-                f"{100 * (goal.confidence or 0):g} % confidence: {needed:.1f} h without a single one would"
-            )
+def _allowed(negatives: Negatives, goal: Goal) -> int:
+    return most_events(goal.false_accepts_per_hour, negatives.hours, goal.confidence)
 
-    def allowed(self, goal: Goal) -> int:
-        return most_events(goal.false_accepts_per_hour, self.hours, goal.confidence)
 
-    def false_accepts(self, outcome: Outcome) -> list[FalseAccept]:
-        clean = without_homophones(self.material, outcome)
-        return [one for one in clean if one.recording in self._counted]
-
-    def curve(self, offsets: Sequence[float], outcomes: Sequence[Outcome]) -> list[CurvePoint]:
-        points = []
-        for offset, outcome in zip(offsets, outcomes, strict=True):
-            n_false = len(self.false_accepts(outcome))
-            rejected = false_reject_rate(self.material, outcome)
-            points.append(
-                CurvePoint(offset, None if math.isnan(rejected) else rejected, n_false / self.hours, n_false)
-            )
-        return points
+def _curve(negatives: Negatives, offsets: Sequence[float], outcomes: Sequence[Outcome]) -> list[CurvePoint]:
+    points = []
+    for offset, outcome in zip(offsets, outcomes, strict=True):
+        n_false = len(negatives.false_accepts(outcome))
+        rejected = false_reject_rate(negatives.material, outcome)
+        rate = None if math.isnan(rejected) else rejected
+        points.append(CurvePoint(offset, rate, n_false / negatives.hours, n_false))
+    return points
 
 
 def _choose_smoothing(
-    counter: _Counter, goal: Goal, smoothed: Sequence[DecoderSettings], score_all: ScoreAll
+    negatives: Negatives, goal: Goal, smoothed: Sequence[DecoderSettings], score_all: ScoreAll
 ) -> DecoderSettings:
     """The smoothing that misses least at the rate, of those that are quick enough."""
     if len(smoothed) == 1:
         return smoothed[0]
-    grids = [_grid(settings, counter.material, _COARSE) for settings in smoothed]
+    grids = [_grid(settings, negatives.material, _COARSE) for settings in smoothed]
     asked = [
         shift_thresholds(settings, offset)
         for settings, grid in zip(smoothed, grids, strict=True)
@@ -185,8 +172,8 @@ def _choose_smoothing(
     delays_s = []
     for settings, grid in zip(smoothed, grids, strict=True):
         own = [next(outcomes) for _ in grid]
-        curve = counter.curve(grid, own)
-        number = _lowest_kept(curve, counter.allowed(goal))
+        curve = _curve(negatives, grid, own)
+        number = _lowest_kept(curve, _allowed(negatives, goal))
         if number is None:
             continue
         delay_s = median_delay_s(own[number])
@@ -203,20 +190,20 @@ def _choose_smoothing(
 
 
 def _share_budget(
-    counter: _Counter, goal: Goal, settings: DecoderSettings, score_all: ScoreAll
+    negatives: Negatives, goal: Goal, settings: DecoderSettings, score_all: ScoreAll
 ) -> DecoderSettings:
     """Give each label its own threshold, where there are enough false accepts to choose by."""
-    words = counter.material.card.words
-    offsets = _grid(settings, counter.material, _FINE)
+    words = negatives.material.card.words
+    offsets = _grid(settings, negatives.material, _FINE)
     outcomes = score_all([shift_thresholds(settings, offset) for offset in offsets])
-    budget = max(counter.allowed(goal), EVENTS_A_LABEL * len(words))
+    budget = max(_allowed(negatives, goal), EVENTS_A_LABEL * len(words))
     n_false = np.zeros((len(words), len(offsets)), dtype=np.int64)
     rejected = np.zeros((len(words), len(offsets)))
     for column, outcome in enumerate(outcomes):
-        for one in counter.false_accepts(outcome):
+        for one in negatives.false_accepts(outcome):
             n_false[words.index(one.label), column] += 1
         for row in range(len(words)):
-            fates = outcome.fates[counter.material.word_labels == row]
+            fates = outcome.fates[negatives.material.word_labels == row]
             rejected[row, column] = 1 - float((fates == Fate.FOUND).mean())
     chosen = share_events(n_false, rejected, budget)
     if chosen is None:
@@ -272,7 +259,7 @@ def share_events(n_false: npt.NDArray[np.int64], rejected: Floats, budget: int) 
 
 
 def _grid(settings: DecoderSettings, material: Material, n_offsets: int) -> list[float]:
-    """Steps on the logit scale that bring the lowest threshold to 0.1 and the lowest to 0.9995."""
+    """Steps on the logit scale that bring the lowest threshold to 0.3 up to 0.9999."""
     lowest = logit(min(settings.of(word).threshold for word in material.card.words))
     grid: list[float] = np.linspace(logit(_LEAST) - lowest, logit(_LARGEST) - lowest, n_offsets).tolist()
     return grid
@@ -306,23 +293,23 @@ def median_delay_s(outcome: Outcome) -> float:
     return float(np.median(delays)) if len(delays) else math.inf
 
 
-def _result(counter: _Counter, goal: Goal, outcome: Outcome, point: CurvePoint) -> Calibration:
-    low, high = poisson_interval(point.n_false, counter.hours)
+def _result(negatives: Negatives, goal: Goal, outcome: Outcome, point: CurvePoint) -> Calibration:
+    low, high = poisson_interval(point.n_false, negatives.hours)
     bound = None
     if goal.confidence is not None:
-        bound = rate_upper_bound(point.n_false, counter.hours, goal.confidence)
+        bound = rate_upper_bound(point.n_false, negatives.hours, goal.confidence)
     delay_s = median_delay_s(outcome)
     return Calibration(
         settings=outcome.settings,
         goal=goal,
         n_events=point.n_false,
-        hours=counter.hours,
-        rate=point.n_false / counter.hours,
+        hours=negatives.hours,
+        rate=point.n_false / negatives.hours,
         low=low,
         high=high,
         upper_bound=bound,
         false_reject_rate=point.false_reject_rate,
         median_delay_s=None if math.isinf(delay_s) else delay_s,
-        hours_by_kind=counter.hours_by_kind,
-        n_words=len(counter.material.words),
+        hours_by_kind=negatives.hours_by_kind,
+        n_words=len(negatives.material.words),
     )

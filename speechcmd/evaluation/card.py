@@ -140,7 +140,7 @@ def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
         named = [f"{row['label']} {as_percent(row['recall'])}" for row in worst]
         limits.append(f"Least recall: {', '.join(named)}.")
         limits += [
-            f"“{pair['truth']}” is taken for “{pair['answer']}” most often."
+            f"Most frequent confusion: “{pair['truth']}” taken for “{pair['answer']}”."
             for pair in results["clips"]["pairs"][:1]
         ]
     not_reached = [

@@ -26,7 +26,7 @@ def draw_confusion(result: dict[str, Any]) -> Picture:
     """Counts, on a ground that is the darker the larger their share of the row is."""
     counts = np.array(result["confusion"], dtype=np.int64).reshape(len(result["labels"]), -1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    texts = [[f"{count}" if count else "·" for count in row] for row in counts]
+    texts = [[f"{count}" if count else "" for count in row] for row in counts]
     recalls = [as_percent(row["recall"]) for row in result["by_label"]]
     return draw_heat(
         "What was taken for what",

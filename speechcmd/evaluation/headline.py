@@ -50,7 +50,8 @@ def summarise_clips(result: dict[str, Any]) -> list[Headline]:
 
 def summarise_stream(result: dict[str, Any]) -> list[Headline]:
     """Misses and false accepts of the model as it is set."""
-    row = result["points"][0]["overall"]
+    own = result["points"][0]
+    row = own["overall"]
     lines = []
     if row["false_reject_rate"] is not None:
         lines.append(
@@ -67,6 +68,16 @@ def summarise_stream(result: dict[str, Any]) -> list[Headline]:
                 f"false accepts an hour as the model is set: {row['n_false']:,} in "
                 f"{as_duration(3_600 * row['hours'])} "
                 f"(95 % interval {as_rate_interval(row['fa_low'], row['fa_high'])})",
+            )
+        )
+    if own["without_homophones"]:
+        clean = own["without_homophones"]["overall"]
+        lines.append(
+            Headline(
+                as_rate(clean["false_accepts_per_hour"]),
+                "false accepts an hour without sentences that hold a homophone of a word (know, no): "
+                f"{clean['n_false']:,} in {as_duration(3_600 * clean['hours'])} "
+                f"(95 % interval {as_rate_interval(clean['fa_low'], clean['fa_high'])})",
             )
         )
     if row["delay_ms"]:

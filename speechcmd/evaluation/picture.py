@@ -24,6 +24,7 @@ _ROW_IN = 0.27
 _CELL_IN = 0.35
 _NARROW_CELL_IN = 0.21  # without a number in it
 _MOST_NUMBERED = 14
+_LONGEST_NAME = 24  # half of the picture
 _FRAME_IN = 1.0
 _STYLE: dict[Any, Any] = {
     "font.size": FONT_PT,
@@ -81,7 +82,7 @@ def draw_dots(
         axes.plot([], [], "o", color=COLOURS[0], label=second.partition("|")[0])
         axes.plot([], [], "D", color=COLOURS[1], markerfacecolor="white", label=second.partition("|")[2])
         add_legend(axes, 2)
-    axes.set_yticks(range(len(dots)), [shorten(dot.name) for dot in dots])
+    axes.set_yticks(range(len(dots)), [shorten(dot.name, _LONGEST_NAME) for dot in dots])
     axes.set_ylim(len(dots) - 0.4, -0.6)
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_xlabel(axis)
@@ -115,7 +116,8 @@ def draw_heat(
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="none")
     for row, column in np.ndindex(*values.shape) if is_numbered else ():
         colour = "white" if values[row, column] > 0.6 else INK
-        axes.text(column, row, texts[row][column], ha="center", va="center", color=colour, fontsize=FONT_PT)
+        text = axes.text(column, row, texts[row][column], ha="center", va="center", color=colour)
+        text.set(fontsize=FONT_PT, in_layout=False)  # it stays inside anyhow, and measuring it takes time
     steep = 90 if max(len(name) for name in columns) > 3 and len(columns) > 5 else 0
     axes.set_xticks(range(len(columns)), [shorten(name) for name in columns], rotation=steep)
     axes.set_yticks(range(len(rows)), [shorten(name) for name in rows])

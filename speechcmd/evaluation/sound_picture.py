@@ -13,7 +13,7 @@ from speechcmd.evaluation.saliency import LEAST_FALL, FloatArray, Saliency
 _SPAN_DB = 60.0  # quieter than this below the loudest is black
 _N_ROWS = 96
 _FRAME_S = 0.025
-_LONGEST_COLUMNS = 240
+_LONGEST_COLUMNS = 160
 
 
 def draw_sound(waveform: Waveform, sample_rate: int, saliency: Saliency) -> bytes:

@@ -23,7 +23,7 @@ from speechcmd.evaluation.picture import (
     shorten,
     to_svg,
 )
-from speechcmd.evaluation.wording import as_percent, as_rate, name_attribute, name_value
+from speechcmd.evaluation.wording import as_duration, as_percent, as_rate, name_attribute, name_value
 
 RATES_ASKED = (0.5, 1.0, 5.0)  # false accepts an hour
 _MOST_LABELS = 12  # more lines cannot be told apart
@@ -110,7 +110,7 @@ def draw_kinds(point: dict[str, Any]) -> Picture:
     """False accepts an hour by kind of audio."""
     dots = [
         Dot(
-            f"{row['kind']} ({row['hours']:.1f} h)",
+            f"{row['kind']} ({as_duration(3_600 * row['hours'])})",
             row["false_accepts_per_hour"],
             row["fa_low"],
             row["fa_high"],

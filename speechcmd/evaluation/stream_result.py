@@ -11,6 +11,7 @@ import numpy as np
 from speechcmd.evaluation.curve import CurvePoint, find_offset, trade_off, without_homophones
 from speechcmd.evaluation.interval import CONFIDENCE, hours_needed
 from speechcmd.evaluation.material import Material
+from speechcmd.evaluation.negatives import check_promise
 from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
 from speechcmd.evaluation.stream_metric import Row, count_row
 
@@ -50,6 +51,7 @@ def stream_result(measurement: Measurement, targets: Sequence[float]) -> dict[st
     for target in targets:
         number = find_offset(overall, target, hours)
         points.append(_point(measurement, _name_of(target), target, number, hours))
+    promise = check_promise(material, measurement.as_set)
     curves = {
         word: trade_off(material, measurement.offsets, measurement.outcomes, word) for word in _said(material)
     }
@@ -59,6 +61,7 @@ def stream_result(measurement: Measurement, targets: Sequence[float]) -> dict[st
         "hours": material.hours(),
         "n_words": len(material.words),
         "points": points,
+        "promise": promise.to_dict() if promise else None,
         "curve": _curve(overall),
         "curves_by_label": {word: _curve(curve) for word, curve in curves.items()},
         "mistakes": find_mistakes(material, measurement.as_set),

@@ -26,6 +26,9 @@ def _lines(result: Result) -> Iterator[str]:
     for point in result["points"]:
         yield ""
         yield from _point_lines(point)
+    if result["promise"]:
+        yield ""
+        yield from _promise_lines(result["promise"])
     yield ""
     yield "95 % intervals. FRR: words not heard; FA/h: false accepts an hour."
 
@@ -43,6 +46,17 @@ def _point_lines(point: Result) -> Iterator[str]:
         yield from _attribute_lines(table)
     if point["note"]:
         yield from _wrapped(f"  Note: {point['note']}.")
+
+
+def _promise_lines(promise: Result) -> Iterator[str]:
+    kept = (
+        "as promised" if promise["is_within"] else "fewer than promised" if promise["is_kept"] else "BROKEN"
+    )
+    yield from _wrapped(
+        f"Promise: calibrated on {promise['promised_events']} false accepts in "
+        f"{promise['promised_hours']:.2f} h; here {promise['n_events']} in {promise['hours']:.2f} h, where "
+        f"{promise['low']} to {promise['high']} are to be expected (95 %): {kept}."
+    )
 
 
 def _wrapped(text: str) -> Iterator[str]:

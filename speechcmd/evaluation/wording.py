@@ -54,8 +54,11 @@ def as_duration(seconds: float) -> str:
 
 
 def name_attribute(attribute: str) -> str:
-    """The attribute in words."""
-    return "signal-to-noise ratio" if attribute == "snr_db" else attribute.replace("_", " ")
+    """The attribute in words, without its unit: measured_snr_db -> measured signal-to-noise ratio."""
+    words = attribute.split("_")
+    if len(words) > 1 and words[-1] in _UNITS:
+        words.pop()
+    return " ".join("signal-to-noise ratio" if word == "snr" else word for word in words)
 
 
 def name_value(attribute: str, value: Any) -> str:
