@@ -1,15 +1,14 @@
-"""Accuracy of a model file on a split of a store, on trimmed windows and on whole clips.
+"""Accuracy of a model file on a split of a store, on trimmed windows: what training sees.
 
 usage: python benchmarks/accuracy.py MODEL STORE [--split validation|testing] [--seed 0]
 
 The set is the official one: the model's words, `_unknown_` and `_silence_` each ceil(10 %) of them,
-drawn with the seed; `_silence_` is cut from recordings of the split's role. "window" is one model
-input around the trimmed word, "classify" the whole untrimmed clip through `Recognizer.classify`.
+drawn with the seed; `_silence_` is cut from recordings of the split's role. A window is one model input
+around the trimmed word. For whole clips: `speechcmd evaluate`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -27,26 +26,19 @@ from data_prep.task import (
 )
 from data_prep.window import cut_word
 from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.runtime.recognizer import Recognizer
 
 CLIP_SAMPLES = SAMPLE_RATE
 HARDLY_HEARD = ("on", "off")  # commands that the shared audio has 11 training clips of: shown apart
 
 
-def wilson(n_right: int, n_all: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a proportion in percent (Wilson 1927)."""
-    p, zz = n_right / n_all, z * z / n_all
-    middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n_all + zz / 4 / n_all)
-    return 100 * (middle - half) / (1 + zz), 100 * (middle + half) / (1 + zz)
-
-
 class Example(NamedTuple):
-    """One clip of the set: its label, the word that is spoken, the trimmed window and the whole clip."""
+    """One clip of the set: its label, the word that is spoken, the trimmed window."""
 
     label: str
     word: str
     window: Waveform
-    whole: Waveform
 
 
 def collect(store: Store, recognizer: Recognizer, split: str, seed: int) -> list[Example]:
@@ -61,21 +53,25 @@ def collect(store: Store, recognizer: Recognizer, split: str, seed: int) -> list
         row = row_of[task.examples.paths[index]]
         label = config.labels[task.examples.labels[index]]
         if task.examples.is_word[index]:
-            whole = int16_to_float32(store.samples_of(row))
-            examples.append(Example(label, row.word, cut_word(store, row, n_window, rng), whole))
+            examples.append(Example(label, row.word, cut_word(store, row, n_window, rng)))
         else:
             start = rng.integers(0, row.n_samples - max(CLIP_SAMPLES, n_window) + 1)
             gain = np.float32(10 ** (rng.uniform(*EVALUATION_SILENCE_DB) / 20))
             whole = gain * int16_to_float32(store.samples_of(row)[start : start + CLIP_SAMPLES])
-            examples.append(Example(label, row.word, whole[:n_window], whole))
+            examples.append(Example(label, row.word, whole[:n_window]))
     return examples
+
+
+def percent_interval(n_right: int, n_all: int) -> tuple[float, float]:
+    low, high = wilson_interval(n_right, n_all)
+    return 100 * low, 100 * high
 
 
 def report(name: str, examples: list[Example], answers: list[str], labels: tuple[str, ...]) -> None:
     """Print accuracy with its interval, recall for each label, and `_unknown_` by its words."""
     truth = [example.label for example in examples]
     right = [a == b for a, b in zip(truth, answers, strict=True)]
-    low, high = wilson(sum(right), len(right))
+    low, high = percent_interval(sum(right), len(right))
     print(f"{name:9s} {100 * np.mean(right):6.2f} %  [{low:.2f}, {high:.2f}]  of {len(right)} clips")
     recalls = []
     for label in labels:
@@ -99,7 +95,7 @@ def report(name: str, examples: list[Example], answers: list[str], labels: tuple
         for example, is_right in zip(examples, right, strict=True)
         if example.word not in HARDLY_HEARD
     ]
-    low, high = wilson(sum(rest), len(rest))
+    low, high = percent_interval(sum(rest), len(rest))
     print(
         f"          without {', '.join(HARDLY_HEARD)}: {100 * np.mean(rest):.2f} %  [{low:.2f}, {high:.2f}]  of {len(rest)}"
     )
@@ -114,13 +110,11 @@ def main() -> None:
     examples = collect(store, recognizer, arguments.split, arguments.seed)
     labels = (*recognizer.card.words, UNKNOWN, SILENCE)
     columns = recognizer.labels
-    windows = [columns[int(recognizer.posteriors(window)[0].argmax())] for _, _, window, _ in examples]
-    clips = [recognizer.classify(whole).label for _, _, _, whole in examples]
+    windows = [columns[int(recognizer.posteriors(window)[0].argmax())] for _, _, window in examples]
     print(
         f"{arguments.model}: {arguments.split}, window {recognizer.card.window_s:.3f} s, seed {arguments.seed}"
     )
     report("window", examples, windows, labels)
-    report("classify", examples, clips, labels)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def test_given_noise_and_responses(clips: Path, model: Path, tmp_path: Path) -> 
 
 
 def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_report(folder: Path, result: dict[str, Any], sounds: list[Any], _: object) -> Path:
+    def write_report(
+        folder: Path, result: dict[str, Any], sounds: list[Any], _: object, **__: object
+    ) -> Path:
         assert not sounds
         folder.mkdir()
         (folder / "robustness.json").write_text(json.dumps(result), encoding="utf-8")

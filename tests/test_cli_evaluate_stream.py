@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +177,43 @@ def test_json_says_what_was_chosen(data: Path, tmp_path: Path) -> None:
     assert content["confidence"] == 0.9
     assert set(content["thresholds"]) == {"low", "high"}
     assert content["smoothing_s"] == pytest.approx(0.1)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_no_process_outlives_a_killed_command(data: Path) -> None:
+    """The processes that try thresholds wait for work: they must see that nobody will bring any."""
+    code = (
+        "from speechcmd.evaluation import sweep; sweep._WORTH_PROCESSES = 0.0\n"
+        "from speechcmd.cli.main import main; main()"
+    )
+    arguments = [
+        "evaluate-stream",
+        data / "stream.wav",
+        "-m",
+        data / "toy.onnx",
+        "--jobs",
+        "2",
+        "--offsets",
+        "200",
+    ]
+    command = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while len(children := children_of(command.pid)) < 3 and time.monotonic() < deadline:  # and a tracker
+        time.sleep(0.02)
+    command.kill()
+    command.wait()
+    assert len(children) == 3
+    while any(map(is_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(is_alive, children))
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

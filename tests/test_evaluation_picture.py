@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +12,7 @@ from fakes import SAMPLE_RATE, tone_recording
 
 from speechcmd.evaluation.clip_picture import (
     draw_condition,
+    draw_conditions,
     draw_confusion,
     draw_group,
     draw_reliability,
@@ -31,6 +31,7 @@ from speechcmd.evaluation.picture import (
 from speechcmd.evaluation.saliency import Saliency
 from speechcmd.evaluation.sound_picture import draw_sound
 from speechcmd.evaluation.stream_picture import draw_attribute, draw_delays, draw_kinds, draw_trade_off
+from speechcmd.evaluation.table import tabulate_robustness
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS_PER_IN = 72
@@ -153,14 +154,17 @@ def test_a_condition_names_its_worst_point() -> None:
     assert picture.alt == "Accuracy against signal-to-noise ratio, dB: 67.5 % at 0, 91.0 % clean."
 
 
-def test_a_condition_that_could_not_be_tried_is_drawn_empty() -> None:
-    condition: dict[str, Any] = {
-        "name": "coding: Opus",
-        "axis": "kbit/s",
-        "points": [],
-        "note": "no encoder here",
-    }
-    assert "not measured" in draw_condition(condition, robustness_result()["clean"]).alt
+def test_distortions_of_one_strength_share_a_picture_and_those_not_tried_have_none() -> None:
+    result = robustness_result()
+    result["conditions"][1]["points"] = result["conditions"][1]["points"][:1]
+    result["conditions"][2]["points"] = []
+    curve, others = draw_conditions(result)
+    assert (curve.title, others.title) == ("noise: pink", "At one strength")
+    assert {"clean", "noise: white"} <= set(texts_of(others.svg))
+    assert others.alt == "Accuracy under noise: white: 90.0 %."
+    rows = tabulate_robustness(result).rows
+    assert ("clipping", "–", "not measured", "–", "0") in rows
+    assert len(rows) == 1 + 4 + 1 + 1
 
 
 def test_the_sound_has_its_times_and_frequencies() -> None:

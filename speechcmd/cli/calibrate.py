@@ -163,7 +163,7 @@ def _print(
     delay = "" if chosen.median_delay_s is None else f", median delay {1_000 * chosen.median_delay_s:.0f} ms"
     click.echo(f"scores averaged over {smoothing_s:.2f} s{delay}")
     click.echo(
-        "thresholds: " + ", ".join(f"{word} {card.decoder.of(word).threshold:.3f}" for word in card.words)
+        "thresholds: " + ", ".join(f"{word} {card.decoder.of(word).threshold:.4f}" for word in card.words)
     )
     if temperature is not None:
         click.echo(

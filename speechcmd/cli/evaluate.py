@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from speechcmd.cli.common import model_option
+from speechcmd.cli.report_folder import fill_report, report_option
 from speechcmd.cli.robustness_options import (
     RobustnessOptions,
     check_robustness,
@@ -55,13 +56,7 @@ if TYPE_CHECKING:
 )
 @robustness_options
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
-@click.option(
-    "--report",
-    "report_folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write the figures, the worst mistakes and a page that shows them into DIR.",
-)
+@report_option
 def evaluate(
     source: Path,
     model: str | None,
@@ -115,10 +110,7 @@ def _evaluate_clips(
     result = make_clip_result(recognizer, model, clips, answers, metadata)
     click.echo(json.dumps(result) if as_json else render_text(result))
     if report_folder is not None:
-        from speechcmd.evaluation.report import write_report
-
-        page = write_report(report_folder, result, pick_sounds(recognizer, clips, answers), recognizer)
-        click.echo(f"Report: {page}", err=True)
+        fill_report(report_folder, result, pick_sounds(recognizer, clips, answers), recognizer)
 
 
 def _evaluate_robustness(
@@ -135,10 +127,7 @@ def _evaluate_robustness(
     result = run_robustness(recognizer, model, clips, options, seed)
     click.echo(json.dumps(result) if as_json else render_robustness(result))
     if report_folder is not None:
-        from speechcmd.evaluation.report import write_report
-
-        page = write_report(report_folder, result, [], recognizer)
-        click.echo(f"Report: {page}", err=True)
+        fill_report(report_folder, result, [], recognizer)
 
 
 def _classify(recognizer: Recognizer, clips: ClipSet) -> Answers:

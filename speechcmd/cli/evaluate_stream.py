@@ -10,10 +10,10 @@ import click
 
 from speechcmd.cli.common import model_option
 from speechcmd.cli.decoder_options import decoder_options, decoder_settings
+from speechcmd.cli.report_folder import fill_report, report_option
 from speechcmd.cli.stream_options import (
     hear_recordings,
     jobs_option,
-    report_option,
     say_what_is_measured,
     score_settings,
 )
@@ -105,11 +105,10 @@ def evaluate_stream(
     result = _measure(material, settings, model, targets, n_offsets, jobs)
     if report_folder is not None:
         from speechcmd.evaluation.excerpt import sounds_of
-        from speechcmd.evaluation.report import write_report
 
         result["mistakes"] = result["mistakes"][:_SOUNDS]
         sounds = sounds_of(result["mistakes"], recognizer.card.sample_rate)
-        click.echo(f"Report: {write_report(report_folder, result, sounds, recognizer)}", err=True)
+        fill_report(report_folder, result, sounds, recognizer)
     _print(result, as_json)
 
 

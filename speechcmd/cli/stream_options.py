@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -24,13 +23,6 @@ jobs_option = click.option(
     default=min(os.cpu_count() or 1, 8),
     show_default="all cores, at most 8",
     help="Processes that try thresholds.",
-)
-report_option = click.option(
-    "--report",
-    "report_folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write the figures, the worst mistakes and a page that shows them into DIR.",
 )
 
 

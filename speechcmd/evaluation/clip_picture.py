@@ -19,7 +19,7 @@ from speechcmd.evaluation.picture import (
     new_figure,
     to_svg,
 )
-from speechcmd.evaluation.wording import NOT_MEASURED, as_percent, as_percent_interval
+from speechcmd.evaluation.wording import as_percent, as_percent_interval
 
 
 def draw_confusion(result: dict[str, Any]) -> Picture:
@@ -135,6 +135,25 @@ def draw_group(column: dict[str, Any]) -> Picture:
     )
 
 
+def draw_conditions(result: dict[str, Any]) -> list[Picture]:
+    """A curve for each distortion that was tried at several strengths; those tried at one share a picture."""
+    clean = result["clean"]
+    single = [condition for condition in result["conditions"] if len(condition["points"]) == 1]
+    curves = [draw_condition(one, clean) for one in result["conditions"] if len(one["points"]) > 1]
+    if not single:
+        return curves
+    points = [{**condition["points"][0], "name": condition["name"]} for condition in single]
+    dots = [
+        Dot(point["name"], *_percents(point["accuracy"], point["low"], point["high"]))
+        for point in ({**clean, "name": "clean", "accuracy": clean["value"]}, *points)
+    ]
+    rows = ", ".join(f"{point['name']}: {as_percent(point['accuracy'])}" for point in points)
+    others = draw_dots(
+        "At one strength", dots, "percent right, with 95 % interval", alt=f"Accuracy under {rows}."
+    )
+    return [*curves, others]
+
+
 def draw_condition(condition: dict[str, Any], clean: dict[str, Any]) -> Picture:
     """Accuracy under one kind of distortion, beside that of the clean clips."""
     points = sorted(condition["points"], key=lambda point: float(point["value"]))
@@ -151,11 +170,11 @@ def draw_condition(condition: dict[str, Any], clean: dict[str, Any]) -> Picture:
         axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.grid(color=GRID, linewidth=0.8)
     add_legend(axes, 2)
-    worst = min(points, key=lambda point: float(point["accuracy"]), default=None)
-    found = f"{as_percent(worst['accuracy'])} at {worst['value']:g}" if worst else NOT_MEASURED
+    worst = min(points, key=lambda point: float(point["accuracy"]))
     return Picture(
         condition["name"],
-        f"Accuracy against {condition['axis']}: {found}, {as_percent(clean['value'])} clean.",
+        f"Accuracy against {condition['axis']}: {as_percent(worst['accuracy'])} at {worst['value']:g}, "
+        f"{as_percent(clean['value'])} clean.",
         to_svg(figure),
         note=condition["note"],
     )

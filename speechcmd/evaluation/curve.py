@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ import numpy as np
 from speechcmd.evaluation.interval import most_events
 from speechcmd.evaluation.material import Material
 from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
-from speechcmd.evaluation.stream_metric import false_reject_rate
 from speechcmd.evaluation.sweep import logit
 from speechcmd.runtime.model_card import DecoderSettings
 
@@ -25,7 +23,6 @@ class CurvePoint:
 
     offset: float
     false_reject_rate: float | None
-    """Overall the mean over the labels."""
     false_accepts_per_hour: float | None
     n_false: int
 
@@ -90,9 +87,7 @@ def find_offset(curve: Sequence[CurvePoint], rate: float, hours: float) -> int |
 
 
 def _reject_rate(material: Material, outcome: Outcome, label: str | None) -> float | None:
-    if label is None:
-        rate = false_reject_rate(material, outcome)
-    else:
-        fates = outcome.fates[material.word_labels == material.card.words.index(label)]
-        rate = 1 - float((fates == Fate.FOUND).mean()) if len(fates) else math.nan
-    return None if math.isnan(rate) else rate
+    fates = outcome.fates
+    if label is not None:
+        fates = fates[material.word_labels == material.card.words.index(label)]
+    return 1 - float((fates == Fate.FOUND).mean()) if len(fates) else None

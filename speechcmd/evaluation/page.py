@@ -155,8 +155,7 @@ def _draw_attribute(name: str, points: list[dict[str, Any]]) -> list[Picture]:
 
 
 def _robustness_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
-    pictures = [clip_picture.draw_condition(one, result["clean"]) for one in result["conditions"]]
-    blocks = [Block(pictures, [table.tabulate_robustness(result)])]
+    blocks = [Block(clip_picture.draw_conditions(result), [table.tabulate_robustness(result)])]
     return Section(
         "robustness", "Distorted clips", describe_measured(result), blocks,
         _mistakes_of(result, files), result["model"], provenance_of(result), summarise_robustness(result),
@@ -179,7 +178,9 @@ def describe_measured(result: dict[str, Any]) -> str:
     split = f", split {source['split']}" if source["split"] else ""
     draw = source["draw"]
     drawn = f" Drawn: {draw['n_unknown']:,} of other words, {draw['n_silence']:,} of silence." if draw else ""
-    return f"{source['path']}{split}: {as_count(source['n_clips'], 'clip')}, {task}.{drawn}"
+    n_all = as_count(source["n_clips"], "clip")
+    clips = f"{result['clean']['n']:,} of {n_all}" if result["kind"] == "robustness" else n_all
+    return f"{source['path']}{split}: {clips}, {task}.{drawn}"
 
 
 def _mistakes_of(result: dict[str, Any], files: Mapping[str, bytes]) -> list[Mistake]:
@@ -207,7 +208,8 @@ _FACTS = {
 
 
 def _facts_of(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    facts = [(name, entry.get(key)) for key, name in _FACTS.items()]
+    left_out = {"score"} if entry.get("what") == "miss" else set()
+    facts = [(name, entry.get(key)) for key, name in _FACTS.items() if key not in left_out]
     return [
         (name, f"{value:.2f}" if isinstance(value, float) else str(value))
         for name, value in facts

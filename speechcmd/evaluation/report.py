@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,11 @@ class Sound:
 
 
 def write_report(
-    folder: Path, result: dict[str, Any], sounds: Sequence[Sound], recognizer: Recognizer
+    folder: Path,
+    result: dict[str, Any],
+    sounds: Sequence[Sound],
+    recognizer: Recognizer,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Write a result into a report folder, with its sounds, and make the page of the folder anew.
 
@@ -54,6 +58,8 @@ def write_report(
     result
         As `clips.json`, `stream.json` and `robustness.json` hold it. If it names "mistakes", these are
         those of `sounds`, one for one; otherwise they are made from `sounds`.
+    on_progress
+        Called with the number of parts done and of all: each sound is one, the page another.
 
     Returns
     -------
@@ -69,18 +75,18 @@ def write_report(
     kind = result["kind"]
     files: dict[str, bytes] = {}
     entries = result.get("mistakes") or [_entry_of(sound) for sound in sounds]
-    result = result | {
-        "mistakes": [
-            entry | _add_sound(f"{SOUNDS}/{kind}-{number:02d}", sound, recognizer, files)
-            for number, (entry, sound) in enumerate(zip(entries, sounds, strict=True), start=1)
-        ]
-    }
+    mistakes = []
+    for number, (entry, sound) in enumerate(zip(entries, sounds, strict=True), start=1):
+        mistakes.append(entry | _add_sound(f"{SOUNDS}/{kind}-{number:02d}", sound, recognizer, files))
+        on_progress(number, len(sounds) + 1)
+    result = result | {"mistakes": mistakes}
     results = {**(read_results(folder) if folder.exists() else {}), kind: result}
     page = _render(results, {**_read_sounds(folder, results), **files})
     files[f"{kind}.json"] = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1).encode()
     files[PAGE] = page
     _write_all(folder, files)
     _remove_stale(folder, kind, files)
+    on_progress(len(sounds) + 1, len(sounds) + 1)
     return folder / PAGE
 
 

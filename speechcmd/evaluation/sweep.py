@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.material import Material
@@ -96,7 +98,16 @@ def _in_processes(
 def _begin(material: Material) -> None:
     global _scorer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
+    Thread(target=_end_with_parent, daemon=True).start()
     _scorer = Scorer(material)
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind when the parent is killed: the queue would keep this one waiting for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _score(settings: DecoderSettings) -> Outcome:

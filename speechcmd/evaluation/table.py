@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from speechcmd.evaluation.wording import (
+    NOT_MEASURED,
     NOTHING,
     as_duration,
     as_number,
@@ -249,20 +250,17 @@ def tabulate_recordings(result: dict[str, Any]) -> Table:
 
 
 def tabulate_robustness(result: dict[str, Any]) -> Table:
-    """Accuracy under each distortion."""
-    clean = result["clean"]
-    first = (
-        "none",
-        "",
-        as_percent(clean["value"]),
-        as_percent_interval(clean["low"], clean["high"]),
-        clean["n"],
-    )
-    rows = [
-        (condition["name"], f"{as_number(point['value'])} ({condition['axis']})",
-         as_percent(point["accuracy"]), as_percent_interval(point["low"], point["high"]), point["n"])
-        for condition in result["conditions"]
-        for point in condition["points"]
-    ]  # fmt: skip
+    """Accuracy under each distortion, and the distortions that could not be tried."""
+    rows = [("none", "", *_accuracy_cells(result["clean"], "value"))]
+    for condition in result["conditions"]:
+        rows += [
+            (condition["name"], f"{as_number(point['value'])} ({condition['axis']})", *_accuracy_cells(point))
+            for point in condition["points"]
+        ] or [(condition["name"], NOTHING, NOT_MEASURED, NOTHING, 0)]
+    notes = [f"{one['name']}: {one['note']}" for one in result["conditions"] if one["note"]]
     header = ("distortion", "strength", "right", "95 % interval", "clips")
-    return _table("Distortions", header, [first, *rows], n_names=2)
+    return _table("Distortions", header, rows, "; ".join(notes), n_names=2)
+
+
+def _accuracy_cells(point: dict[str, Any], key: str = "accuracy") -> tuple[Any, ...]:
+    return as_percent(point[key]), as_percent_interval(point["low"], point["high"]), point["n"]
