@@ -69,7 +69,8 @@ def test_with_confidence_the_upper_bound_holds_or_the_hours_needed_are_told() ->
     assert kept.upper_bound == pytest.approx(47.44, abs=0.01)
     needed = -math.log(0.05) / 20.0
     with pytest.raises(
-        GoalError, match=f"0.10 h cannot prove 20 .* with 95 % confidence: {needed:.1f} h without"
+        GoalError,
+        match=f"0.10 h cannot prove a rate of 20 an hour with 95 % confidence: {needed:.1f} h without",
     ):
         run(material, Goal(20.0, confidence=0.95))
 
@@ -77,7 +78,7 @@ def test_with_confidence_the_upper_bound_holds_or_the_hours_needed_are_told() ->
 def test_a_rate_that_nothing_keeps_shows_the_curve() -> None:
     material = made_material(negatives([("yes", 0.99), ("no", 0.99)], hours=0.02), positives(0.9, 0.9))
     with pytest.raises(
-        GoalError, match=r"no thresholds keep 1 false accepts an hour: .* give 2 in 0.02 h"
+        GoalError, match=r"no thresholds keep a rate of 1 an hour: .* give 2 in 0.02 h"
     ) as caught:
         run(material, Goal(1.0))
     assert len(caught.value.curve) > 10

@@ -6,7 +6,8 @@ the labelled ones outside words; misses in the labelled ones. One budget holds f
 1. every smoothing is tried with thresholds common to all labels, and the one that misses least is taken;
 2. the thresholds of the labels relative to each other are chosen where there are enough false accepts to
    count (eight a label on average): of all ways to share these, the one that misses least;
-3. then all thresholds move together to the lowest place from which on the rate is kept.
+3. then all thresholds move together to the lowest place from which on the rate is kept: from those of step 2,
+   from common ones, and from half way between; taken is what leaves no label unheard and misses least.
 
 Ten thresholds tuned one by one on the few events of a low rate would fit these events, not the label.
 """
@@ -33,8 +34,9 @@ from speechcmd.runtime.model_card import DecoderSettings
 SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6)
 EVENTS_A_LABEL = 8
 _LEAST, _LARGEST = 0.3, 0.9999
-_COARSE, _FINE = 24, 72
+_COARSE, _FINE = 16, 72
 _MIDDLE = 0.5
+_SHARES = (0.5, 1.0)  # of the way from common thresholds to each label's own
 
 Floats = npt.NDArray[np.float64]
 ScoreAll = Callable[[Sequence[DecoderSettings]], list[Outcome]]
@@ -105,21 +107,22 @@ def calibrate(
     """
     negatives = Negatives(material)
     _check(material, negatives, goal)
-    base = material.card.decoder.override(threshold=_MIDDLE)
-    steps = dict.fromkeys(material.card.steps_in(seconds) for seconds in smoothings_s)
-    smoothed = [replace(base, smoothing_steps=n_steps) for n_steps in steps]
+    sweeper = _Sweeper(negatives, _allowed(negatives, goal), score_all)
     if material.words:
-        settings = _choose_smoothing(negatives, goal, smoothed, score_all)
-        settings = _share_budget(negatives, goal, settings, score_all)
+        base = material.card.decoder.override(threshold=_MIDDLE)
+        steps = dict.fromkeys(material.card.steps_in(seconds) for seconds in smoothings_s)
+        settings = _choose_smoothing(
+            sweeper, goal, [replace(base, smoothing_steps=n_steps) for n_steps in steps]
+        )
+        ways = _share_budget(sweeper, settings)
     else:  # nothing tells what is missed: the labels stay as they are to each other
-        settings = material.card.decoder
-    offsets = _grid(settings, material, _FINE)
-    outcomes = score_all([shift_thresholds(settings, offset) for offset in offsets])
-    curve = _curve(negatives, offsets, outcomes)
-    number = _lowest_kept(curve, _allowed(negatives, goal))
-    if number is None:
-        raise GoalError(_why_not(curve, goal, negatives.hours), curve)
-    return _result(negatives, goal, outcomes[number], curve[number])
+        ways = [material.card.decoder]
+    sweeps = sweeper.sweep(ways, _FINE)
+    kept = [sweep for sweep in sweeps if sweep.kept is not None]
+    if not kept:
+        raise GoalError(_why_not(sweeps[0].curve, goal, negatives.hours), sweeps[0].curve)
+    best = min(kept, key=lambda sweep: _badness(material, sweep))
+    return _result(negatives, goal, best)
 
 
 def _check(material: Material, negatives: Negatives, goal: Goal) -> None:
@@ -136,7 +139,7 @@ def _check(material: Material, negatives: Negatives, goal: Goal) -> None:
     if _allowed(negatives, goal) < 0:
         needed = hours_needed(goal.false_accepts_per_hour, goal.confidence or 0.0)
         raise GoalError(
-            f"{negatives.hours:.2f} h cannot prove {goal.false_accepts_per_hour:g} false accepts an hour "
+            f"{negatives.hours:.2f} h cannot prove a rate of {goal.false_accepts_per_hour:g} an hour "
             f"with {100 * (goal.confidence or 0):g} % confidence: {needed:.1f} h without a single one would"
         )
 
@@ -145,74 +148,112 @@ def _allowed(negatives: Negatives, goal: Goal) -> int:
     return most_events(goal.false_accepts_per_hour, negatives.hours, goal.confidence)
 
 
-def _curve(negatives: Negatives, offsets: Sequence[float], outcomes: Sequence[Outcome]) -> list[CurvePoint]:
-    points = []
-    for offset, outcome in zip(offsets, outcomes, strict=True):
-        n_false = len(negatives.false_accepts(outcome))
-        rejected = false_reject_rate(negatives.material, outcome)
+@dataclass(frozen=True, eq=False)
+class _Sweep:
+    """One way to set the decoder, with all its thresholds moved together."""
+
+    curve: list[CurvePoint]
+    outcomes: list[Outcome]
+    kept: int | None
+    """Number of the lowest point from which on the rate is kept and words are heard, if there is one."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """At that point."""
+        return self.outcomes[self.kept or 0]
+
+    @property
+    def rejected(self) -> float:
+        """False reject rate there."""
+        rate = self.curve[self.kept or 0].false_reject_rate
+        return 1.0 if rate is None else rate
+
+
+class _Sweeper:
+    """Counts what the goal speaks of over moving thresholds."""
+
+    def __init__(self, negatives: Negatives, allowed: int, score_all: ScoreAll) -> None:
+        self.negatives = negatives
+        self.allowed = allowed
+        self._score_all = score_all
+
+    def sweep(self, ways: Sequence[DecoderSettings], n_offsets: int) -> list[_Sweep]:
+        """Move the thresholds of each way through its grid."""
+        words = self.negatives.material.card.words
+        grids = [_grid(settings, words, n_offsets) for settings in ways]
+        asked = [
+            shift_thresholds(settings, offset)
+            for settings, grid in zip(ways, grids, strict=True)
+            for offset in grid
+        ]
+        outcomes = iter(self._score_all(asked))
+        sweeps = []
+        for grid in grids:
+            own = [next(outcomes) for _ in grid]
+            curve = [self._point(offset, outcome) for offset, outcome in zip(grid, own, strict=True)]
+            sweeps.append(_Sweep(curve, own, _lowest_kept(curve, self.allowed)))
+        return sweeps
+
+    def _point(self, offset: float, outcome: Outcome) -> CurvePoint:
+        n_false = len(self.negatives.false_accepts(outcome))
+        rejected = false_reject_rate(self.negatives.material, outcome)
         rate = None if math.isnan(rejected) else rejected
-        points.append(CurvePoint(offset, rate, n_false / negatives.hours, n_false))
-    return points
+        return CurvePoint(offset, rate, n_false / self.negatives.hours, n_false)
 
 
-def _choose_smoothing(
-    negatives: Negatives, goal: Goal, smoothed: Sequence[DecoderSettings], score_all: ScoreAll
-) -> DecoderSettings:
+def _choose_smoothing(sweeper: _Sweeper, goal: Goal, smoothed: Sequence[DecoderSettings]) -> DecoderSettings:
     """The smoothing that misses least at the rate, of those that are quick enough."""
     if len(smoothed) == 1:
         return smoothed[0]
-    grids = [_grid(settings, negatives.material, _COARSE) for settings in smoothed]
-    asked = [
-        shift_thresholds(settings, offset)
-        for settings, grid in zip(smoothed, grids, strict=True)
-        for offset in grid
-    ]
-    outcomes = iter(score_all(asked))
-    best: tuple[float, DecoderSettings] | None = None
-    delays_s = []
-    for settings, grid in zip(smoothed, grids, strict=True):
-        own = [next(outcomes) for _ in grid]
-        curve = _curve(negatives, grid, own)
-        number = _lowest_kept(curve, _allowed(negatives, goal))
-        if number is None:
-            continue
-        delay_s = median_delay_s(own[number])
-        delays_s.append(delay_s)
-        rejected = curve[number].false_reject_rate
-        if delay_s <= goal.longest_delay_s and rejected is not None and (best is None or rejected < best[0]):
-            best = rejected, settings
-    if best is None and delays_s:
+    sweeps = zip(smoothed, sweeper.sweep(smoothed, _COARSE), strict=True)
+    kept = [(settings, sweep) for settings, sweep in sweeps if sweep.kept is not None]
+    if not kept:
+        return smoothed[-1]  # the finer grid may still find a place
+    delays_s = [median_delay_s(sweep.outcome) for _, sweep in kept]
+    quick = [one for one, delay_s in zip(kept, delays_s, strict=True) if delay_s <= goal.longest_delay_s]
+    if not quick:
         raise GoalError(
             f"no smoothing answers within {1_000 * goal.longest_delay_s:.0f} ms: the quickest takes "
             f"{1_000 * min(delays_s):.0f} ms (median from the end of a word); allow more"
         )
-    return best[1] if best else smoothed[-1]
+    return min(quick, key=lambda one: one[1].rejected)[0]
 
 
-def _share_budget(
-    negatives: Negatives, goal: Goal, settings: DecoderSettings, score_all: ScoreAll
-) -> DecoderSettings:
-    """Give each label its own threshold, where there are enough false accepts to choose by."""
-    words = negatives.material.card.words
-    offsets = _grid(settings, negatives.material, _FINE)
-    outcomes = score_all([shift_thresholds(settings, offset) for offset in offsets])
-    budget = max(_allowed(negatives, goal), EVENTS_A_LABEL * len(words))
-    n_false = np.zeros((len(words), len(offsets)), dtype=np.int64)
-    rejected = np.zeros((len(words), len(offsets)))
-    for column, outcome in enumerate(outcomes):
-        for one in negatives.false_accepts(outcome):
+def _share_budget(sweeper: _Sweeper, settings: DecoderSettings) -> list[DecoderSettings]:
+    """Thresholds common to all labels, of each label's own, and half way between.
+
+    Each label's own are chosen where there are enough false accepts to choose by.
+    """
+    material = sweeper.negatives.material
+    words = material.card.words
+    (sweep,) = sweeper.sweep([settings], _FINE)
+    n_false = np.zeros((len(words), len(sweep.curve)), dtype=np.int64)
+    rejected = np.zeros((len(words), len(sweep.curve)))
+    for column, outcome in enumerate(sweep.outcomes):
+        for one in sweeper.negatives.false_accepts(outcome):
             n_false[words.index(one.label), column] += 1
         for row in range(len(words)):
-            fates = outcome.fates[negatives.material.word_labels == row]
+            fates = outcome.fates[material.word_labels == row]
             rejected[row, column] = 1 - float((fates == Fate.FOUND).mean())
-    chosen = share_events(n_false, rejected, budget)
+    chosen = share_events(n_false, rejected, max(sweeper.allowed, EVENTS_A_LABEL * len(words)))
     if chosen is None:
-        return settings
-    thresholds = {
-        word: shift_probability(settings.of(word).threshold, offsets[column])
-        for word, column in zip(words, chosen, strict=True)
-    }
-    return settings.override(thresholds)
+        return [settings]
+    own = [sweep.curve[column].offset for column in chosen]
+    return [settings] + [
+        settings.override(
+            {
+                word: shift_probability(settings.of(word).threshold, share * offset)
+                for word, offset in zip(words, own, strict=True)
+            }
+        )
+        for share in _SHARES
+    ]
+
+
+def _badness(material: Material, sweep: _Sweep) -> tuple[int, float]:
+    """How many labels are never heard any more, then how much is missed."""
+    heard = set(material.word_labels[sweep.outcome.fates == Fate.FOUND].tolist())
+    return len(set(material.word_labels.tolist()) - heard), sweep.rejected
 
 
 def share_events(n_false: npt.NDArray[np.int64], rejected: Floats, budget: int) -> list[int] | None:
@@ -258,9 +299,9 @@ def share_events(n_false: npt.NDArray[np.int64], rejected: Floats, budget: int) 
     return chosen
 
 
-def _grid(settings: DecoderSettings, material: Material, n_offsets: int) -> list[float]:
-    """Steps on the logit scale that bring the lowest threshold to 0.3 up to 0.9999."""
-    lowest = logit(min(settings.of(word).threshold for word in material.card.words))
+def _grid(settings: DecoderSettings, words: Sequence[str], n_offsets: int) -> list[float]:
+    """Steps on the logit scale that bring the lowest threshold from 0.3 to 0.9999."""
+    lowest = logit(min(settings.of(word).threshold for word in words))
     grid: list[float] = np.linspace(logit(_LEAST) - lowest, logit(_LARGEST) - lowest, n_offsets).tolist()
     return grid
 
@@ -282,7 +323,7 @@ def _why_not(curve: Sequence[CurvePoint], goal: Goal, hours: float) -> str:
         (point for point in curve if point.false_reject_rate != 1.0), key=lambda point: point.n_false
     )
     return (
-        f"no thresholds keep {goal.false_accepts_per_hour:g} false accepts an hour: the strictest at which "
+        f"no thresholds keep a rate of {goal.false_accepts_per_hour:g} an hour: the strictest at which "
         f"anything is heard give {fewest.n_false} in {hours:.2f} h"
     )
 
@@ -293,7 +334,8 @@ def median_delay_s(outcome: Outcome) -> float:
     return float(np.median(delays)) if len(delays) else math.inf
 
 
-def _result(negatives: Negatives, goal: Goal, outcome: Outcome, point: CurvePoint) -> Calibration:
+def _result(negatives: Negatives, goal: Goal, sweep: _Sweep) -> Calibration:
+    outcome, point = sweep.outcome, sweep.curve[sweep.kept or 0]
     low, high = poisson_interval(point.n_false, negatives.hours)
     bound = None
     if goal.confidence is not None:

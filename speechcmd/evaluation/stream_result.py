@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
 from speechcmd.evaluation.stream_metric import Row, count_row
 
 AS_SET = "as the model is set"
-_MOST_VALUES = 8
+_MOST_VALUES, _LEAST_WORDS = 8, 5  # of an attribute, and words that have each
 _MOST_MISTAKES = 40
 
 Words = Sequence[str | None]
@@ -155,11 +156,10 @@ def _by_attribute(material: Material, outcome: Outcome) -> list[dict[str, Any]]:
     tables = []
     for name in names:
         values = [word.attributes.get(name) for word in material.words]
-        distinct = sorted(
-            {value for value in values if value is not None}, key=lambda one: (str(type(one)), one)
-        )
-        if not 2 <= len(distinct) <= _MOST_VALUES:
+        counts = Counter(value for value in values if value is not None)
+        if not 2 <= len(counts) <= _MOST_VALUES or min(counts.values()) < _LEAST_WORDS:
             continue
+        distinct = sorted(counts, key=lambda one: (str(type(one)), one))
         rows = []
         for value in distinct:
             among = np.array([one == value for one in values])

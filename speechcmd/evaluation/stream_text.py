@@ -37,6 +37,9 @@ def _point_lines(point: Result) -> Iterator[str]:
     if not point["reached"]:
         yield from _wrapped(f"{point['name']}: {point['note']}")
         return
+    if point["target"] is not None:
+        yield from _target_lines(point)
+        return
     yield f"{point['name']}:"
     yield f"  {'':11s}{'words':>6s}{'FRR %':>19s}{'wrong':>6s}{'twice':>6s}{'FA/h':>19s}{'delay ms':>11s}"
     for row in [point["overall"], *point["by_label"]]:
@@ -57,6 +60,32 @@ def _promise_lines(promise: Result) -> Iterator[str]:
         f"{promise['promised_hours']:.2f} h; here {promise['n_events']} in {promise['hours']:.2f} h, where "
         f"{promise['low']} to {promise['high']} are to be expected (95 %): {kept}."
     )
+
+
+def _target_lines(point: Result) -> Iterator[str]:
+    """What is missed at a rate: all words together, and each where there are levels to tell apart."""
+    clean = point["without_homophones"]
+    counted = clean["overall"] if clean else point["overall"]
+    yield from _wrapped(
+        f"{point['name']}: FRR {_share(point['overall'])} % ({counted['n_false']} false accepts in "
+        f"{counted['hours']:.2f} h; thresholds {point['offset']:+.2f} on the logit scale)"
+    )
+    tables = [table for table in point["by_attribute"] if _has_levels(table)]
+    for table in tables:
+        yield from _attribute_lines(table)
+    if not tables:
+        shares = ", ".join(f"{row['label']} {_percent(row)}" for row in point["by_label"])
+        yield from _wrapped(f"  FRR %: {shares}")
+    if point["note"]:
+        yield from _wrapped(f"  Note: {point['note']}.")
+
+
+def _percent(row: Result) -> str:
+    return "-" if row["false_reject_rate"] is None else f"{100 * row['false_reject_rate']:.1f}"
+
+
+def _has_levels(table: Result) -> bool:
+    return all(_is_number(one["value"]) for one in table["values"])
 
 
 def _wrapped(text: str) -> Iterator[str]:
@@ -108,15 +137,14 @@ def _attribute_lines(table: Result) -> Iterator[str]:
     values = table["values"]
     yield f"  FRR % by {table['attribute']}:"
     yield "  " + " " * 11 + "".join(f"{_name(one['value']):>13s}" for one in values[:_MOST_COLUMNS])
-    rows = values[0]["rows"] if all(_is_number(one["value"]) for one in values) else values[0]["rows"][:1]
+    rows = values[0]["rows"] if _has_levels(table) else values[0]["rows"][:1]
     for number, row in enumerate(rows):
         cells = "".join(f"{_count_cell(one['rows'][number]):>13s}" for one in values[:_MOST_COLUMNS])
         yield f"  {row['label']:<11.11s}{cells}"
 
 
 def _count_cell(row: Result) -> str:
-    share = row["false_reject_rate"]
-    return "-" if share is None else f"{100 * share:.1f} of {row['n_words']}"
+    return f"{_percent(row)} of {row['n_words']}" if row["n_words"] else "-"
 
 
 def _name(value: Any) -> str:
