@@ -148,6 +148,7 @@ def stream_result(labels: Sequence[str] = WORDS, **changes: Any) -> dict[str, An
         ],
         "hours": {"speech": 1.0, "noise": 0.5},
         "n_words": 30 * len(labels),
+        "promise": None,
         "points": [
             _point("as the model is set", None, labels, 0.0, 6),
             _point("0.5 false accepts an hour", 0.5, labels, 1.5, 0),

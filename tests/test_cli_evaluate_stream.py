@@ -130,6 +130,8 @@ def test_the_calibrated_model_keeps_the_rate(data: Path, tmp_path: Path) -> None
     )
     measured_after = json.loads(after.stdout)
     assert measured_after["promise"]["promised_events"] == measured_after["promise"]["n_events"] == 0
+    shown = run("evaluate-stream", quiet, "-m", output, "--jobs", 1, "--offsets", 5).stdout
+    assert "Promise: 0 false accepts in 0.00 h without keywords, where 0 to" in " ".join(shown.split())
     overall = measured_after["points"][0]["overall"]
     assert (overall["n_false"], overall["false_reject_rate"]) == (0, 0.0)
     _, before = load_model_file(data / "toy.onnx")

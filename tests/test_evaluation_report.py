@@ -270,3 +270,12 @@ def test_numbers_that_are_none_are_dashes(tmp_path: Path, quick: None) -> None:
     assert "–" in page.text
     assert "None" not in page.text
     assert "nan" not in page.text
+
+
+def test_a_broken_promise_stands_among_the_first_figures(tmp_path: Path, recognizer: Recognizer) -> None:
+    promise = {
+        "promised_events": 2, "promised_hours": 2.9, "n_events": 31, "hours": 4.4, "low": 0, "high": 13,
+        "is_kept": False, "is_within": False,
+    }  # fmt: skip
+    page = write_report(tmp_path, stream_result(promise=promise), [], recognizer).read_text("utf-8")
+    assert "where 0 to 13 are to be expected (95 %) after 2 in 2.90 h of calibration: BROKEN" in page

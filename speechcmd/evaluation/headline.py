@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,9 @@ def summarise_stream(result: dict[str, Any]) -> list[Headline]:
                 f"(95 % interval {as_rate_interval(clean['fa_low'], clean['fa_high'])})",
             )
         )
+    if result.get("promise"):
+        promise = result["promise"]
+        lines.append(Headline(f"{promise['n_events']:,}", describe_promise(promise)))
     if row["delay_ms"]:
         delay = row["delay_ms"]
         meaning = (
@@ -104,6 +108,18 @@ def summarise_robustness(result: dict[str, Any]) -> list[Headline]:
         f"({condition['axis']}); {as_percent(result['clean']['value'])} without any"
     )
     return [Headline(as_percent(point["accuracy"]), meaning)]
+
+
+def describe_promise(promise: Mapping[str, Any]) -> str:
+    """Whether the recordings bear out what the calibration promised."""
+    verdict = (
+        "as promised" if promise["is_within"] else "fewer than promised" if promise["is_kept"] else "BROKEN"
+    )
+    return (
+        f"false accepts in {promise['hours']:.2f} h without keywords, where {promise['low']} to "
+        f"{promise['high']} are to be expected (95 %) after {promise['promised_events']} in "
+        f"{promise['promised_hours']:.2f} h of calibration: {verdict}"
+    )
 
 
 def state_promise(measured_on: str) -> str:

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from speechcmd.evaluation.headline import describe_promise
+
 Result = Mapping[str, Any]
 
 _WIDTH = 80
@@ -52,14 +54,7 @@ def _point_lines(point: Result) -> Iterator[str]:
 
 
 def _promise_lines(promise: Result) -> Iterator[str]:
-    kept = (
-        "as promised" if promise["is_within"] else "fewer than promised" if promise["is_kept"] else "BROKEN"
-    )
-    yield from _wrapped(
-        f"Promise: calibrated on {promise['promised_events']} false accepts in "
-        f"{promise['promised_hours']:.2f} h; here {promise['n_events']} in {promise['hours']:.2f} h, where "
-        f"{promise['low']} to {promise['high']} are to be expected (95 %): {kept}."
-    )
+    yield from _wrapped(f"Promise: {promise['n_events']} {describe_promise(promise)}.")
 
 
 def _target_lines(point: Result) -> Iterator[str]:
