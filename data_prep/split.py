@@ -87,7 +87,7 @@ class RoleRule:
     """
 
     def __init__(self, folder: Path, roles_file: Path | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self.file = roles_file or _find_roles_file(folder.resolve())
         self._roles = _read_roles(self.file) if self.file else {}
         base = self.file.resolve().parent if self.file else folder.resolve()
@@ -99,12 +99,17 @@ class RoleRule:
 
     def role_of(self, path: Path) -> str:
         """Role of a recording: train, calibrate or figures; "" for one that the file leaves out."""
-        name = path.relative_to(self._folder)
+        name = path.relative_to(self.folder)
         if self.file:
-            return self._roles.get((self._above / name).as_posix(), "")
+            role = self._roles.get((self._above / name).as_posix(), "")
+            return role if role in ROLES else ""
         if path.parent.name == _OFFICIAL_NOISE_FOLDER:
             return _OFFICIAL_NOISE_ROLES.get(path.stem, "train")
         return _ROLE_OF_SPLIT[hashed_split(name.as_posix())]
+
+    def speaks_of(self, path: Path) -> bool:
+        """Whether the file gives the recording a role, or says that it is unused."""
+        return (self._above / path.relative_to(self.folder)).as_posix() in self._roles
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -144,4 +149,4 @@ def _read_roles(path: Path) -> dict[str, str]:
             raise CorpusError(
                 f"{path}: {row['path']}: expected a role of {', '.join(ROLES)}, got {row['role']!r}"
             )
-    return {row["path"]: row["role"] for row in rows if row["role"] in ROLES}
+    return {row["path"]: row["role"] for row in rows}

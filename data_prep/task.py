@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -112,7 +112,7 @@ def make_split_task(
     """
     words = store.select("word", split)
     _check_words(store, config, split)
-    noise = store.select("noise", split) or store.select("noise", "training")
+    noise = select_noise(store, split)
     speech = store.select("speech", split)
     if needs_noise and not noise:
         raise StoreError(
@@ -136,6 +136,13 @@ def make_split_task(
     )
 
 
+def select_noise(store: RowSource, split: str) -> list[Row]:
+    """The noise kept for a split, else that of training; recordings without samples are left out."""
+    rows = [row for row in store.select("noise") if row.n_samples]
+    own = [row for row in rows if row.split == split]
+    return own or [row for row in rows if row.split == "training"]
+
+
 def draw_unknown(task: SplitTask, config: TaskConfig) -> Indices:
     """The fixed official draw: ceil(10 %) of the words' clips, all if there are fewer. Sorted."""
     rng = np.random.Generator(np.random.PCG64(config.seed))
@@ -143,10 +150,10 @@ def draw_unknown(task: SplitTask, config: TaskConfig) -> Indices:
     return np.sort(rng.permutation(task.unknown)[:n_drawn])
 
 
-def digest_of_draw(task: SplitTask, drawn: Indices) -> str:
-    """SHA-256 of the drawn clips' names, one a line."""
-    names = "".join(f"{task.examples.paths[index]}\n" for index in drawn)
-    return hashlib.sha256(names.encode()).hexdigest()
+def digest_of_names(names: Iterable[str]) -> str:
+    """SHA-256 of the names of clips, one a line; bytes that are no text count as they are."""
+    lines = "".join(f"{name}\n" for name in names)
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
 def draw_recordings(task: SplitTask, among: Indices, n_drawn: int, rng: np.random.Generator) -> Indices:

@@ -119,7 +119,7 @@ def open_audio(source: FileSource) -> Iterator[Any]:
 
     name = _name_of(source)
     try:
-        file = soundfile.SoundFile(_openable(source))
+        file = soundfile.SoundFile(openable(source))
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         raise AudioError(_why_unreadable(source, name, error)) from error
     with file:
@@ -256,8 +256,8 @@ def _name_of(source: FileSource) -> str:
     return printable(str(os.fspath(source))) if isinstance(source, str | os.PathLike) else "<stream>"
 
 
-def _openable(source: FileSource) -> Any:
-    # soundfile encodes names strictly, so those that are no text are given as the bytes they are
+def openable(source: FileSource) -> Any:
+    """What soundfile opens a file by: it encodes names strictly, those that are no text must be bytes."""
     if os.name == "posix" and isinstance(source, str | os.PathLike):
         return os.fsencode(source)
     return source

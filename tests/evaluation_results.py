@@ -54,7 +54,7 @@ def common(kind: str, labels: Sequence[str] = LABELS, sha256: str = SHA256) -> d
 
 def proportion(n_right: int, n: int) -> dict[str, Any]:
     low, high = wilson_interval(n_right, n)
-    return {"value": n_right / n, "low": low, "high": high, "n": n, "n_right": n_right}
+    return {"value": n_right / n, "low": low, "high": high, "interval": "Wilson", "n": n, "n_right": n_right}
 
 
 def clips_result(labels: Sequence[str] = LABELS, n_each: int = 200, **changes: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def clips_result(labels: Sequence[str] = LABELS, n_each: int = 200, **changes: A
         },
         "unknown_by_word": {"mean": 0.78, "words": [{"word": "on", "n": 30, "accuracy": 0.4}, {"word": "bed", "n": 12, "accuracy": 1.0}]},
         "groups": [
-            {"column": "age", "largest_gap": 0.08, "gap_low": 0.01, "gap_high": 0.15,
+            {"column": "age", "largest_gap": 0.08, "gap_low": 0.01, "gap_high": 0.15, "chance": 0.031, "note": "",
              "groups": [_group("child", 84, 100), _group("adult", 92, 100)]},
         ],
     }  # fmt: skip
@@ -104,7 +104,7 @@ def _label_row(label: str, confusion: np.ndarray[Any, Any], index: int) -> dict[
     recall = right / n
     return {
         "label": label, "n": n, "precision": precision, "recall": recall,
-        "recall_low": low, "recall_high": high, "f1": 2 * precision * recall / (precision + recall),
+        "recall_low": low, "recall_high": high, "interval": "Wilson", "f1": 2 * precision * recall / (precision + recall),
     }  # fmt: skip
 
 
@@ -123,7 +123,10 @@ def _bins() -> list[dict[str, Any]]:
 
 def _group(value: str, n_right: int, n: int) -> dict[str, Any]:
     low, high = wilson_interval(n_right, n)
-    return {"value": value, "n": n, "accuracy": n_right / n, "low": low, "high": high}
+    return {
+        "value": value, "n": n, "accuracy": n_right / n, "low": low, "high": high,
+        "interval": "bootstrap by speaker", "macro_f1": 0.8, "by_label": [{"label": "yes", "n": n, "recall": n_right / n}],
+    }  # fmt: skip
 
 
 def stream_row(label: str, n_words: int, n_found: int, n_false: int, hours: float) -> dict[str, Any]:
@@ -212,7 +215,11 @@ def robustness_result(**changes: Any) -> dict[str, Any]:
     """Two noises, and clipping."""
     result = common("robustness") | {
         "source": clips_result()["source"],
-        "clean": {key: value for key, value in proportion(1_820, 2_000).items() if key != "n_right"},
+        "clean": {
+            key: value
+            for key, value in proportion(1_820, 2_000).items()
+            if key not in ("n_right", "interval")
+        },
         "conditions": [
             _condition("noise: pink", "signal-to-noise ratio, dB", (20.0, 10.0, 5.0, 0.0)),
             _condition("noise: white", "signal-to-noise ratio, dB", (20.0, 10.0, 5.0, 0.0)),

@@ -12,8 +12,8 @@ import soundfile
 from fakes import SAMPLE_RATE, plain_card, tone_recording
 
 from speechcmd.evaluation.annotation import Annotation, Word, write_json
-from speechcmd.evaluation.material import Heard, Material
-from speechcmd.evaluation.recording_set import TestRecording
+from speechcmd.evaluation.material import Heard, Material, Span
+from speechcmd.evaluation.recording_set import GivenRecording
 from speechcmd.evaluation.trace import Trace
 from speechcmd.runtime.model_card import DecoderSettings, LabelSettings, ModelCard
 
@@ -64,9 +64,9 @@ def made_recording(
     width: int = 3,
 ) -> Heard:
     annotation = None if words is None else Annotation(tuple(words), duration_s=duration_s)
-    recording = TestRecording(Path(f"{kind}.wav"), kind, annotation, heard=frozenset(sounds))
+    recording = GivenRecording(Path(f"{kind}.wav"), kind, annotation, heard=frozenset(sounds))
     trace = made_trace(peaks, duration_s, width=width)
-    return Heard(recording, trace, tuple(words or ()), tuple(others), duration_s)
+    return Heard(recording, trace, tuple(words or ()), tuple(Span(*other) for other in others), duration_s)
 
 
 def made_material(*heard: Heard) -> Material:

@@ -69,7 +69,7 @@ class _Tape:
         self._offset += len(waveform)
 
 
-def write_store(folder: Path, *, without: Collection[str] = ()) -> Store:
+def write_store(folder: Path, *, without: Collection[str] = (), rumble: bool = False) -> Store:
     """Store of the kinds word, other, speech, noise and music, but for those in `without`."""
     tape, index = _Tape(), 0
     for word in (*WORDS, *(() if "other" in without else OTHER_WORDS)):
@@ -93,6 +93,10 @@ def write_store(folder: Path, *, without: Collection[str] = ()) -> Store:
             tape.add("noise", f"noise/hiss_{split}.wav", hiss, split=split)
         tape.add("noise", "noise/barks.wav", barks(4.0))
         tape.add("noise", "noise/too_short.wav", barks(0.5))
+    if rumble:
+        wind = rng.standard_normal(10 * SAMPLE_RATE).astype(np.float32) * np.float32(0.002)
+        wind += tone(len(wind), 12.0) * np.float32(0.05) + np.float32(0.2)
+        tape.add("noise", "noise/wind.wav", wind)
     if "music" not in without:
         tape.add("music", "music/chord.wav", tone(30 * SAMPLE_RATE, 220.0, 277.2, 329.6) * np.float32(0.1))
     folder.mkdir(parents=True)

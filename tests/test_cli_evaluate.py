@@ -64,10 +64,10 @@ def test_json_has_the_fields_of_the_schema() -> None:
     }
     assert list(figures["source"]["draw"]) == ["rule", "seed", "n_unknown", "n_silence", "sha256"]
     assert figures["accuracy"]["n"] == figures["accuracy"]["n_right"] == n_clips
-    assert list(figures["accuracy"]) == ["value", "low", "high", "n", "n_right"]
+    assert list(figures["accuracy"]) == ["value", "low", "high", "interval", "n", "n_right"]
     assert figures["labels"] == ["low", "high", "_unknown_", "_silence_"]
     assert list(figures["by_label"][0]) == [
-        "label", "n", "precision", "recall", "recall_low", "recall_high", "f1",
+        "label", "n", "precision", "recall", "f1", "recall_low", "recall_high", "interval",
     ]  # fmt: skip
     assert len(figures["calibration"]["bins"]) == 15
     assert figures["by_speaker"]["n_speakers"] == 2
@@ -96,12 +96,16 @@ def test_text_for_people_fits_a_terminal() -> None:
     lines = result.stdout.splitlines()
     n_clips = 4 * OF_A_WORD + 2
     assert lines[0] == "toy on store: task own, validation"
-    assert lines[1] == f"accuracy     100.00 % [87.1, 100.0]   {n_clips} of {n_clips} clips"
-    assert lines[4].startswith("drawn        12 unknown, 2 silence, seed 3, sha256 ")
+    assert lines[1] == f"accuracy     100.00 % (87.1–100.0 %)   {n_clips} of {n_clips} clips"
+    assert lines[2] == "intervals    95 %, Wilson"
+    assert lines[5].startswith("drawn        12 unknown, 2 silence, seed 3, sha256 ")
+    # whoever reads the figures shall know what they are of
+    rule = " ".join(line.strip() for line in lines[6:8])
+    assert rule == "_unknown_: every other word; _silence_: windows of the noise kept for validation"
     assert max(map(len, lines)) <= 80
     table = [line.split() for line in lines if line.startswith(("low ", "_silence_ "))]
-    assert [row[:3] for row in table] == [["low", "6", "100.00"], ["_silence_", "2", "100.00"]]
-    assert "2 speakers: mean 100.00 %, standard deviation 0.00, worst tenth 100.00 %" in lines
+    assert [row[:3] for row in table] == [["low", "6", "100.0"], ["_silence_", "2", "100.0"]]
+    assert "2 speakers: mean 100.0 %, standard deviation 0.0 %, worst tenth 100.0 %" in lines
 
 
 def test_mistakes_are_counted_and_named(tmp_path: Path, folder: Path) -> None:
@@ -132,7 +136,9 @@ def test_groups_of_a_metadata_file(tmp_path: Path) -> None:
     assert (sex["column"], age["column"]) == ("sex", "age")
     assert [group["value"] for group in sex["groups"]] == ["female", "(no entry)"]
     assert sum(group["n"] for group in sex["groups"]) == 2 * OF_A_WORD + 2
-    assert list(sex["groups"][0]) == ["value", "n", "accuracy", "low", "high"]
+    assert list(sex["groups"][0]) == [
+        "value", "n", "accuracy", "low", "high", "interval", "macro_f1", "by_label",
+    ]  # fmt: skip
     lines = run("store", "--metadata", str(people)).stdout.splitlines()
     assert "by sex: fewer than two groups of 20 clips, no gap is told" in lines
     assert max(map(len, lines)) <= 80
@@ -209,24 +215,82 @@ def test_a_report_is_written(tmp_path: Path, folder: Path) -> None:
 
 def test_the_text_of_figures_that_are_missing() -> None:
     figures = figures_of("store", "--task", "own")
-    nothing = {"value": None, "low": 0.0, "high": 1.0, "n": 0, "n_right": 0}
+    nothing = {"value": None, "low": 0.0, "high": 1.0, "interval": "Wilson", "n": 0, "n_right": 0}
     figures |= {"accuracy": nothing, "macro_f1": None, "unknown_by_word": None}
     figures["by_label"][0] |= {"n": 0, "recall": None, "recall_low": None, "recall_high": None, "f1": None}
     figures["by_speaker"] = {"n_speakers": 0, "mean": None, "sd": None, "worst_tenth": None, "worst": []}
     lines = render_text(figures).splitlines()
-    assert "accuracy     - % [0.0, 100.0]   0 of 0 clips" in lines
+    assert "accuracy     – (0.0–100.0 %)   0 of 0 clips" in lines
     assert not any("speakers" in line for line in lines)
-    assert next(line for line in lines if line.startswith("low")).split() == ["low", "0", "-", "100.00", "-"]
+    assert next(line for line in lines if line.startswith("low")).split() == [
+        "low", "0", "–", "–", "100.0", "%", "–",
+    ]  # fmt: skip
 
 
 def test_the_text_of_groups_and_their_gap() -> None:
     figures = figures_of("store")
-    group = {"n": 617, "accuracy": 0.8978, "low": 0.8715, "high": 0.9194}
-    groups = [{"value": "6 to 23", **group}, {"value": "(no entry)", **group, "n": 1_109}]
-    column = {"column": "age", "largest_gap": 0.0578, "gap_low": -0.0039, "gap_high": 0.1272}
-    figures["groups"] = [{**column, "groups": groups}]
-    assert render_text(figures).splitlines()[-3:] == [
-        "by age: largest gap 5.78 points [-0.4, 12.7]",
-        "  6 to 23      89.78 %  [87.2, 91.9]     of 617 clips",
-        "  (no entry)   89.78 %  [87.2, 91.9]     of 1,109 clips",
+    group = {"n": 617, "accuracy": 0.8978, "low": 0.8715, "high": 0.9194, "macro_f1": 0.8312}
+    groups = [
+        {"value": "6 to 23", **group, "interval": "bootstrap by speaker"},
+        {"value": "(no entry)", **group, "n": 1_109, "interval": "Wilson"},
     ]
+    gap = {"largest_gap": 0.0578, "gap_low": None, "gap_high": None, "chance": 0.3407, "note": ""}
+    nothing = dict.fromkeys(gap)
+    figures["groups"] = [
+        {"column": "age", **gap, "groups": groups},
+        {"column": "remark", **nothing, "note": "73 different texts are too many", "groups": []},
+    ]
+    assert render_text(figures).splitlines()[-7:] == [
+        "by age: largest gap 5.8 points; a gap this large comes by chance in 34.1 % of",
+        "shuffles",
+        "  6 to 23      89.8 %  87.2–91.9 %   macro F1  83.1 %  of 617 clips",
+        "  (no entry)   89.8 %  87.2–91.9 %   macro F1  83.1 %  of 1,109 clips",
+        "  intervals: bootstrap by speaker; Wilson for (no entry)",
+        "",
+        "by remark: 73 different texts are too many",
+    ]
+
+
+def test_a_clip_whose_name_is_no_text(tmp_path: Path, folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    clip = (folder / "corpus" / "low" / "te0_nohash_0.wav").read_bytes()
+    (tmp_path / "clips" / "high").mkdir(parents=True)
+    name = "high/caf\udce9_nohash_0.wav"
+    try:
+        (tmp_path / "clips" / name).write_bytes(clip)
+    except (OSError, UnicodeError):
+        pytest.skip("this system has only names that are text")
+    split = "testing"
+    while True:  # the hash of the name decides on the split
+        figures = run(
+            str(tmp_path / "clips"), "--split", split, "--json", "--report", str(tmp_path / "report")
+        )
+        if figures.exit_code == 0:
+            break
+        split = {"testing": "training", "training": "validation"}[split]
+    heard = json.loads(figures.stdout)
+    assert heard["pairs"][0]["clips"][0]["path"] == "high/caf\ufffd_nohash_0.wav"
+    written = json.loads((tmp_path / "report" / "clips.json").read_text(encoding="utf-8"))
+    assert written["mistakes"][0]["path"] == "high/caf\ufffd_nohash_0.wav"
+
+
+@pytest.mark.parametrize("options", [[], ["--robustness"]])
+def test_a_report_that_cannot_be_written_is_noticed_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    pytest.importorskip("jinja2")
+
+    def run_for_hours(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("speechcmd.evaluation.clip_run.classify_clips", run_for_hours)
+    monkeypatch.setattr("speechcmd.cli.evaluate.run_robustness", run_for_hours)
+    (tmp_path / "file").write_text("in the way")
+    result = run("store", *options, "--report", str(tmp_path / "file" / "below"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "file/below: Not a directory" in result.stderr
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "stream.json").write_text("half a result")
+    result = run("store", *options, "--report", str(tmp_path / "old"))
+    assert "stream.json: not a result that this version can read" in result.stderr

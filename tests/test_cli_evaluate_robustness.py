@@ -86,7 +86,7 @@ def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.
         folder: Path, result: dict[str, Any], sounds: list[Any], _: object, **__: object
     ) -> Path:
         assert not sounds
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "robustness.json").write_text(json.dumps(result), encoding="utf-8")
         return folder / "report.html"
 
@@ -96,6 +96,31 @@ def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.
     saved = json.loads((tmp_path / "report" / "robustness.json").read_text(encoding="utf-8"))
     assert saved == json.loads(found.stdout)
     assert str(tmp_path / "report" / "report.html") in found.stderr
+
+
+def test_noise_of_another_role_is_left_out(clips: Path, model: Path, tmp_path: Path) -> None:
+    """What a model was trained in makes no figures; which role it takes is up to the split."""
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    roles = {"learnt": "train", "kept": "figures", "chosen": "calibrate"}
+    for number, name in enumerate(roles):
+        noise = 0.1 * np.random.default_rng(number).standard_normal(2 * RATE)
+        soundfile.write(folder / f"{name}.wav", noise, RATE)
+    rows = "".join(f"noise/{name}.wav,{role}\n" for name, role in roles.items())
+    (tmp_path / "roles.csv").write_text("path,role\n" + rows)
+    all_of_it = ("--robustness", "--limit", 1, "--noise", folder)
+    kept = ("--robustness", "--limit", 1, "--noise", folder / "kept.wav")
+    found = run_json(clips, "-m", model, *all_of_it)
+    assert found["conditions"][0]["name"] == "noise: noise"
+    assert found["conditions"][0]["points"] == run_json(clips, "-m", model, *kept)["conditions"][0]["points"]
+    refused = run(clips, "-m", model, "--robustness", "--noise", folder / "learnt.wav")
+    assert refused.exit_code == 1
+    assert "has the role train" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    (folder / "kept.wav").unlink()
+    refused = run(clips, "-m", model, *all_of_it)
+    assert refused.exit_code == 1
+    assert "noise: expected recordings of role figures, all 2 in it have another" in refused.stderr
 
 
 @pytest.mark.parametrize("option", ["--noise", "--impulse-response", "--limit"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 from fakes import tone_recording, toy_model
 from made_material import write_tones
@@ -89,6 +90,15 @@ def test_a_report_holds_the_mistakes_to_hear(data: Path, tmp_path: Path) -> None
     assert "low, said by nobody" in (folder / "report.html").read_text()
 
 
+def test_a_report_that_cannot_be_written_is_noticed_before_the_run(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = run(
+        "evaluate-stream", data / "hum", "-m", data / "toy.onnx", "--report", tmp_path / "file" / "below"
+    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "file/below: Not a directory" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -113,35 +123,47 @@ def calibrated(data: Path, tmp_path: Path, *arguments: object) -> tuple[Result, 
     return result, output
 
 
-def test_the_calibrated_model_keeps_the_rate(data: Path, tmp_path: Path) -> None:
-    quiet = data / "quiet.wav"
-    if not quiet.exists():  # the low tone at a share that the model hears half
-        rng = np.random.default_rng(5)
-        waveform = tone_recording([("low", 2.0)], 6.0) * 1.0
-        waveform[32_000:36_800] += rng.normal(0, 0.1, 4_800).astype(np.float32)
-        import soundfile
+def write_half_heard(path: Path, seed: int) -> Path:
+    """A low tone in as much noise, which the model hears at its own threshold and nobody said."""
+    rng = np.random.default_rng(seed)
+    waveform = tone_recording([("low", 2.0)], 6.0, seed=seed)
+    waveform[32_000:36_800] += rng.normal(0, 0.1, 4_800).astype(np.float32)
+    soundfile.write(path, waveform, 16_000)
+    return path
 
-        soundfile.write(quiet, waveform, 16_000)
-    result, output = calibrated(data, tmp_path, data / "stream.wav", quiet, "--false-accepts-per-hour", 1, "--smoothing", 0.1)  # fmt: skip
+
+def test_the_calibrated_model_keeps_the_rate_and_is_held_to_it(data: Path, tmp_path: Path) -> None:
+    here, there = (write_half_heard(tmp_path / f"{seed}.wav", seed) for seed in (5, 6))
+    result, output = calibrated(data, tmp_path, data / "stream.wav", here, "--false-accepts-per-hour", 1, "--smoothing", 0.1)  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "0 false accepts in 0.00 h" in result.stdout
-    after = run(
-        "evaluate-stream", data / "stream.wav", quiet, "-m", output, "--json", "--jobs", 1, "--offsets", 5
-    )
-    measured_after = json.loads(after.stdout)
-    assert measured_after["promise"]["promised_events"] == measured_after["promise"]["n_events"] == 0
-    shown = run("evaluate-stream", quiet, "-m", output, "--jobs", 1, "--offsets", 5).stdout
-    assert "Promise: 0 false accepts in 0.00 h without keywords, where 0 to" in " ".join(shown.split())
-    overall = measured_after["points"][0]["overall"]
+    options = ["-m", output, "--json", "--jobs", 1, "--offsets", 5]
+    same = json.loads(run("evaluate-stream", data / "stream.wav", here, *options).stdout)
+    overall = same["points"][0]["overall"]
     assert (overall["n_false"], overall["false_reject_rate"]) == (0, 0.0)
+    assert same["promise"] is None, "the audio that the thresholds were chosen on bears out nothing"
+    other = json.loads(run("evaluate-stream", there, *options).stdout)["promise"]
+    assert other["promised_events"] == other["n_events"] == 0
+    shown = run("evaluate-stream", there, "-m", output, "--jobs", 1, "--offsets", 5).stdout
+    assert "Promise: 0 false accepts in 0.00 h without keywords, where 0 to" in " ".join(shown.split())
+    labelled = json.loads(run("evaluate-stream", data / "stream.wav", *options).stdout)
+    assert labelled["promise"] is None, "another sort of audio"
+
+
+def test_calibrating_changes_the_card_and_not_the_network(data: Path, tmp_path: Path) -> None:
+    result, output = calibrated(
+        data, tmp_path, data / "hum/b.wav", "--false-accepts-per-hour", 1, "--smoothing", 0.2
+    )
+    assert result.exit_code == 0, result.output
     _, before = load_model_file(data / "toy.onnx")
     _, card = load_model_file(output)
     assert card.measured_on.startswith("0 false accepts in 0.00 h (")
     assert card.training["calibration"]["false_accepts_per_hour"] == 1
+    assert card.decoder.smoothing_steps == 10, "asked for, though no word tells what it costs"
     assert card.check == before.check
     waveform = tone_recording(WORDS, 14.0)
     old, new = Recognizer.load(data / "toy.onnx"), Recognizer.load(output)
-    assert np.array_equal(old.posteriors(waveform), new.posteriors(waveform)), "the network is the same"
+    assert np.array_equal(old.posteriors(waveform), new.posteriors(waveform))
 
 
 def test_a_rate_that_cannot_be_kept_writes_nothing(data: Path, tmp_path: Path) -> None:
@@ -164,6 +186,24 @@ def test_hours_that_prove_nothing_say_how_many_would(data: Path, tmp_path: Path)
         "cannot prove a rate of 1 an hour with 95 % confidence: 3.0 h without a single one" in result.stderr
     )
     assert not output.exists()
+
+
+def test_a_folder_that_is_not_there_is_noticed_before_the_work(data: Path) -> None:
+    result = run("calibrate", data / "hum", "-m", data / "toy.onnx", "-o", data / "no/x.onnx", "--false-accepts-per-hour", 1)  # fmt: skip
+    assert result.exit_code == 2
+    assert "no such folder" in result.stderr
+
+
+def test_voices_of_the_testing_split_choose_no_thresholds(data: Path, tmp_path: Path) -> None:
+    stream = write_tones(tmp_path / "s/stream.wav", WORDS, 14.0, labelled=True)
+    labels = json.loads(stream.with_suffix(".json").read_text())
+    stream.with_suffix(".json").write_text(json.dumps(labels | {"settings": {"split": "testing"}}))
+    result, output = calibrated(data, tmp_path, stream, data / "hum", "--false-accepts-per-hour", 1)
+    assert (result.exit_code, output.exists()) == (1, False)
+    assert (
+        "stream.wav: made of the testing split, here recordings of role calibrate (validation)"
+        in result.stderr
+    )
 
 
 def test_json_says_what_was_chosen(data: Path, tmp_path: Path) -> None:
@@ -218,3 +258,17 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize(("command", "package"), [("calibrate", "onnx"), ("evaluate-stream", "scipy")])
+def test_a_missing_package_is_named_before_the_work(
+    data: Path, monkeypatch: pytest.MonkeyPatch, command: str, package: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("speechcmd.evaluation", f"{package}."))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    options = ["-o", data / "x.onnx", "--false-accepts-per-hour", 1] if command == "calibrate" else []
+    result = run(command, data / "hum/b.wav", "-m", data / "toy.onnx", *options)
+    assert result.exit_code == 1
+    assert package in result.stderr
+    assert "pip install" in result.stderr

@@ -70,6 +70,12 @@ def test_the_words_of_the_model_are_the_default(store: Path, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_percent_that_make_a_hundred(store: Path, tmp_path: Path) -> None:
+    shares = ("--unknown", 5, "--speech", 55, "--close", 30, "--repeat", 10)
+    result = run(store, "-o", tmp_path / "stream.wav", "--words", "yes", "--minutes", 0.5, *shares)
+    assert result.exit_code == 0, result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -81,6 +87,10 @@ def test_the_words_of_the_model_are_the_default(store: Path, tmp_path: Path) -> 
         (("--gap", "3,1"), 2, "the shortest and the longest pause"),
         (("--gap", "0,1"), 2, "expected numbers from 0.1 to 600 (seconds)"),
         (("--minutes", "0"), 2, "'--minutes'"),
+        (("--minutes", "nan"), 2, "expected a number, got 'nan'"),
+        (("--unknown", "nan"), 2, "expected a number, got 'nan'"),
+        (("--close", "nan"), 2, "expected a number, got 'nan'"),
+        (("--words", "yes", "--gap", "600,600", "--minutes", "0.1"), 1, "no keyword came into 0.1 minutes"),
         (("--unknown", "80", "--repeat", "20"), 2, "more than 100 percent together"),
         (("--words", "yes", "--split", "validation"), 1, "expected clips of yes in the validation split"),
         (("--words", "yes", "-o", "stream.mp3"), 1, "ends with .wav or .flac"),

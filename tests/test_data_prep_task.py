@@ -13,17 +13,18 @@ import pytest
 from data_prep.corpus import scan_corpus
 from data_prep.export_wav import export_wav
 from data_prep.prepare import PrepareConfig, measure_durations, prepare_store
-from data_prep.store import Store
+from data_prep.store import Row, Store
 from data_prep.synthetic import make_corpus
 from data_prep.task import (
     SILENCE,
     UNKNOWN,
     TaskConfig,
-    digest_of_draw,
+    digest_of_names,
     draw_epoch,
     draw_evaluation,
     draw_unknown,
     make_split_task,
+    select_noise,
 )
 from data_prep.window import cut_word, place_around_word
 from speechcmd.audio import read_int16
@@ -57,7 +58,35 @@ def test_the_official_draw_is_a_tenth_rounded_up_and_never_changes(store: Store)
     others = draw_unknown(task, TaskConfig(("up", "down"), seed=9))
     assert list(drawn) != list(others)
     names = "".join(task.examples.paths[index] + "\n" for index in drawn)
-    assert digest_of_draw(task, drawn) == hashlib.sha256(names.encode()).hexdigest()
+    assert (
+        digest_of_names(task.examples.paths[index] for index in drawn)
+        == hashlib.sha256(names.encode()).hexdigest()
+    )
+
+
+def test_a_digest_of_names_that_are_no_text() -> None:
+    assert digest_of_names(["up/caf\udce9.wav"]) == hashlib.sha256(b"up/caf\xe9.wav\n").hexdigest()
+
+
+def test_noise_without_samples_is_none(store: Store) -> None:
+    noise = store.select("noise")
+    assert noise
+    assert {row.path for row in select_noise(store, "training")} == {
+        row.path for row in noise if row.split == "training"
+    }
+
+    class Emptied:
+        path = store.path
+        rows = tuple(
+            dataclasses.replace(row, n_samples=0) if row.kind == "noise" else row for row in store.rows
+        )
+
+        def select(self, kind: str, split: str | None = None) -> list[Row]:
+            return [row for row in self.rows if row.kind == kind and split in (None, row.split)]
+
+    assert select_noise(Emptied(), "training") == []
+    with pytest.raises(StoreError, match="expected background noise"):
+        make_split_task(Emptied(), CONFIG, "training")
 
 
 def test_every_word_is_in_every_epoch_once_in_another_order(store: Store) -> None:

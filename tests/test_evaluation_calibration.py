@@ -15,7 +15,8 @@ from made_material import CARD, made_material, made_recording
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.annotation import Word
-from speechcmd.evaluation.calibration import Calibration, Goal, GoalError, calibrate, share_events
+from speechcmd.evaluation.budget import share_events
+from speechcmd.evaluation.calibration import Calibration, Goal, GoalError, calibrate
 from speechcmd.evaluation.material import Heard, Material
 from speechcmd.evaluation.outcome import Outcome, Scorer
 from speechcmd.runtime.model_card import DecoderSettings

@@ -73,6 +73,7 @@ def test_three_of_four_by_hand() -> None:
         "n_right": 3,
         "low": pytest.approx(0.300642, abs=1e-6),  # Wilson 1927, worked with z = 1.959964
         "high": pytest.approx(0.954413, abs=1e-6),
+        "interval": "Wilson",  # of two speakers, too few to draw anew
     }
     assert figures["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     yes, no, unknown, silence = figures["by_label"]
@@ -89,6 +90,7 @@ def test_three_of_four_by_hand() -> None:
         "recall": None,
         "recall_low": None,
         "recall_high": None,
+        "interval": None,
         "f1": None,
     }
     assert figures["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
@@ -112,7 +114,9 @@ def test_an_answer_beyond_the_task_is_a_column_of_its_own() -> None:
 
 def test_no_clips_at_all_divide_nothing() -> None:
     figures = measure_clips([], answers_of([]), LABELS)
-    assert figures["accuracy"] == {"value": None, "low": 0.0, "high": 1.0, "n": 0, "n_right": 0}
+    assert figures["accuracy"] == {
+        "value": None, "low": 0.0, "high": 1.0, "interval": "Wilson", "n": 0, "n_right": 0,
+    }  # fmt: skip
     assert figures["macro_f1"] is None
     assert figures["calibration"]["ece"] is None
     assert figures["by_speaker"] == {
@@ -131,7 +135,7 @@ def test_as_scikit_learn_counts(seed: int, n_clips: int) -> None:
     truths, answers, _ = drawn(n_clips, seed)
     confusion = count_confusions(truths, answers, LABELS)
     np.testing.assert_array_equal(confusion, metrics.confusion_matrix(truths, answers, labels=LABELS))
-    accuracy = measure_accuracy(np.array(truths) == np.array(answers))
+    accuracy = measure_accuracy(np.array(truths) == np.array(answers), [""] * n_clips)
     assert accuracy["value"] == pytest.approx(metrics.accuracy_score(truths, answers))
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truths, answers, labels=LABELS, zero_division=0
@@ -141,12 +145,13 @@ def test_as_scikit_learn_counts(seed: int, n_clips: int) -> None:
     assert [row["precision"] for row in rows] == pytest.approx(precision)
     assert [row["recall"] or 0.0 for row in rows] == pytest.approx(recall)
     assert [row["f1"] or 0.0 for row in rows] == pytest.approx(f1)
-    for row in rows:
-        if row["n"]:
+    figures = measure_clips(examples_of(truths), answers_of(answers), LABELS)
+    for row in figures["by_label"]:
+        if row["n"] and row["label"] in LABELS:
+            assert row["interval"] == "Wilson"  # nobody knows the speakers
             interval = wilson_interval(round(row["recall"] * row["n"]), row["n"])
             assert (row["recall_low"], row["recall_high"]) == interval
     present = [row["label"] for row in rows if row["n"]]
-    figures = measure_clips(examples_of(truths), answers_of(answers), LABELS)
     macro = metrics.f1_score(truths, answers, labels=present, average="macro", zero_division=0)
     assert figures["macro_f1"] == pytest.approx(macro)
 
@@ -221,3 +226,88 @@ def test_the_mean_over_the_words_of_unknown_weighs_each_word_alike() -> None:
     assert figures["by_label"][2]["recall"] == 0.9
     assert figures["unknown_by_word"]["mean"] == 0.5
     assert [row["word"] for row in figures["unknown_by_word"]["words"]] == ["wow", "bed"]
+
+
+def test_whole_tenths_fall_into_the_tenth_that_they_begin() -> None:
+    """3 of 10 is 0.3, the lower border of its tenth: in floats 0.3, 0.6 and 0.7 came out a tenth too low."""
+    for n_right in range(11):
+        is_right = np.arange(10) < n_right
+        bars = [bar["n"] for bar in measure_speakers(["ann"] * 10, is_right)["histogram"]]
+        assert bars.index(1) == min(9, n_right)
+        assert sum(bars) == 1
+
+
+def spoken(
+    n_speakers: int, n_clips: int, seed: int
+) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Speakers of whom each is understood well or badly."""
+    rng = np.random.default_rng(seed)
+    share = np.repeat(rng.choice([0.5, 0.95], n_speakers), n_clips)
+    speakers = [f"s{number}" for number in range(n_speakers) for _ in range(n_clips)]
+    return speakers, rng.random(n_speakers * n_clips) < share
+
+
+def test_the_interval_of_accuracy_is_by_speaker() -> None:
+    speakers, is_right = spoken(30, 40, seed=1)
+    found = measure_accuracy(is_right, speakers)
+    assert found["interval"] == "bootstrap by speaker"
+    assert found["low"] < found["value"] < found["high"]
+    low, high = wilson_interval(int(is_right.sum()), len(is_right))
+    width = found["high"] - found["low"]
+    assert width > 2 * (high - low)
+    # speakers of equal weight: the spread of their means
+    means = is_right.reshape(30, 40).mean(axis=1)
+    assert width == pytest.approx(2 * 1.96 * means.std() / math.sqrt(30), rel=0.1)
+    assert measure_accuracy(is_right, speakers) == found  # seeded
+    alone = measure_accuracy(is_right, [f"{index}" for index in range(len(is_right))])
+    assert alone["high"] - alone["low"] == pytest.approx(high - low, rel=0.1)
+
+
+def test_the_interval_of_accuracy_covers_as_often_as_it_says() -> None:
+    """The truth is 0.725 over all speakers; Wilson's interval holds it in less than half of such samples."""
+    drawn = [spoken(60, 20, seed) for seed in range(100)]
+    found = [measure_accuracy(is_right, speakers) for speakers, is_right in drawn]
+    assert 88 <= sum(one["low"] <= 0.725 <= one["high"] for one in found) <= 99
+    bounds = [wilson_interval(one["n_right"], one["n"]) for one in found]
+    assert sum(low <= 0.725 <= high for low, high in bounds) < 70
+
+
+@pytest.mark.parametrize(
+    ("speakers", "is_right"),
+    [
+        (["a", "b", "c", "d"] * 3, [True, False] * 6),  # four speakers
+        ([""] * 12, [True, False] * 6),  # nobody known
+        (list("abcdef") * 2, [True] * 12),  # all right
+        (list("abcdef") * 2, [False] * 12),
+        (list("abcdef") * 2, [True] * 6 + [False] * 6),  # all speakers alike: no width
+    ],
+)
+def test_where_speakers_tell_nothing_the_interval_is_wilson_s(
+    speakers: list[str], is_right: list[bool]
+) -> None:
+    found = measure_accuracy(np.array(is_right), speakers)
+    assert found["interval"] == "Wilson"
+    assert (found["low"], found["high"]) == wilson_interval(sum(is_right), 12)
+
+
+def test_clips_without_a_speaker_stand_for_themselves() -> None:
+    speakers, is_right = spoken(10, 20, seed=3)
+    silent = np.random.default_rng(3).random(400) < 0.9
+    found = measure_accuracy(np.concatenate([is_right, silent]), [*speakers, *[""] * 400])
+    together = measure_accuracy(np.concatenate([is_right, silent]), [*speakers, *["noise"] * 400])
+    assert found["interval"] == together["interval"] == "bootstrap by speaker"
+    # were they of one speaker, their number itself would vary with the draw
+    assert found["high"] - found["low"] < 0.7 * (together["high"] - together["low"])
+
+
+def test_recalls_have_intervals_by_speaker_of_their_own() -> None:
+    speakers, is_right = spoken(12, 20, seed=4)
+    examples = [example(index, "yes", speaker) for index, speaker in enumerate(speakers)]
+    examples += [example(index, "_silence_") for index in range(8)]
+    answers = ["yes" if right else "no" for right in is_right] + ["_silence_"] * 7 + ["no"]
+    figures = measure_clips(examples, answers_of(answers), LABELS)
+    yes, no, _, silence = figures["by_label"]
+    accuracy = measure_accuracy(is_right, speakers)
+    assert (yes["recall_low"], yes["recall_high"]) == (accuracy["low"], accuracy["high"])
+    assert (yes["interval"], silence["interval"], no["interval"]) == ("bootstrap by speaker", "Wilson", None)
+    assert (silence["recall_low"], silence["recall_high"]) == wilson_interval(7, 8)

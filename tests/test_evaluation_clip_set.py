@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clip_corpus import CLIPS_OF_A_SPEAKER, SPEAKERS_OF_A_SPLIT, WORDS_HZ, write_corpus, write_store
+from clip_corpus import (
+    CLIPS_OF_A_SPEAKER,
+    SPEAKERS_OF_A_SPLIT,
+    WORDS_HZ,
+    write_corpus,
+    write_store,
+    write_wav,
+)
 from fakes import LABELS
 
 from data_prep.store import Row, Store
@@ -207,6 +216,57 @@ def test_what_cannot_be_measured_is_one_line(
     with pytest.raises(EvaluationError, match=expected) as error:
         open_clip_set(store, task, split, labels)
     assert "\n" not in str(error.value)
+
+
+def test_silence_is_not_spoken_of_where_there_is_none_of_it() -> None:
+    rows = complete("testing", 20, 40)
+    draw = draw_clip_set(Rows(rows), "c", "own", "testing", OFFICIAL_LABELS[:-1], "official", 0).draw
+    assert draw is not None
+    assert "_unknown_: ceil(10 %)" in draw.rule
+    assert "_silence_" not in draw.rule
+
+
+def with_noise(corpus: Path, folder: Path, content: bytes) -> Path:
+    """The corpus, where the noise that is kept for testing is another."""
+    shutil.copytree(corpus, folder)
+    (folder / "_background_noise_" / "exercise_bike.wav").write_bytes(content)
+    return folder
+
+
+def test_a_noise_without_samples_is_left_out(corpus: Path, tmp_path: Path) -> None:
+    write_wav(tmp_path / "none.wav", np.zeros(0, dtype=np.int16))
+    folder = with_noise(corpus, tmp_path / "corpus", (tmp_path / "none.wav").read_bytes())
+    for source in (folder, write_store(folder, tmp_path / "store")):
+        clips = open_clip_set(source, "own", "testing", LABELS)
+        silence = [example for example in clips.examples if example.label == "_silence_"]
+        assert len(silence) == 2
+        assert not any("exercise_bike" in example.path for example in silence)
+        assert clips.draw is not None
+        assert "training noise" in clips.draw.rule  # none is left for testing
+    for path in (folder / "_background_noise_").glob("*.wav"):
+        path.write_bytes((tmp_path / "none.wav").read_bytes())
+    assert count(open_clip_set(folder, "own", "testing", LABELS)) == {
+        "low": OF_A_WORD, "high": OF_A_WORD, "_unknown_": 2,
+    }  # fmt: skip
+
+
+def test_noise_is_read_only_where_silence_is_drawn_of_it(corpus: Path, tmp_path: Path) -> None:
+    folder = with_noise(corpus, tmp_path / "corpus", b"no audio")
+    for labels, task in ((tuple(WORDS_HZ), "35"), (("low", "high", "_unknown_"), "own")):
+        assert len(open_clip_set(folder, task, "testing", labels).examples) > 0
+    expected = r"exercise_bike\.wav: not audio.*; _silence_ is drawn from this noise: remove or replace it$"
+    with pytest.raises(EvaluationError, match=expected) as error:
+        open_clip_set(folder, "own", "testing", LABELS)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["low/x_nohash_0.wav", "_background_noise_/x.wav"])
+def test_a_pipe_is_refused_before_it_is_waited_for(corpus: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(corpus, tmp_path / "corpus")
+    os.mkfifo(folder / name)
+    with pytest.raises(EvaluationError, match=rf"{name}: expected an audio file, got a pipe or a device"):
+        open_clip_set(folder, "own", "testing", LABELS)
 
 
 def test_sources_that_are_none(tmp_path: Path, store: Path) -> None:

@@ -12,13 +12,14 @@ from scipy import signal
 
 from speechcmd.audio import Waveform
 from speechcmd.evaluation.distortion import (
+    WordPlace,
     add_noise,
     change_gain,
     clip_share,
+    find_word,
     fit_length,
     limit_band,
     limit_rate,
-    measure_word_level,
     shift_time,
 )
 from speechcmd.evaluation.time_stretch import change_rate
@@ -54,25 +55,25 @@ def power_at(waveform: Waveform, frequency_hz: float) -> float:
 
 class TestWordLevel:
     def test_is_the_rms_of_the_word_however_long_the_silence(self) -> None:
-        assert measure_word_level(word_in_silence()) == pytest.approx(0.1, rel=0.02)
+        assert find_word(word_in_silence()).level == pytest.approx(0.1, rel=0.02)
         longer = np.concatenate([word_in_silence(), np.zeros(5 * RATE, dtype=np.float32)])
-        assert measure_word_level(longer) == pytest.approx(0.1, rel=0.02)
+        assert find_word(longer).level == pytest.approx(0.1, rel=0.02)
 
     def test_one_loud_sample_counts_for_no_more_than_its_power(self) -> None:
         clicked = word_in_silence()
         clicked[8_000] = 1.0
-        assert measure_word_level(clicked) == pytest.approx(0.1, rel=0.02)
+        assert find_word(clicked).level == pytest.approx(0.1, rel=0.02)
 
     def test_a_pause_and_a_weak_end_belong_to_the_word(self) -> None:
         """Loud, nearly nothing, weak: their powers, weighed by their lengths."""
         parts = [(0.001, 4_800), (0.1, 3_200), (0.001, 800), (0.01, 2_400), (0.001, 4_800)]
         clip = np.concatenate([np.tile([level, -level], n // 2) for level, n in parts]).astype(np.float32)
         power = sum(level**2 * n for level, n in parts[1:4]) / sum(n for _, n in parts[1:4])
-        assert measure_word_level(clip) == pytest.approx(power**0.5, rel=1e-5)
+        assert find_word(clip).level == pytest.approx(power**0.5, rel=1e-5)
 
     def test_silence_and_less_than_5_ms(self) -> None:
-        assert measure_word_level(np.zeros(RATE, dtype=np.float32)) == 0.0
-        assert measure_word_level(np.array([0.5, -0.5], dtype=np.float32)) == pytest.approx(0.5)
+        assert find_word(np.zeros(RATE, dtype=np.float32)).level == 0.0
+        assert find_word(np.array([0.5, -0.5], dtype=np.float32)).level == pytest.approx(0.5)
 
 
 class TestNoise:
@@ -80,10 +81,26 @@ class TestNoise:
     def test_the_ratio_is_as_asked_over_the_word(self, snr_db: float) -> None:
         clean = word_in_silence()
         noise = (3.0 * rng(5).standard_normal(RATE) + 0.7).astype(np.float32)  # an offset is no noise
-        noisy = add_noise(clean, noise, snr_db, measure_word_level(clean))
+        noisy = add_noise(clean, noise, snr_db, find_word(clean))
         word, added = clean[4_800:11_200], noisy - clean
         assert 20 * np.log10(rms(word) / rms(added)) == pytest.approx(snr_db, abs=0.2)
-        assert abs(added.mean()) < 1e-6
+        place = find_word(clean)
+        assert abs(added[place.start : place.end].mean()) < 1e-6
+
+    def test_the_noise_under_the_word_counts(self) -> None:
+        """A dog that barks beside the word, and hardly under it."""
+        clean = word_in_silence()
+        noise = 0.5 * rng(5).standard_normal(RATE).astype(np.float32)
+        noise[4_000:12_000] *= np.float32(0.01)
+        added = add_noise(clean, noise, 10.0, find_word(clean)) - clean
+        inside = slice(4_800, 11_200)
+        assert 20 * np.log10(rms(clean[inside]) / rms(added[inside])) == pytest.approx(10.0, abs=0.2)
+
+    @pytest.mark.parametrize("n_samples", [1, 40])
+    def test_without_noise_under_the_word_the_clip_stays(self, n_samples: int) -> None:
+        clip = np.full(n_samples, 0.25, dtype=np.float32)
+        for noise in (np.zeros_like(clip), np.ones_like(clip)):
+            np.testing.assert_array_equal(add_noise(clip, noise, 0.0, WordPlace(0, n_samples, 0.1)), clip)
 
 
 class TestLevel:

@@ -160,3 +160,12 @@ def test_draws_without_a_figure_are_left_out() -> None:
 def test_the_middle_share_of_values() -> None:
     assert percentile_interval([*range(101), math.nan], 0.9) == pytest.approx((5.0, 95.0))
     assert percentile_interval([2.0]) == (2.0, 2.0)
+
+
+def test_large_counts_are_found_by_halving() -> None:
+    """A model file may promise anything: the answer must not be counted up to."""
+    low, high = predictive_interval(1_000_000, 10.0, 10.0)
+    assert low == pytest.approx(1_000_000 - 1.96 * 1_414, rel=1e-4)
+    assert high == pytest.approx(1_000_000 + 1.96 * 1_414, rel=1e-4)
+    n_events = most_events(10_000.0, 100.0, 0.95)
+    assert rate_upper_bound(n_events, 100.0, 0.95) <= 10_000.0 < rate_upper_bound(n_events + 1, 100.0, 0.95)

@@ -19,7 +19,7 @@ def promised(n_events: object, hours: object, n_heard: int) -> Material:
     peaks = [("yes", 10.0 * (n + 1), 0.9) for n in range(n_heard)]
     know = made_recording([("no", 3.0, 0.9)], kind="talk", sounds=["no"])
     material = made_material(made_recording(peaks, kind="noise", duration_s=360.0), know)
-    promise = {"calibration": {"n_events": n_events, "hours": hours}}
+    promise = {"calibration": {"n_events": n_events, "hours": hours, "unlabelled": True}}
     return replace(material, card=replace(CARD, training=promise))
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import os
 import tarfile
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -179,10 +184,25 @@ def test_damaged_and_strange_archives(tmp_path: Path, archive: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[20_000:20_100] = bytes(100)
     (tmp_path / "damaged.tar.gz").write_bytes(content)
-    for name in ("cut.tar.gz", "text.tar", "damaged.tar.gz"):
-        with pytest.raises(EvaluationError, match="cannot be read as a tar archive") as error:
+    for packed in (lzma.compress(archive.read_bytes()), bz2.compress(archive.read_bytes())):
+        (tmp_path / "other.tar.gz").write_bytes(packed[:2_000] + bytes(50) + packed[2_050:])
+        with pytest.raises(
+            EvaluationError, match=r"a tar archive, plain or with gzip \(.+\); fetch it again$"
+        ):
+            open_clip_set(tmp_path / "other.tar.gz", "12", "testing", LABELS)
+    (tmp_path / "empty.tgz").write_bytes(b"")
+    for name, reason in (
+        ("cut.tar.gz", "end-of-stream|unexpected end of data"),
+        ("text.tar", "truncated header"),
+        ("damaged.tar.gz", "."),
+        ("empty.tgz", "empty file"),
+    ):
+        with pytest.raises(
+            EvaluationError, match=rf"cannot be read as a tar archive.*\(.*({reason})"
+        ) as error:
             open_clip_set(tmp_path / name, "12", "testing", LABELS)
         assert "\n" not in str(error.value)
+        assert "could not be opened" not in str(error.value)
     with tarfile.open(tmp_path / "rest.tar", "w") as tar:
         tar.addfile(member("yes/a.wav", size=4), io.BytesIO(b"none"))
     with (tmp_path / "rest.tar").open("ab") as handle:
@@ -197,5 +217,69 @@ def test_damaged_and_strange_archives(tmp_path: Path, archive: Path) -> None:
 def test_a_clip_that_is_no_audio_is_found_when_it_is_read(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "noise.tar.gz", (member("yes/a_nohash_0.wav", size=4), b"none"))
     (example,) = open_clip_set(path, "12", "testing", LABELS).examples
-    with pytest.raises(AudioError, match="not audio"):
+    with pytest.raises(AudioError, match=r"^yes/a_nohash_0\.wav: not audio") as error:
         example.read()
+    assert "<stream>" not in str(error.value)
+
+
+def long_header(kind: bytes, n_bytes: int) -> bytes:
+    """A member of a kind that tarfile reads whole before the one that it is about."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = kind, n_bytes
+    about = b"%d comment=" % n_bytes if kind in (tarfile.XHDTYPE, tarfile.XGLTYPE) else b""
+    content = about + b"x" * (n_bytes - len(about) - 1) + b"\n"
+    return header.tobuf(tarfile.GNU_FORMAT) + content + bytes(-n_bytes % 512)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tgz"])
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+)
+def test_a_header_that_claims_much_is_not_taken_into_memory(
+    tmp_path: Path, folder: Path, kind: bytes, suffix: str
+) -> None:
+    clip = (folder / "yes" / "0a7c2a8d_nohash_0.wav").read_bytes()
+    plain = tmp_path / "plain.tar"
+    with tarfile.open(plain, "w") as tar:
+        tar.addfile(member("yes/0a7c2a8d_nohash_0.wav", size=len(clip)), io.BytesIO(clip))
+    content = long_header(kind, 20 * 2**20) + plain.read_bytes()
+    path = tmp_path / f"large{suffix}"
+    path.write_bytes(gzip.compress(content, 1) if suffix == ".tgz" else content)
+    tracemalloc.start()
+    with pytest.raises(EvaluationError, match="found a header of more than 64 kB; it is not read"):
+        open_clip_set(path, "12", "testing", LABELS)
+    assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    tracemalloc.stop()
+
+
+def test_headers_of_headers_do_not_add_up(tmp_path: Path) -> None:
+    path = tmp_path / "nested.tar"
+    path.write_bytes(long_header(tarfile.XHDTYPE, 30_000) * 50)
+    with pytest.raises(EvaluationError, match="a header of more than 64 kB"):
+        open_clip_set(path, "12", "testing", LABELS)
+
+
+def test_a_long_name_is_no_harm(tmp_path: Path, folder: Path) -> None:
+    clip = (folder / "yes" / "0a7c2a8d_nohash_0.wav").read_bytes()
+    for tar_format in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        path = tmp_path / f"{tar_format}.tar"
+        with tarfile.open(path, "w", format=tar_format) as tar:
+            tar.addfile(member("x" * 300 + "/yes/a_nohash_0.wav", size=len(clip)), io.BytesIO(clip))
+        (example,) = open_clip_set(path, "12", "testing", LABELS).examples
+        assert example.path == "yes/a_nohash_0.wav"
+        assert example.read().shape == (16_000,)
+
+
+def test_a_clip_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    members = [(member(f"{folder}/yes/a_nohash_0.wav", size=4), b"none") for folder in ("one", "two")]
+    with pytest.raises(EvaluationError, match=r"each clip once, found yes/a_nohash_0\.wav 2 times"):
+        open_clip_set(write_tar(tmp_path / "twice.tgz", *members), "12", "testing", LABELS)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_before_it_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "_unknown_").mkdir()
+    (tmp_path / "yes").mkdir()
+    os.mkfifo(tmp_path / "yes" / "a_nohash_0.wav")
+    with pytest.raises(EvaluationError, match=r"a_nohash_0\.wav: expected an audio file, got a pipe"):
+        open_clip_set(tmp_path, "12", "testing", LABELS)

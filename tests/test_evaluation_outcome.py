@@ -64,6 +64,21 @@ def test_a_false_accept_belongs_to_what_was_said_before_it() -> None:
     assert [one.kind for one in score(made_material(stream)).false_accepts] == ["stream", "unknown", "stream"]
 
 
+def test_pieces_of_speech_that_overlap_are_counted_once() -> None:
+    """A long talk with a short cough in it, and a word over both."""
+    stream = made_recording(
+        [("no", 5.0, 0.9), ("no", 2.6, 0.9)],
+        [Word("yes", 7.0, 8.0)],
+        kind="stream",
+        others=[("talk", 1.0, 9.0), ("cough", 2.0, 2.5)],
+    )
+    material = made_material(stream)
+    assert {kind: round(3600 * value, 3) for kind, value in material.hours().items()} == {
+        "stream": 2.0, "talk": 8 - 0.5 - 1, "cough": 0.5,
+    }  # fmt: skip
+    assert sorted(one.kind for one in score(material).false_accepts) == ["talk", "talk"], "it covers both"
+
+
 def test_a_sentence_with_a_homophone_is_no_hour_of_its_label() -> None:
     know = made_recording(
         [("no", 3.0, 0.9), ("yes", 6.0, 0.9)], kind="sentences", sounds=["no"], duration_s=36.0

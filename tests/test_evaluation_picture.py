@@ -18,6 +18,7 @@ from speechcmd.evaluation.clip_picture import (
     draw_reliability,
     draw_speakers,
 )
+from speechcmd.evaluation.page import render_page
 from speechcmd.evaluation.picture import (
     COLOURS,
     FONT_PT,
@@ -32,6 +33,7 @@ from speechcmd.evaluation.saliency import Saliency
 from speechcmd.evaluation.sound_picture import draw_sound
 from speechcmd.evaluation.stream_picture import draw_attribute, draw_delays, draw_kinds, draw_trade_off
 from speechcmd.evaluation.table import tabulate_robustness
+from speechcmd.evaluation.wording import describe_intervals
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS_PER_IN = 72
@@ -192,6 +194,34 @@ def test_lines_stand_out_from_white() -> None:
 
 def test_a_gap_is_told_only_where_there_is_one() -> None:
     (column,) = clips_result()["groups"]
-    assert draw_group(column).note == "Largest gap: 8.0 % (95 % interval 1.0–15.0 %)."
-    column |= {"largest_gap": None, "gap_low": None, "gap_high": None}
-    assert draw_group(column).note == "Too few clips to tell a gap."
+    assert draw_group(column).note == (
+        "Largest gap 8.0 points (95 % interval 1.0 to 15.0); "
+        "a gap this large comes by chance in 3.1 % of shuffles."
+    )
+    column |= {"gap_low": None, "gap_high": None, "chance": None, "note": "too few speakers to tell"}
+    assert draw_group(column).note == "Largest gap 8.0 points; too few speakers to tell."
+    column |= {"largest_gap": None, "note": "no gap is told"}
+    assert draw_group(column).note == "No gap is told."
+
+
+def test_a_column_without_groups_has_its_note_and_no_picture() -> None:
+    result = clips_result()
+    nothing = dict.fromkeys(("largest_gap", "gap_low", "gap_high", "chance"))
+    result["groups"].append({"column": "remark", **nothing, "note": "too many texts", "groups": []})
+    page = render_page({"clips": result}, {})
+    assert "Groups: age" in page
+    assert "Groups: remark" not in page
+    assert "remark: too many texts" in page
+    assert "intervals by age: bootstrap by speaker" in page
+    assert "Intervals: Wilson." in page
+
+
+def test_how_intervals_were_found_is_named() -> None:
+    rows = [{"name": name, "interval": "Wilson"} for name in "abcdefg"]
+    speakers = {"name": "all", "interval": "bootstrap by speaker"}
+    assert describe_intervals(rows) == "Wilson"
+    assert describe_intervals([speakers, {"name": "x", "interval": None}]) == "bootstrap by speaker"
+    assert (
+        describe_intervals([speakers, *rows]) == "bootstrap by speaker; Wilson for a, b, c, d, e and 2 others"
+    )
+    assert describe_intervals([]) == "–"

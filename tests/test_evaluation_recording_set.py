@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,23 @@ def test_a_roles_file_that_speaks_of_other_recordings_decides_nothing(data: Path
     assert len(names(data, "talk")) == 2
 
 
+def test_a_recording_that_is_said_to_be_unused_stays_unused(data: Path) -> None:
+    (data / "roles.csv").write_text("path,role\nmusic/song.mp3,unused\ntalk/a/1.wav,figures\n")
+    with pytest.raises(EvaluationError, match=r"song\.mp3: is unused in .*roles\.csv"):
+        names(data, "music/song.mp3")
+    with pytest.raises(EvaluationError, match="music: expected recordings of role figures, all 1 in it"):
+        names(data, "music")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links")
+def test_a_link_leads_round_no_roles(data: Path, tmp_path: Path) -> None:
+    (data / "roles.csv").write_text("path,role\ntalk/a/1.wav,train\n")
+    link = tmp_path / "link.wav"
+    link.symlink_to(data / "talk/a/1.wav")
+    with pytest.raises(EvaluationError, match=r"link\.wav: has the role train"):
+        collect_recordings([str(link)], LABELS, role="figures")
+
+
 def test_labels_lie_beside_a_recording(data: Path) -> None:
     (data / "talk/a/1.txt").write_text("0.5\t1.0\tyes\n")
     first, second = collect_recordings([str(data / "talk")], LABELS, role="figures").recordings
@@ -102,6 +120,7 @@ def test_what_is_not_there_is_said(data: Path) -> None:
         ("say yes!", {"yes"}),
         ("unknown nobody knows a goat", set()),
         ("", set()),
+        ("I won\u2019t go", {"go"}),
     ],
 )
 def test_homophones(sentence: str, heard: set[str]) -> None:
@@ -115,4 +134,6 @@ def test_the_published_list() -> None:
         "one",
         "four",
     }
+    assert labels_heard_in("a Smart mirror", ["smart_mirror", "No"]) == {"smart_mirror"}
+    assert labels_heard_in("l'été, I know", ["été", "No"]) == {"No"}, "an apostrophe joins"
     assert not any(label in words for label, words in HOMOPHONES.items())

@@ -20,7 +20,7 @@ from speechcmd.errors import EvaluationError
 from speechcmd.evaluation import page as page_module
 from speechcmd.evaluation import sound_picture
 from speechcmd.evaluation.picture import Picture
-from speechcmd.evaluation.report import Sound, read_results, rebuild_page, write_report
+from speechcmd.evaluation.report import Sound, make_encodable, read_results, rebuild_page, write_report
 from speechcmd.runtime.recognizer import Recognizer
 
 HOSTILE = "</style><script>alert('x')</script><img src=http://example.org/x.png>"
@@ -278,4 +278,28 @@ def test_a_broken_promise_stands_among_the_first_figures(tmp_path: Path, recogni
         "is_kept": False, "is_within": False,
     }  # fmt: skip
     page = write_report(tmp_path, stream_result(promise=promise), [], recognizer).read_text("utf-8")
-    assert "where 0 to 13 are to be expected (95 %) after 2 in 2.90 h of calibration: BROKEN" in page
+    assert "where 0 to 13 are to be expected (95 %) after 2 in 2.90 h of calibration: BROKEN" in page.replace(
+        "\xa0", " "
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_names_that_are_no_text_are_written_as_far_as_they_are(
+    tmp_path: Path, recognizer: Recognizer
+) -> None:
+    """Names of files may hold any bytes, which Python keeps as surrogates that UTF-8 has no place for."""
+    result = clips_result(labels=("yes", "n\udcff"))
+    result["source"]["path"] = "cl\udcf6ps\tof\xa0mine"
+    result["pairs"][0]["clips"][0]["path"] = "yes/caf\udce9.wav"
+    page = write_report(tmp_path, result, [sound(path="yes/caf\udce9.wav")], recognizer)
+    written = read_results(tmp_path)["clips"]
+    assert written["source"]["path"] == "cl\ufffdps\ufffdof\ufffdmine"
+    assert written["mistakes"][0]["path"] == "yes/caf\ufffd.wav"
+    assert written["labels"] == ["yes", "n\ufffd"]
+    assert "caf\ufffd.wav" in page.read_text(encoding="utf-8")
+
+
+def test_only_names_that_are_no_text_are_changed() -> None:
+    kept = {"sentence": "größer\tals\xa0“x”", "n": [1, 2.5, None, True], "5": ("a", "b")}
+    assert make_encodable(kept) == kept | {"5": ["a", "b"]}
+    assert make_encodable({"k\udcff": 1}) == {"k\ufffd": 1}

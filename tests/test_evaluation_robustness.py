@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ import soundfile
 from fakes import LABELS, tone_recording, toy_model
 
 from speechcmd.audio import Waveform
-from speechcmd.evaluation.condition import Condition, Point, make_conditions
-from speechcmd.evaluation.distortion import measure_word_level
+from speechcmd.evaluation.condition import ClipFacts, Condition, Point, make_conditions
+from speechcmd.evaluation.distortion import WordPlace, find_word
 from speechcmd.evaluation.example import ClipSet, Example
 from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.evaluation.noise_source import NoiseFiles
 from speechcmd.evaluation.robustness import (
     draw_evenly,
+    find_facts,
     make_robustness_result,
     measure_robustness,
-    measure_word_levels,
 )
 from speechcmd.evaluation.robustness_text import render_robustness
 from speechcmd.runtime.recognizer import Recognizer
@@ -49,6 +50,11 @@ def make_example(label: str, number: int) -> Example:
     words = [(label, 0.3)] if label in ("low", "high") else []
     clip = tone_recording(words, 0.9, seed=number)
     return Example(f"{label}/{number}.wav", label if words else "", label, "", lambda: clip)
+
+
+def facts(n_clips: int = 1, level: float = 1.0) -> list[ClipFacts]:
+    """Of clips of a second, each with random numbers of its own."""
+    return [ClipFacts(100 + number, WordPlace(0, RATE, level)) for number in range(n_clips)]
 
 
 def make_set(n_low: int = 2, n_high: int = 2, n_silence: int = 1) -> ClipSet:
@@ -94,20 +100,41 @@ class TestDraw:
         examples = make_set().examples
         assert draw_evenly(examples, 5, seed=0) == list(examples)
 
+    def test_a_larger_limit_draws_the_same_and_others(self) -> None:
+        examples = make_set(30, 9, 4).examples
+        smaller = [example.path for example in draw_evenly(examples, 10, seed=2)]
+        larger = [example.path for example in draw_evenly(examples, 20, seed=2)]
+        assert set(smaller) < set(larger)
+        turned = draw_evenly(examples[::-1], 10, seed=2)
+        assert {example.path for example in turned} == set(smaller)
+
 
 def test_clips_without_a_word_take_the_median_level() -> None:
     def example(label: str, level: float) -> Example:
         return Example("x", "", label, "", lambda: np.tile(np.float32([level, -level]), 800))
 
     examples = [example("low", 0.1), example("_silence_", 0.5), example("high", 0.2), example("high", 0.0)]
-    assert measure_word_levels([*examples, example("low", 0.3)]) == pytest.approx([0.1, 0.2, 0.2, 0.2, 0.3])
-    assert (measure_word_levels([example("_silence_", 0.5)]) > 0).all()
+    found = [one.word for one in find_facts([*examples, example("low", 0.3)], 0)]
+    assert [word.level for word in found] == pytest.approx([0.1, 0.2, 0.2, 0.2, 0.3])
+    assert {(word.start, word.end) for word in found} == {(0, 1_600)}
+    assert find_facts([example("_silence_", 0.5)], 0)[0].word.level > 0
+
+
+def test_random_numbers_are_those_of_the_clip_wherever_it_stands() -> None:
+    """Pinned: the same on every computer, in every version."""
+    clips = make_set(3, 3, 0).examples
+    seeds = [one.seed for one in find_facts(clips, 7)]
+    assert len(set(seeds)) == 6
+    assert [one.seed for one in find_facts(clips[::-1], 7)] == seeds[::-1]
+    assert [one.seed for one in find_facts(clips[2:3], 7)] == seeds[2:3]
+    assert find_facts(clips[:1], 8)[0].seed != seeds[0]
+    assert seeds[0] == int(hashlib.sha256(b"7\nlow/0.wav").hexdigest(), 16)
 
 
 class TestConditions:
     def test_all_of_them(self) -> None:
         found: dict[str, set[str]] = {}
-        for condition in make_conditions(np.ones(1)):
+        for condition in make_conditions(facts()):
             found.setdefault(condition.axis, set()).add(condition.name)
         assert found == AXES
 
@@ -116,7 +143,7 @@ class TestConditions:
         clip = make_example("low", 0).read()
         before = clip.copy()
         n_random = 0
-        for condition in make_conditions(np.full(4, 0.2)):
+        for condition in make_conditions(facts(4, 0.2)):
             for point in condition.points:
                 first = point.distort(clip, 3)
                 second = point.distort(clip, 1)
@@ -130,23 +157,37 @@ class TestConditions:
 
     def test_the_seed_matters(self) -> None:
         clip = make_example("low", 0).read()
-        one, other = (make_conditions(np.ones(1), seed=seed)[0].points[0].distort(clip, 0) for seed in (0, 1))
+        example = make_example("low", 0)
+        one, other = (
+            make_conditions(find_facts([example], seed))[0].points[0].distort(clip, 0) for seed in (0, 1)
+        )
         assert not np.array_equal(one, other)
 
     def test_a_clip_without_samples_stays_so(self) -> None:
         nothing = np.zeros(0, dtype=np.float32)
-        for condition in make_conditions(np.ones(1)):
+        for condition in make_conditions(facts()):
             for point in condition.points:
                 assert point.distort(nothing, 0).shape == (0,)
 
+    @pytest.mark.parametrize("n_samples", [1, 2, 500])
+    @pytest.mark.parametrize("value", [0.0, 0.3])
+    def test_a_constant_clip_of_any_length_passes(self, n_samples: int, value: float) -> None:
+        clip = np.full(n_samples, value, dtype=np.float32)
+        example = Example("x", "low", "low", "", lambda: clip)
+        for condition in make_conditions(find_facts([example], 0)):
+            for point in condition.points:
+                assert np.isfinite(point.distort(clip, 0)).all()
+                assert point.distort(clip, 0).shape == (n_samples,)
+
     def test_the_noise_has_the_ratio_of_its_point_and_is_the_same_at_all(self) -> None:
         clip = make_example("low", 0).read()
-        level = measure_word_level(clip)
-        white = make_conditions(np.array([level]))[0]
+        word = find_word(clip)
+        white = make_conditions([ClipFacts(0, word)])[0]
         added = {point.value: point.distort(clip, 0) - clip for point in white.points}
         assert list(added) == [20.0, 15.0, 10.0, 5.0, 0.0, -5.0]
         for snr_db, noise in added.items():
-            assert 20 * np.log10(level / np.std(noise)) == pytest.approx(snr_db, abs=0.01)
+            under = np.std(noise[word.start : word.end])
+            assert 20 * np.log10(word.level / under) == pytest.approx(snr_db, abs=0.01)
         np.testing.assert_allclose(added[0.0] / 10**0.25, added[5.0], atol=1e-6)
 
     def test_given_noise_and_responses_take_the_place_of_made_ones(self, tmp_path: Path) -> None:
@@ -155,7 +196,7 @@ class TestConditions:
         response = np.zeros(4_000)
         response[[1_600, 2_400]] = 1.0, 0.5
         soundfile.write(room, response, RATE, subtype="FLOAT")
-        conditions = make_conditions(np.ones(1), noises=[NoiseFiles("hum", [noise])], responses=[room])
+        conditions = make_conditions(facts(), noises=[NoiseFiles("hum", [noise])], responses=[room])
         by_name = {condition.name: condition for condition in conditions}
         assert [name for name in by_name if name.startswith(("noise", "reverb"))] == [
             "noise: hum",
@@ -171,7 +212,7 @@ class TestConditions:
 
     def test_a_format_that_is_missing_is_a_note(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "WAV", "OGG": "OGG"})
-        coding = {condition.name: condition for condition in make_conditions(np.ones(1))}
+        coding = {condition.name: condition for condition in make_conditions(facts())}
         assert coding["coding: MP3"].points == ()
         assert coding["coding: MP3"].note.startswith("not measured: this libsndfile")
         assert coding["coding: GSM 06.10, 8 kHz"].points

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stream_store import SAMPLE_RATE, barks, tone, write_store
+from stream_store import SAMPLE_RATE, tone, write_store
 
 from data_prep.store import Store
 from speechcmd.audio import Waveform
-from speechcmd.evaluation.stream_background import LARGEST_PEAK, Background, equal_power_fade, even_out
+from speechcmd.evaluation.stream_background import Background, equal_power_fade
 from speechcmd.evaluation.stream_plan import CROSS_FADE_SAMPLES, Piece, StreamSettings, plan_stream
 
 pytestmark = pytest.mark.runtime
@@ -24,39 +24,12 @@ def rms(waveform: Waveform) -> float:
     return float(np.sqrt(np.mean(waveform.astype(np.float64) ** 2)))
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(5)
-
-
 def laid(store: Store, name: str, n_pieces: int, seconds: float) -> list[Piece]:
     """Pieces of one recording, one behind the other."""
     row = next(row for row in store.rows if row.path == name)
     n_samples = round(seconds * SAMPLE_RATE)
     step = n_samples - CROSS_FADE_SAMPLES
     return [Piece(row, 0, number * step, n_samples) for number in range(n_pieces)]
-
-
-def test_barks_between_silence_become_as_loud_as_any_noise() -> None:
-    evened = even_out(barks(8.0), rng())
-    assert rms(evened) == pytest.approx(1.0, abs=0.02)
-    halves = evened.reshape(-1, SAMPLE_RATE // 2)
-    # where nothing barks for half a second it is softer, as it would be beside a dog
-    assert min(map(rms, halves)) > 0.2
-    assert max(map(rms, halves)) < 1.6
-    hundredths = evened.reshape(-1, SAMPLE_RATE // 100)
-    assert min(map(rms, hundredths)) > 0.01  # no digital silence
-    assert np.abs(evened).max() <= LARGEST_PEAK
-
-
-def test_steady_noise_stays_as_it_is_but_for_its_level() -> None:
-    steady = rng().standard_normal(5 * SAMPLE_RATE).astype(np.float32) * np.float32(0.02)
-    evened = even_out(steady, np.random.default_rng(6))
-    assert np.corrcoef(steady, evened)[0, 1] > 0.995
-    assert rms(evened) == pytest.approx(1.0, abs=0.01)
-
-
-def test_a_silent_recording_becomes_white_noise() -> None:
-    assert rms(even_out(np.zeros(SAMPLE_RATE, dtype=np.float32), rng())) == pytest.approx(1.0, abs=0.03)
 
 
 def test_fading_out_and_in_keeps_the_power() -> None:

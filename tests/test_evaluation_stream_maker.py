@@ -158,6 +158,22 @@ def test_the_file_holds_what_was_rendered_and_its_labels(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["stream.json", "stream.txt", "stream.wav"]
 
 
+def test_rumble_and_offset_of_the_noise_are_not_counted(tmp_path: Path) -> None:
+    """What is stated holds for what is heard: of this noise 99 % lie below 20 Hz."""
+    store = write_store(tmp_path / "store", without=("music", "noise"), rumble=True)
+    plan = plan_stream(store, replace(SETTINGS, minutes=1.0, snrs_db=(10.0,)))
+    mixed, words = rendered(store, plan)
+    noise, _ = rendered(store, silenced(plan))
+    said = mixed - noise
+    spectrum = np.fft.rfft(noise)
+    spectrum[np.fft.rfftfreq(len(noise), 1 / SAMPLE_RATE) < 80] = 0
+    heard_noise = np.fft.irfft(spectrum, len(noise)).astype(np.float32)
+    for word in words:
+        span = (word.start_s, word.end_s)
+        snr_db = 20 * np.log10(rms_between(said, *span) / rms_between(heard_noise, *span))
+        assert snr_db == pytest.approx(10.0, abs=0.5)
+
+
 @pytest.mark.parametrize("snr_db", [-20.0, 50.0])
 def test_no_sample_clips_and_there_is_never_digital_silence(
     store: Store, snr_db: float, tmp_path: Path
@@ -231,6 +247,73 @@ def test_a_full_disk_is_noticed(store: Store, tmp_path: Path, monkeypatch: pytes
         with pytest.raises(EvaluationError, match="is the disk full"):
             make_stream(store, tmp_path / "stream.wav", settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_of_the_same_name_would_get_the_labels(store: Store, tmp_path: Path) -> None:
+    for other in ("stream.flac", "stream.mp3", "stream.WAV"):
+        (tmp_path / other).write_text("another")
+        with pytest.raises(EvaluationError, match=rf"{other}: lies there already .* labels of stream\.wav"):
+            make_stream(store, tmp_path / "stream.wav", SETTINGS)
+        assert [path.name for path in tmp_path.iterdir()] == [other]
+        (tmp_path / other).unlink()
+
+
+def test_labels_of_another_hand_are_not_overwritten(store: Store, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, minutes=0.2)
+    drawn, ours = tmp_path / "stream.txt", tmp_path / "stream.json"
+    for path, text in ((drawn, "1.0\t1.5\tyes\n"), (ours, '{"words": []}'), (ours, "notes")):
+        path.write_text(text)
+        with pytest.raises(EvaluationError, match=rf"{path.name}: make-stream did not write these labels"):
+            make_stream(store, tmp_path / "stream.wav", settings)
+        assert [one.name for one in tmp_path.iterdir()] == [path.name]
+        assert path.read_text() == text
+        path.unlink()
+    make_stream(store, tmp_path / "stream.wav", settings)
+    made = ours.read_bytes()
+    make_stream(store, tmp_path / "stream.wav", replace(settings, seed=5))  # one's own may be made anew
+    assert ours.read_bytes() != made
+    with drawn.open("a") as handle:  # a word that was heard in the speech
+        handle.write("11.0\t11.5\tno\n")
+    with pytest.raises(
+        EvaluationError, match=r"stream\.txt: make-stream did not write these labels, or not so"
+    ):
+        make_stream(store, tmp_path / "stream.wav", settings)
+
+
+@pytest.mark.parametrize("taken", ["stream.wav", "stream.json", "stream.txt"])
+def test_a_folder_of_the_name_is_refused_and_nothing_is_left(
+    store: Store, tmp_path: Path, taken: str
+) -> None:
+    (tmp_path / taken).mkdir()
+    with pytest.raises(EvaluationError, match=rf"{taken}: is a folder"):
+        make_stream(store, tmp_path / "stream.wav", SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == [taken]
+    (tmp_path / taken).rmdir()
+
+    def take(_: float) -> None:
+        (tmp_path / taken).mkdir(exist_ok=True)
+
+    with pytest.raises(OSError, match=taken):
+        make_stream(store, tmp_path / "stream.wav", replace(SETTINGS, minutes=0.1), take)
+    assert [path.name for path in tmp_path.iterdir()] == [taken]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
+@pytest.mark.parametrize("stem", [b"n\xe4me", b"n" * 250])
+def test_any_name_that_a_file_can_have(store: Store, tmp_path: Path, stem: bytes) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9" if b"\xe4" in stem else b"cafe")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    path = folder / f"{os.fsdecode(stem)}.wav"
+    made = make_stream(store, path, replace(SETTINGS, minutes=0.1))
+    assert sorted(os.fsencode(one.name) for one in folder.iterdir()) == [
+        stem + b".json",
+        stem + b".txt",
+        stem + b".wav",
+    ]
+    assert made.path == path
 
 
 def test_a_wrong_place_is_refused_before_any_work(store: Store, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from scipy.stats import bootstrap
 from speechcmd.evaluation import sweep
 from speechcmd.evaluation.annotation import Word
 from speechcmd.evaluation.curve import CurvePoint, choose_offsets, find_offset, trade_off
+from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.evaluation.material import Material
 from speechcmd.evaluation.outcome import Scorer
 from speechcmd.evaluation.stream_metric import count_row, false_reject_rate
@@ -48,13 +49,48 @@ def test_rows_by_hand(material: Material) -> None:
     assert false_reject_rate(material, outcome) == pytest.approx((0.25 + 0.5) / 2)
 
 
-def test_the_interval_is_the_bootstrap_of_an_independent_library(material: Material) -> None:
-    outcome = Scorer(material).score(CARD.decoder)
-    row = count_row(material, outcome, "yes")
-    missed = np.array([0] * 9 + [1] * 3)
-    theirs = bootstrap((missed,), np.mean, method="percentile", n_resamples=5_000, rng=0).confidence_interval
-    assert row.low == pytest.approx(theirs.low, abs=0.09)
-    assert row.high == pytest.approx(theirs.high, abs=0.09)
+@pytest.fixture(scope="module")
+def sessions() -> Material:
+    """Forty recordings of five words: in every fourth none is heard, in the others all, sooner and sooner."""
+    heard = []
+    for number in range(40):
+        words = [Word("yes", 2.0 * n, 2.0 * n + 0.4) for n in range(1, 6)]
+        late_s = 0.5 - 0.01 * number
+        peaks = [("yes", word.end_s + late_s, 0.9) for word in words] if number % 4 else []
+        heard.append(made_recording(peaks, words, duration_s=13.0))
+    return made_material(*heard)
+
+
+def test_the_interval_is_the_bootstrap_of_an_independent_library(sessions: Material) -> None:
+    """Words of one recording share their fate: an interval that drew words would be half as wide."""
+    outcome = Scorer(sessions).score(CARD.decoder)
+    row = count_row(sessions, outcome, "yes")
+    assert row.false_reject_rate == 0.25
+    missed = np.array([0.0 if number % 4 else 1.0 for number in range(40)])
+    theirs = bootstrap((missed,), np.mean, method="percentile", n_resamples=9_999, rng=0).confidence_interval
+    assert row.low == pytest.approx(theirs.low, abs=0.026)  # one recording is 0.025
+    assert row.high == pytest.approx(theirs.high, abs=0.026)
+    by_word = wilson_interval(50, 200)
+    assert row.high - row.low > 1.8 * (by_word[1] - by_word[0])
+
+
+def test_the_median_delay_and_its_interval(sessions: Material) -> None:
+    outcome = Scorer(sessions).score(CARD.decoder)
+    delay = count_row(sessions, outcome).delay_ms
+    assert delay is not None
+    delays = outcome.delays_s.reshape(40, 5)
+    of_recordings = 1_000 * delays[~np.isnan(delays[:, 0])][:, 0]  # the five are alike
+    assert delay.median == pytest.approx(1_000 * np.nanmedian(delays))
+    theirs = bootstrap((of_recordings,), np.median, method="percentile", n_resamples=9_999, rng=0)
+    assert delay.median_low == pytest.approx(theirs.confidence_interval.low, abs=21)  # a step is 20 ms
+    assert delay.median_high == pytest.approx(theirs.confidence_interval.high, abs=21)
+
+
+def test_few_recordings_have_the_interval_of_single_words() -> None:
+    words = [Word("yes", 2.0 * n, 2.0 * n + 0.4) for n in range(1, 5)]
+    few = made_material(*[made_recording([("yes", 2.5, 0.9)], words) for _ in range(9)])
+    row = count_row(few, Scorer(few).score(CARD.decoder))
+    assert (row.low, row.high) == wilson_interval(27, 36)
 
 
 def test_a_rate_of_nothing_has_an_interval_with_width(material: Material) -> None:
@@ -110,12 +146,13 @@ def test_a_rate_holds_from_a_point_on() -> None:
     )
     assert find_offset(curve(9, 5, 4, 3, 3), 1.0, 2.0) is None
     assert find_offset(curve(9, 5, 4, 0), 0.3, 2.0) == 3, "half an event is none"
+    assert find_offset(curve(0, 0), 1.0, 0.0) is None, "no hours show no rate"
 
 
 def test_too_few_hours_are_said_in_plain_words() -> None:
     assert note_on_hours(1.0, 3.1, 2) == ""
     note = note_on_hours(1.0, 2.0, 2)
-    assert "2 h" in note
+    assert "2.00 h" in note
     assert "3.0 h without a single one" in note
 
 

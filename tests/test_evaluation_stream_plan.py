@@ -96,6 +96,26 @@ def test_shares_are_those_asked_for(store: Store, unknown: float | None, speech:
     )
 
 
+def test_shares_whose_sum_is_rounded_are_one(store: Store) -> None:
+    shares = {"unknown": 0.05, "speech": 0.55, "close": 0.3, "repeat": 0.1}
+    assert sum(shares.values()) > 1.0
+    assert settings(**shares).free_share == 0.0
+    assert {event.setting for event in events_of(store, **shares) if event.kind == "keyword"} == {
+        "close",
+        "repeat",
+    }
+    assert settings(**{**shares, "close": 0.31}).free_share < 0.0
+
+
+def test_a_recording_into_which_no_keyword_fits_is_refused(store: Store) -> None:
+    with pytest.raises(
+        EvaluationError, match=r"no keyword came into 0\.1 minutes with pauses of 600 to 600 s"
+    ):
+        plan_stream(store, settings(minutes=0.1, gap_s=(600.0, 600.0)))
+    none_asked_for = {"unknown": 1.0, "speech": 0.0, "close": 0.0, "repeat": 0.0}
+    assert {event.kind for event in events_of(store, minutes=0.5, **none_asked_for)} == {"unknown"}
+
+
 def test_a_full_share_leaves_no_room_for_the_usual_ones(store: Store) -> None:
     plan = plan_stream(store, settings(unknown=0.8, close=0.0, repeat=0.2))
     assert plan.settings.speech == pytest.approx(0.0)

@@ -52,6 +52,21 @@ def test_where_nothing_stands_out_all_of_it_is_the_word(clip: np.ndarray) -> Non
     assert find_borders(clip, 100, 650) == (100, 650)
 
 
+def test_no_word_between_a_sample_and_itself() -> None:
+    assert find_borders(word_clip(0), 8_000, 8_000) == (8_000, 8_000)
+    assert find_borders(word_clip(0), SAMPLE_RATE, SAMPLE_RATE) == (SAMPLE_RATE, SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_rumble_and_offset_do_not_move_borders(index: int) -> None:
+    """Waves of 15 Hz are as loud as the word, and differ from one 5 ms to the next."""
+    rumble = tone(SAMPLE_RATE, 15.0) * np.float32(0.2) + np.float32(0.1)
+    start = burst_start(index)
+    found = find_borders(word_clip(index, floor=6e-3) + rumble, start - 3_000, start + N_BURST + 3_000)
+    assert abs(found[0] - start) <= 2 * HOP_SAMPLES
+    assert abs(found[1] - (start + N_BURST)) <= 2 * HOP_SAMPLES
+
+
 def test_the_pause_is_found() -> None:
     assert 1 - SPEECH_PAUSE_S < find_pause(running_speech(1.0)) / SAMPLE_RATE < 1.0
 

@@ -22,6 +22,7 @@ from speechcmd.errors import StoreError, TrainingError
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.config import TrainConfig
+from speechcmd.training.run_folder import write_whole
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer, _parameter_groups
 
 # --- what goes wrong
@@ -307,3 +308,8 @@ def test_checkpoints_hold_tensors_and_plain_values_only() -> None:
 
     visit(state)
     assert kinds <= {torch.Tensor, str, int, float, bool, type(None)}
+
+
+def test_names_of_clips_that_are_no_text_are_listed_as_they_are(tmp_path: Path) -> None:
+    write_whole(tmp_path / "unknown_training.txt", "up/caf\udce9.wav\n")
+    assert (tmp_path / "unknown_training.txt").read_bytes() == b"up/caf\xe9.wav\n"

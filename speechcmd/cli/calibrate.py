@@ -85,11 +85,15 @@ def calibrate(
     Of a roles.csv, only recordings of role calibrate are taken. Exit status: 1 if no thresholds keep
     the rate, or the hours are too few to prove it.
     """
+    from speechcmd.evaluation.calibrated_model import write_calibrated  # here: it needs a package of its own
     from speechcmd.evaluation.calibration import SMOOTHINGS_S, Goal, GoalError
     from speechcmd.evaluation.calibration import calibrate as choose
     from speechcmd.evaluation.recording_set import collect_recordings
+    from speechcmd.runtime.model_file import read_model_bytes
     from speechcmd.runtime.recognizer import Recognizer
 
+    if not output.parent.is_dir():
+        raise click.UsageError(f"--output: {output.parent}: no such folder")
     recognizer = Recognizer.load(model)
     recordings = collect_recordings(paths, recognizer.card.words, role="calibrate")
     say_what_is_measured(recordings, "calibrate")
@@ -107,7 +111,8 @@ def calibrate(
     except GoalError as error:
         _show_curve(error)
         raise
-    card = _write(recognizer, model, output, chosen, temperature, clips)
+    source = f"{clips.name}, {_SPLIT}" if clips else ""
+    card = write_calibrated(recognizer.card, read_model_bytes(model), output, chosen, temperature, source)
     _print(card, chosen, temperature, output, as_json)
 
 
@@ -119,23 +124,6 @@ def _fit_temperature(recognizer: Recognizer, clips: Path) -> Temperature:
     examples = open_clip_set(clips, "own", _SPLIT, recognizer.labels).examples
     with StepProgress("clips") as progress:
         return fit_temperature(recognizer, examples, progress.update)
-
-
-def _write(
-    recognizer: Recognizer,
-    model: str | None,
-    output: Path,
-    chosen: Calibration,
-    temperature: Temperature | None,
-    clips: Path | None,
-) -> ModelCard:
-    from speechcmd.evaluation.calibrated_model import calibrated_card, write_with_card
-    from speechcmd.runtime.model_file import read_model_bytes
-
-    source = f"{clips.name}, {_SPLIT}" if clips else ""
-    card = calibrated_card(recognizer.card, chosen, temperature, source)
-    write_with_card(read_model_bytes(model), card, output)
-    return card
 
 
 def _show_curve(error: GoalError) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from speechcmd.cli.common import model_option
-from speechcmd.cli.report_folder import fill_report, report_option
+from speechcmd.cli.report_folder import fill_report, prepare_report, report_option
 from speechcmd.cli.robustness_options import (
     RobustnessOptions,
     check_robustness,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from speechcmd.evaluation.clip_run import Answers
     from speechcmd.evaluation.clip_set import ClipSet
     from speechcmd.evaluation.group import Metadata
+    from speechcmd.evaluation.report import Sound
     from speechcmd.runtime.recognizer import Recognizer
 
 
@@ -79,6 +80,7 @@ def evaluate(
     """
     from speechcmd.evaluation.clip_set import open_clip_set
     from speechcmd.evaluation.group import match_metadata, read_metadata
+    from speechcmd.evaluation.report import make_encodable
     from speechcmd.runtime.recognizer import Recognizer
 
     options = check_robustness(robustness, noises, responses, limit)
@@ -89,10 +91,18 @@ def evaluate(
     clips = open_clip_set(source, task, split, recognizer.labels, unknown=unknown, seed=seed)
     if entries is not None:
         match_metadata(clips.examples, entries)  # a wrong file shall not cost a run
-    if options is not None:
-        _evaluate_robustness(recognizer, model, clips, options, seed, as_json, report_folder)
-        return
-    _evaluate_clips(recognizer, model, clips, entries, as_json, report_folder)
+    prepare_report(report_folder)
+    if options is None:
+        result, text, sounds = _evaluate_clips(recognizer, model, clips, entries, report_folder is not None)
+    else:
+        result, text, sounds = _evaluate_robustness(recognizer, model, clips, options, seed)
+    result = make_encodable(result)
+    click.echo(json.dumps(result, allow_nan=False) if as_json else text)
+    if report_folder is not None:
+        fill_report(report_folder, result, sounds, recognizer)
+
+
+Findings = tuple[dict[str, Any], str, "list[Sound]"]
 
 
 def _evaluate_clips(
@@ -100,34 +110,23 @@ def _evaluate_clips(
     model: str | None,
     clips: ClipSet,
     metadata: Metadata | None,
-    as_json: bool,
-    report_folder: Path | None,
-) -> None:
+    is_reported: bool,
+) -> Findings:
     from speechcmd.evaluation.clip_result import make_clip_result, pick_sounds
     from speechcmd.evaluation.clip_text import render_text
 
     answers = _classify(recognizer, clips)
     result = make_clip_result(recognizer, model, clips, answers, metadata)
-    click.echo(json.dumps(result) if as_json else render_text(result))
-    if report_folder is not None:
-        fill_report(report_folder, result, pick_sounds(recognizer, clips, answers), recognizer)
+    return result, render_text(result), pick_sounds(recognizer, clips, answers) if is_reported else []
 
 
 def _evaluate_robustness(
-    recognizer: Recognizer,
-    model: str | None,
-    clips: ClipSet,
-    options: RobustnessOptions,
-    seed: int,
-    as_json: bool,
-    report_folder: Path | None,
-) -> None:
+    recognizer: Recognizer, model: str | None, clips: ClipSet, options: RobustnessOptions, seed: int
+) -> Findings:
     from speechcmd.evaluation.robustness_text import render_robustness
 
     result = run_robustness(recognizer, model, clips, options, seed)
-    click.echo(json.dumps(result) if as_json else render_robustness(result))
-    if report_folder is not None:
-        fill_report(report_folder, result, [], recognizer)
+    return result, render_robustness(result), []
 
 
 def _classify(recognizer: Recognizer, clips: ClipSet) -> Answers:

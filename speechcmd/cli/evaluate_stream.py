@@ -10,7 +10,7 @@ import click
 
 from speechcmd.cli.common import model_option
 from speechcmd.cli.decoder_options import decoder_options, decoder_settings
-from speechcmd.cli.report_folder import fill_report, report_option
+from speechcmd.cli.report_folder import fill_report, prepare_report, report_option
 from speechcmd.cli.stream_options import (
     hear_recordings,
     jobs_option,
@@ -101,15 +101,16 @@ def evaluate_stream(
     settings = decoder_settings(recognizer.card, **decoder)
     recordings = collect_recordings(paths, recognizer.card.words, role=role, truth=truth)
     say_what_is_measured(recordings, role)
+    prepare_report(report_folder)
     material = hear_recordings(recognizer, recordings)
     result = _measure(material, settings, model, targets, n_offsets, jobs)
+    _print(result, as_json)
     if report_folder is not None:
         from speechcmd.evaluation.excerpt import sounds_of
 
         result["mistakes"] = result["mistakes"][:_SOUNDS]
-        sounds = sounds_of(result["mistakes"], recognizer.card.sample_rate)
-        fill_report(report_folder, result, sounds, recognizer)
-    _print(result, as_json)
+        files = [one.recording.path for one in material.heard]
+        fill_report(report_folder, result, sounds_of(result["mistakes"], files, recognizer.card), recognizer)
 
 
 def _measure(

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from speechcmd.cli.common import model_option
+from speechcmd.cli.decoder_options import NumberRange
+from speechcmd.errors import printable
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.stream_maker import MadeStream
 
 _SNRS_DB, _GAP_S = (-20.0, 50.0), (0.1, 600.0)
-_PERCENT = click.FloatRange(0, 100)
+_PERCENT = NumberRange(0, 100)
 
 
 def _split_words(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -59,9 +61,7 @@ def _numbers(text: str, lowest: float, highest: float, unit: str) -> list[float]
     required=True,
     help="The recording, .wav or .flac; its labels come beside it as .json and .txt.",
 )
-@click.option(
-    "--minutes", type=click.FloatRange(0.1, 2000), default=60.0, show_default=True, help="Its length."
-)
+@click.option("--minutes", type=NumberRange(0.1, 2000), default=60.0, show_default=True, help="Its length.")
 @click.option(
     "--split",
     type=click.Choice(["training", "validation", "testing"]),
@@ -136,8 +136,9 @@ def make_stream(
     """Make a long recording of which it is known what is said when.
 
     Clips of STORE are said at random times over its noise and music: single keywords, some close together,
-    some said twice, other words, and running speech in which no keyword is. Percent is counted in things
-    said; the rest are single keywords. Measure a model on the result with evaluate-stream.
+    some said twice, other words, and running speech (`prepare --speech`), which must hold no keyword: any
+    heard in it counts as false. Percent is counted in things said; the rest are single keywords. Measure a
+    model on the result with evaluate-stream.
     """
     from data_prep.store import Store
     from speechcmd.cli.progress import AudioProgress
@@ -148,7 +149,7 @@ def make_stream(
         words or _words_of(model), split, minutes, seed, snrs_db, gap_s,
         unknown=_share(unknown), speech=_share(speech), close=close / 100, repeat=repeat / 100,
     )  # fmt: skip
-    if settings.least_share > 1:
+    if settings.free_share < 0:
         raise click.UsageError("--unknown, --speech, --close and --repeat are more than 100 percent together")
     with AudioProgress(minutes * 60) as progress:
         made = make(Store.open(store), output, settings, progress.advance)
@@ -186,9 +187,10 @@ def _print_made(made: MadeStream, as_json: bool) -> None:
         click.echo(json.dumps(row))
         return
     minutes = (annotation.duration_s or 0.0) / 60
-    click.echo(f"{made.path}: {minutes:g} minutes, {words.total()} keywords", err=True)
+    click.echo(f"{printable(str(made.path))}: {minutes:g} minutes, {words.total()} keywords", err=True)
     click.echo(f"  keywords  {', '.join(f'{word} {n}' for word, n in sorted(words.items()))}", err=True)
     levels = ", ".join(f"{n} at {ratio:g} dB" for ratio, n in sorted(ratios.items(), reverse=True))
     click.echo(f"  noise     {levels}", err=True)
     click.echo(f"  besides   {others['unknown']} other words, {others['speech']} times speech", err=True)
-    click.echo(f"Labels: {json_path}, for Audacity {audacity_path}", err=True)
+    labels = printable(f"{json_path}, for Audacity {audacity_path}")
+    click.echo(f"Labels: {labels}", err=True)

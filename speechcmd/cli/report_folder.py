@@ -21,6 +21,28 @@ report_option = click.option(
 )
 
 
+def prepare_report(folder: Path | None) -> None:
+    """Make the report folder, if there shall be one, before hours are spent on what goes into it.
+
+    Raises
+    ------
+    EvaluationError
+        If a result in it cannot be read.
+    OSError
+        If nothing can be written there.
+    """
+    from tempfile import TemporaryFile
+
+    from speechcmd.evaluation.report import read_results
+
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
+    read_results(folder)
+
+
 def fill_report(
     folder: Path, result: dict[str, Any], sounds: Sequence[Sound], recognizer: Recognizer
 ) -> None:

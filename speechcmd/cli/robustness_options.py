@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from speechcmd.errors import EvaluationError
+from speechcmd.errors import EvaluationError, printable
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.clip_set import ClipSet
@@ -29,7 +29,7 @@ _OPTIONS = (
         "noises",
         multiple=True,
         metavar="PATH",
-        help="File or folder of noise for --robustness, instead of made noise; a row each.",
+        help="File or folder of noise for --robustness, instead of made noise; a row each. Obeys roles.csv.",
     ),
     click.option(
         "--impulse-response",
@@ -86,11 +86,13 @@ def run_robustness(
     recognizer: Recognizer, model: str | None, clips: ClipSet, options: RobustnessOptions, seed: int
 ) -> dict[str, Any]:
     """Measure, with a progress bar: the content of `robustness.json`."""
+    from data_prep.split import SPLIT_OF_ROLE
     from speechcmd.cli.progress import StepProgress
     from speechcmd.evaluation.robustness import MOST_CLIPS, make_robustness_result
 
-    noises = [_noise_files(path) for path in options.noises]
-    responses = [file for path in options.responses for file in _find_files(path)]
+    role = next((role for role, split in SPLIT_OF_ROLE.items() if split == clips.split), "figures")
+    noises = [_noise_files(path, role) for path in options.noises]
+    responses = [file for path in options.responses for file in _find_files(path, role)]
     with StepProgress("clips") as progress:
         return make_robustness_result(
             recognizer,
@@ -104,15 +106,16 @@ def run_robustness(
         )
 
 
-def _noise_files(path: str) -> NoiseFiles:
+def _noise_files(path: str, role: str) -> NoiseFiles:
     from speechcmd.evaluation.noise_source import NoiseFiles
 
-    files = _find_files(path)
-    return NoiseFiles(Path(path).stem if len(files) == 1 else Path(path).resolve().name, files)
+    place = Path(path)
+    name = place.resolve().name if place.is_dir() else place.stem
+    return NoiseFiles(name, _find_files(path, role))
 
 
-def _find_files(path: str) -> Sequence[Path]:
-    """The audio files that a path stands for.
+def _find_files(path: str, role: str) -> Sequence[Path]:
+    """The audio files that a path stands for; of a role, where a `roles.csv` speaks of them.
 
     Raises
     ------
@@ -120,6 +123,7 @@ def _find_files(path: str) -> Sequence[Path]:
         If there are none.
     """
     from speechcmd.cli.recording import STANDARD_INPUT, find_recordings
+    from speechcmd.evaluation.role import of_role
 
     if path == STANDARD_INPUT:
         raise EvaluationError("expected a file or a folder, got - (standard input)")
@@ -127,4 +131,9 @@ def _find_files(path: str) -> Sequence[Path]:
     for recording in found:
         if recording.problem is not None:
             raise EvaluationError(recording.problem)
-    return [Path(recording.path) for recording in found]
+    kept = of_role(Path(path), [Path(recording.path) for recording in found], role)
+    if not kept:
+        raise EvaluationError(
+            f"{printable(path)}: expected recordings of role {role}, all {len(found)} in it have another"
+        )
+    return kept

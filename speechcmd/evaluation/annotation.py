@@ -18,6 +18,8 @@ from speechcmd.errors import EvaluationError, printable
 SCHEMA = 1
 SUFFIXES = (".json", ".txt")
 Attribute = str | float | bool
+_LARGEST = 1e9  # thirty years of seconds
+_LARGEST_INTEGER = 2**63
 _TIME_DIGITS = 6  # what Audacity itself writes
 _LINE_FORM = "expected start, end and label with tabs between them, times in seconds"
 
@@ -144,7 +146,7 @@ def _number(text: str, where: str) -> float:
 def _parse_json(text: str, name: str) -> Annotation:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{name}: cannot be understood as JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("words"), list):
         raise EvaluationError(f'{name}: expected an object with a list "words", as make-stream writes it')
@@ -153,7 +155,7 @@ def _parse_json(text: str, name: str) -> Annotation:
     others, duration_s = content.get("others", []), content.get("duration_s")
     if not isinstance(others, list):
         raise EvaluationError(f'{name}: expected a list of words for "others"')
-    if duration_s is not None and not (_is_number(duration_s) and 0 <= duration_s < math.inf):
+    if duration_s is not None and not (_is_number(duration_s) and duration_s >= 0):
         raise EvaluationError(f"{name}: expected seconds for duration_s, got {duration_s!r}")
     settings = content.get("settings")
     return Annotation(
@@ -174,22 +176,27 @@ def _words_of(entries: list[Any], name: str) -> list[Word]:
             if not _is_number(entry.get(key)):
                 raise EvaluationError(f"{where}: expected seconds for {key}, got {entry.get(key)!r}")
         attributes = entry.get("attributes", {})
-        if not isinstance(attributes, dict) or not all(
-            isinstance(value, str | int | float) for value in attributes.values()
-        ):
+        if not isinstance(attributes, dict) or not all(map(_is_attribute, attributes.values())):
             raise EvaluationError(f"{where}: expected attributes that are text, numbers, true or false")
         words.append(_checked_word(entry["label"], entry["start_s"], entry["end_s"], attributes, where))
     return words
 
 
+def _is_attribute(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) < _LARGEST_INTEGER)
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """A number that arithmetic can take: JSON of Python's kind may hold nan, and integers of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _checked_word(
     label: str, start_s: float, end_s: float, attributes: Mapping[str, Attribute], where: str
 ) -> Word:
-    if not (math.isfinite(start_s) and math.isfinite(end_s)):
+    if not (_is_number(start_s) and _is_number(end_s)):
         raise EvaluationError(f"{where}: expected times in seconds, got {start_s} and {end_s}")
     if start_s < 0:
         raise EvaluationError(f"{where}: begins at {start_s:g} s, before the recording does")

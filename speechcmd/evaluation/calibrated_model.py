@@ -7,11 +7,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.calibration import Calibration
 from speechcmd.evaluation.temperature import Temperature
 from speechcmd.runtime.model_card import METADATA_KEY, ModelCard
 from speechcmd.runtime.recognizer import Recognizer
+
+
+def write_calibrated(
+    card: ModelCard,
+    model_bytes: bytes,
+    path: Path,
+    calibration: Calibration,
+    temperature: Temperature | None,
+    clips: str = "",
+) -> ModelCard:
+    """Write the calibrated model file, and return its card.
+
+    Raises
+    ------
+    EvaluationError, ModelError, OSError
+        As `write_with_card`.
+    """
+    calibrated = calibrated_card(card, calibration, temperature, clips)
+    write_with_card(model_bytes, calibrated, path)
+    return calibrated
 
 
 def calibrated_card(
@@ -65,6 +87,8 @@ def facts(calibration: Calibration, temperature: Temperature | None, clips: str)
         "hours_by_kind": {kind: round(hours, 4) for kind, hours in calibration.hours_by_kind.items()},
         "false_reject_rate": calibration.false_reject_rate,
         "n_words": calibration.n_words,
+        "unlabelled": calibration.are_unlabelled,
+        "audio": calibration.audio,
         "median_delay_s": calibration.median_delay_s,
         "temperature": _temperature_facts(temperature, clips),
     }
@@ -94,8 +118,6 @@ def write_with_card(model_bytes: bytes, card: ModelCard, path: Path) -> None:
     OSError
         If it cannot be written.
     """
-    import onnx
-
     model = onnx.load_model_from_string(model_bytes)
     entries = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
     if not entries:

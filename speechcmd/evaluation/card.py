@@ -160,7 +160,7 @@ def _list_measured(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, boo
     overall = own.get("overall", {})
     return [
         ("accuracy on clips", bool(clips)),
-        ("groups of speakers", bool(clips.get("groups"))),
+        ("groups of speakers", any(column["groups"] for column in clips.get("groups", []))),
         ("false accepts an hour", overall.get("false_accepts_per_hour") is not None),
         ("words missed in recordings", overall.get("false_reject_rate") is not None),
         ("words missed by signal-to-noise ratio", bool(_snr_tables(stream))),

@@ -1,21 +1,22 @@
 """Figures of a set of answers: accuracy, each label, confusions, calibration, speakers.
 
-Every clip counts. Accuracies are fractions with 95 % Wilson intervals. What cannot be divided is None.
+Every clip counts. Shares are fractions; their 95 % intervals are as `clip_interval` says. What cannot be
+divided is None.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from speechcmd.evaluation.clip_interval import Bools, Indices, share_interval
 from speechcmd.evaluation.clip_run import Answers
 from speechcmd.evaluation.example import Example
-from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.runtime.model_card import UNKNOWN
 
 N_BINS = 15
@@ -26,8 +27,6 @@ WORST_SHARE = 0.1
 _N_TENTHS = 10
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
 
 
 def measure_clips(examples: Sequence[Example], answers: Answers, labels: Sequence[str]) -> dict[str, Any]:
@@ -40,31 +39,45 @@ def measure_clips(examples: Sequence[Example], answers: Answers, labels: Sequenc
     """
     truths = [example.label for example in examples]
     is_right = answers.are_right(examples)
-    labels = [*labels, *sorted(set(answers.labels) - set(labels))]
+    speakers = [example.speaker for example in examples]
+    labels = join_labels(labels, answers.labels)
     confusion = count_confusions(truths, answers.labels, labels)
-    by_label = measure_labels(confusion, labels)
+    by_label = [
+        row | _recall_interval(row, truths, speakers, is_right) for row in measure_labels(confusion, labels)
+    ]
     return {
         "labels": labels,
-        "accuracy": measure_accuracy(is_right),
-        "macro_f1": _mean(row["f1"] for row in by_label if row["n"]),
+        "accuracy": measure_accuracy(is_right, speakers),
+        "macro_f1": mean_f1(by_label),
         "by_label": by_label,
         "confusion": confusion.tolist(),
         "pairs": list_pairs(examples, answers),
         "calibration": measure_calibration(answers.scores, is_right),
-        "by_speaker": measure_speakers([example.speaker for example in examples], is_right),
+        "by_speaker": measure_speakers(speakers, is_right),
         "unknown_by_word": _measure_unknown(examples, is_right),
     }
 
 
-def measure_accuracy(is_right: Bools) -> dict[str, Any]:
+def measure_accuracy(is_right: Bools, speakers: Sequence[str]) -> dict[str, Any]:
     """Share of right answers with its interval. Shape: (n_clips,)."""
     n_right, n_all = int(is_right.sum()), len(is_right)
-    low, high = wilson_interval(n_right, n_all)
-    value = n_right / n_all if n_all else None
-    return {"value": value, "low": low, "high": high, "n": n_all, "n_right": n_right}
+    found = share_interval(is_right, speakers)
+    return {
+        "value": n_right / n_all if n_all else None,
+        "low": found.low,
+        "high": found.high,
+        "interval": found.name,
+        "n": n_all,
+        "n_right": n_right,
+    }
 
 
-def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> Counts:
+def join_labels(labels: Sequence[str], answers: Sequence[str]) -> list[str]:
+    """Labels of the task, and after them those that are only answers."""
+    return [*labels, *sorted(set(answers) - set(labels))]
+
+
+def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> Indices:
     """Clips of each true label (rows) and each answer (columns). Shape: (n_labels, n_labels)."""
     index_of = {label: index for index, label in enumerate(labels)}
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
@@ -73,7 +86,7 @@ def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequ
     return confusion
 
 
-def measure_labels(confusion: Counts, labels: Sequence[str]) -> list[dict[str, Any]]:
+def measure_labels(confusion: Indices, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Precision, recall and F1 of each label. Shape: (n_labels, n_labels).
 
     Precision and F1 of a label that was never the answer are 0 by definition; a label without clips has
@@ -83,19 +96,31 @@ def measure_labels(confusion: Counts, labels: Sequence[str]) -> list[dict[str, A
     for index, label in enumerate(labels):
         n_right = int(confusion[index, index])
         n_clips, n_answers = int(confusion[index].sum()), int(confusion[:, index].sum())
-        low, high = wilson_interval(n_right, n_clips) if n_clips else (None, None)
         rows.append(
             {
                 "label": label,
                 "n": n_clips,
                 "precision": n_right / n_answers if n_answers else 0.0,
                 "recall": n_right / n_clips if n_clips else None,
-                "recall_low": low,
-                "recall_high": high,
                 "f1": 2 * n_right / (n_clips + n_answers) if n_clips else None,
             }
         )
     return rows
+
+
+def mean_f1(by_label: Sequence[dict[str, Any]]) -> float | None:
+    """Macro F1: the mean over the labels that have clips."""
+    return _mean(row["f1"] for row in by_label if row["n"])
+
+
+def _recall_interval(
+    row: dict[str, Any], truths: Sequence[str], speakers: Sequence[str], is_right: Bools
+) -> dict[str, Any]:
+    inside = [index for index, truth in enumerate(truths) if truth == row["label"]]
+    if not inside:
+        return dict.fromkeys(("recall_low", "recall_high", "interval"))
+    found = share_interval(is_right[inside], [speakers[index] for index in inside])
+    return {"recall_low": found.low, "recall_high": found.high, "interval": found.name}
 
 
 def list_pairs(examples: Sequence[Example], answers: Answers) -> list[dict[str, Any]]:
@@ -144,23 +169,25 @@ def measure_speakers(speakers: Sequence[str], is_right: Bools) -> dict[str, Any]
     rounded up, "histogram" the number of speakers in each tenth of accuracy.
     """
     spoken = np.array([speaker != "" for speaker in speakers], dtype=bool)
-    rows = _rank_groups("speaker", [speaker for speaker in speakers if speaker], is_right[spoken])
+    hits = _count_hits([speaker for speaker in speakers if speaker], is_right[spoken])
+    rows = _rank_groups("speaker", hits)
     values = [row["accuracy"] for row in rows]
     return {
         "n_speakers": len(rows),
         "mean": _mean(values),
         "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "worst_tenth": _mean(values[: math.ceil(WORST_SHARE * len(values))]),
-        "histogram": _count_tenths(values),
+        "histogram": _count_tenths(hits.values()),
         "worst": rows[:MOST_SPEAKERS],
     }
 
 
-def _count_tenths(values: Sequence[float]) -> list[dict[str, Any]]:
-    counts, _ = np.histogram(values, bins=_N_TENTHS, range=(0.0, 1.0))
+def _count_tenths(hits: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
+    # in whole numbers: 3 of 10 is the lower border of a tenth, 0.3 is a little less
+    counts = Counter(min(_N_TENTHS - 1, _N_TENTHS * n_right // n_all) for n_right, n_all in hits)
     return [
-        {"low": tenth / _N_TENTHS, "high": (tenth + 1) / _N_TENTHS, "n": int(count)}
-        for tenth, count in enumerate(counts)
+        {"low": tenth / _N_TENTHS, "high": (tenth + 1) / _N_TENTHS, "n": counts[tenth]}
+        for tenth in range(_N_TENTHS)
     ]
 
 
@@ -170,7 +197,7 @@ def _measure_unknown(examples: Sequence[Example], is_right: Bools) -> dict[str, 
     words = [example.word for example in examples if example.label == UNKNOWN]
     if not words:
         return None
-    rows = _rank_groups("word", words, is_right[of_unknown])
+    rows = _rank_groups("word", _count_hits(words, is_right[of_unknown]))
     return {"mean": _mean(row["accuracy"] for row in rows), "words": rows}
 
 
@@ -186,12 +213,16 @@ def worst_mistakes(examples: Sequence[Example], answers: Answers, n_most: int, o
     return worst
 
 
-def _rank_groups(name: str, keys: Sequence[str], is_right: Bools) -> list[dict[str, Any]]:
+def _count_hits(keys: Sequence[str], is_right: Bools) -> dict[str, tuple[int, int]]:
+    """Right clips and all clips of each key."""
+    n_all = Counter(keys)
+    n_right = Counter(key for key, right in zip(keys, is_right, strict=True) if right)
+    return {key: (n_right[key], n) for key, n in n_all.items()}
+
+
+def _rank_groups(name: str, hits: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
     """Accuracy of each key, the worst first; of equals the one with more clips."""
-    hits: dict[str, list[bool]] = defaultdict(list)
-    for key, right in zip(keys, is_right, strict=True):
-        hits[key].append(bool(right))
-    ranked = sorted((sum(own) / len(own), -len(own), key) for key, own in hits.items())
+    ranked = sorted((n_right / n_all, -n_all, key) for key, (n_right, n_all) in hits.items())
     return [{name: key, "n": -n_negative, "accuracy": accuracy} for accuracy, n_negative, key in ranked]
 
 

@@ -19,7 +19,7 @@ from speechcmd.evaluation.picture import (
     new_figure,
     to_svg,
 )
-from speechcmd.evaluation.wording import as_percent, as_percent_interval
+from speechcmd.evaluation.wording import as_percent, describe_clip_intervals, describe_gap
 
 
 def draw_confusion(result: dict[str, Any]) -> Picture:
@@ -64,6 +64,7 @@ def draw_recalls(result: dict[str, Any]) -> Picture:
     return draw_dots(
         "Recall of each label", dots, "percent recognised, with 95 % interval",
         alt=f"Recall of each label with its interval: {span}.",
+        note=f"Intervals: {describe_clip_intervals(result)}.",
     )  # fmt: skip
 
 
@@ -122,10 +123,8 @@ def draw_group(column: dict[str, Any]) -> Picture:
         Dot(f"{row['value']} ({row['n']})", *_percents(row["accuracy"], row["low"], row["high"]))
         for row in column["groups"]
     ]
-    told = "Too few clips to tell a gap"
-    if column["largest_gap"] is not None:
-        bounds = as_percent_interval(column["gap_low"], column["gap_high"])
-        told = f"Largest gap: {as_percent(column['largest_gap'])} (95 % interval {bounds})"
+    told = describe_gap(column)
+    told = told[:1].upper() + told[1:]
     return draw_dots(
         f"Groups: {column['column']}",
         dots,

@@ -49,7 +49,7 @@ def make_clip_result(
     """
     groups = []
     if metadata is not None:
-        groups = measure_groups(clips.examples, answers.are_right(clips.examples), metadata)
+        groups = measure_groups(clips.examples, answers, clips.labels, metadata)
     return {
         "kind": "clips",
         **describe_run(recognizer.card, model, command),

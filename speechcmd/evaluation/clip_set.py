@@ -66,12 +66,14 @@ def open_clip_set(
         )
     if is_official_archive(source):
         return _open_archive(source, task, split, labels, unknown)
-    rows = _open_source(source)
     if task == "35":
+        rows = _open_source(source, needs_noise=False)
         clips = collect_all(rows, str(source), split)
         _check_labels(task, clips.labels, labels)
         return clips
-    return draw_clip_set(rows, str(source), task, split, _labels_of(task, labels), unknown, seed)
+    wanted = _labels_of(task, labels)
+    rows = _open_source(source, needs_noise=SILENCE in wanted)
+    return draw_clip_set(rows, str(source), task, split, wanted, unknown, seed)
 
 
 def _check_request(task: str, split: str, unknown: str) -> None:
@@ -84,14 +86,14 @@ def _check_request(task: str, split: str, unknown: str) -> None:
             raise EvaluationError(f"{what}: expected {', '.join(known)}, got {given!r}")
 
 
-def _open_source(source: Path) -> ClipSource:
+def _open_source(source: Path, *, needs_noise: bool) -> ClipSource:
     if source.is_file():
         raise EvaluationError(
             f"{source}: expected a store, a folder of clips or the official test archive (.tar.gz), "
             "got another file; for single recordings there is `speechcmd classify`"
         )
     is_store = any((source / file).exists() for file in (INFO_FILE, INDEX_FILE))
-    return StoreSource(source) if is_store else FolderSource(source)
+    return StoreSource(source) if is_store else FolderSource(source, needs_noise=needs_noise)
 
 
 def _open_archive(source: Path, task: str, split: str, labels: Sequence[str], unknown: str) -> ClipSet:

@@ -20,13 +20,15 @@ from data_prep.task import (
     RowSource,
     SplitTask,
     TaskConfig,
+    digest_of_names,
     draw_recordings,
     draw_unknown,
     make_split_task,
+    select_noise,
 )
 from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, duration_s, int16_to_float32, read_int16
-from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.example import ClipSet, Draw, Example, digest_of
+from speechcmd.errors import AudioError, EvaluationError
+from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
 from speechcmd.evaluation.official import check_official_count
 
 SILENCE_SAMPLES = SAMPLE_RATE
@@ -52,13 +54,25 @@ class StoreSource:
 
 
 class FolderSource:
-    """A folder of clips in the official layout: its splits are those that `prepare` would give."""
+    """A folder of clips in the official layout: its splits are those that `prepare` would give.
 
-    def __init__(self, folder: Path) -> None:
+    Without `needs_noise` its recordings of noise are left alone.
+
+    Raises
+    ------
+    EvaluationError
+        If something that bears a clip's name is no file, or noise that is needed cannot be read.
+    """
+
+    def __init__(self, folder: Path, *, needs_noise: bool = True) -> None:
         corpus = scan_corpus(folder)
         self.path = corpus.root
-        self.rows = tuple(_row_of(source) for source in corpus.sources)
-        self._files = {source.name: source.path for source in corpus.sources}
+        sources = [source for source in corpus.sources if needs_noise or source.kind == "word"]
+        for source in sources:
+            if source.size == 0:  # as pipes and devices have it
+                check_regular(source.path)
+        self.rows = tuple(_row_of(source) for source in sources)
+        self._files = {source.name: source.path for source in sources}
         self._read_noise = lru_cache(_NOISES_IN_MEMORY)(read_int16)
 
     def select(self, kind: str, split: str | None = None) -> list[Row]:
@@ -71,10 +85,16 @@ class FolderSource:
 
 def _row_of(source: Source) -> Row:
     # only the lengths of recordings matter: they are drawn in proportion to them
-    is_word = source.kind == "word"
-    n_samples = 0 if is_word else round(duration_s(source.path) * SAMPLE_RATE)
+    n_samples = 0 if source.kind == "word" else _measure_noise(source.path)
     about = (source.kind, source.word, source.speaker, source.split, source.role, source.name)
     return Row(*about, 0, n_samples, 0, n_samples, 0, 0.0, (), "")
+
+
+def _measure_noise(path: Path) -> int:
+    try:
+        return round(duration_s(path) * SAMPLE_RATE)
+    except AudioError as error:
+        raise EvaluationError(f"{error}; {SILENCE} is drawn from this noise: remove or replace it") from error
 
 
 def collect_all(source: ClipSource, name: str, split: str) -> ClipSet:
@@ -123,8 +143,9 @@ def draw_clip_set(
     counts = Counter(example.label for example in examples)
     if unknown == "official":
         check_official_count(name, split, labels, n_words=len(rows), n_drawn=len(examples))
-    rule = _describe_rule(source, split, unknown, counts)
-    draw = Draw(rule, seed, counts[UNKNOWN], counts[SILENCE], digest_of(one.path for one in examples))
+    rule = _describe_rule(source, split, unknown, labels, counts)
+    digest = digest_of_names(example.path for example in examples)
+    draw = Draw(rule, seed, counts[UNKNOWN], counts[SILENCE], digest)
     return ClipSet(name, task, split, tuple(labels), tuple(examples), draw)
 
 
@@ -169,12 +190,15 @@ def _read_silence(source: ClipSource, row: Row, start: int, gain_db: float) -> W
     return gain * int16_to_float32(source.read(row)[start : start + SILENCE_SAMPLES])
 
 
-def _describe_rule(source: ClipSource, split: str, unknown: str, counts: Counter[str]) -> str:
+def _describe_rule(
+    source: ClipSource, split: str, unknown: str, labels: Sequence[str], counts: Counter[str]
+) -> str:
     others = "every other word" if unknown == "all" else "ceil(10 %) of the words' clips, drawn"
     if not counts[SILENCE]:
         noise = "none, there is no noise to make it of"
-    elif source.select("noise", split):
-        noise = f"as many windows of the noise kept for {split}"
+    elif any(row.split == split for row in select_noise(source, split)):
+        noise = f"windows of the noise kept for {split}"
     else:
-        noise = "as many windows of training noise, the source keeps none for this split"
-    return f"{UNKNOWN}: {others}; {SILENCE}: {noise}"
+        noise = "windows of training noise, the source keeps none for this split"
+    said = {UNKNOWN: others, SILENCE: noise}
+    return "; ".join(f"{label}: {rule}" for label, rule in said.items() if label in labels)

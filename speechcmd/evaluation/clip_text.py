@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any
 
 from speechcmd.errors import printable
+from speechcmd.evaluation.wording import (
+    as_percent,
+    as_percent_interval,
+    describe_clip_intervals,
+    describe_gap,
+    describe_intervals,
+)
 from speechcmd.runtime.model_card import UNKNOWN
 
 _MOST_ROWS = 5
@@ -22,28 +30,36 @@ def _headline(result: dict[str, Any]) -> Iterator[str]:
     source, accuracy = result["source"], result["accuracy"]
     split = f", {source['split']}" if source["split"] else ""
     yield f"{result['model']['name']} on {printable(source['path'])}: task {source['task']}{split}"
-    share, bounds = _percent(accuracy["value"]), _interval(accuracy["low"], accuracy["high"])
-    yield f"accuracy     {share} % {bounds}   {accuracy['n_right']:,} of {accuracy['n']:,} clips"
-    yield f"macro F1     {_percent(result['macro_f1'])} %"
-    ece = result["calibration"]["ece"]
-    yield f"calibration  {_percent(ece)} % expected error of the score"
+    bounds = as_percent_interval(accuracy["low"], accuracy["high"])
+    counts = f"{accuracy['n_right']:,} of {accuracy['n']:,} clips"
+    yield f"accuracy     {as_percent(accuracy['value'], 2)} ({bounds})   {counts}"
+    yield from _fact("intervals", f"95 %, {describe_clip_intervals(result)}")
+    yield from _fact("macro F1", as_percent(result["macro_f1"], 2))
+    yield from _fact(
+        "calibration", f"{as_percent(result['calibration']['ece'], 2)} expected error of the score"
+    )
     draw = source["draw"]
     if draw is not None:
         seed = "" if draw["seed"] is None else f", seed {draw['seed']}"
         drawn = f"{draw['n_unknown']:,} unknown, {draw['n_silence']:,} silence{seed}"
-        yield f"drawn        {drawn}, sha256 {draw['sha256'][:12]}"
+        yield from _fact("drawn", f"{drawn}, sha256 {draw['sha256'][:12]}")
+        yield from _fact("", printable(draw["rule"]))
+
+
+def _fact(name: str, text: str) -> list[str]:
+    return wrap(f"{name:<13}{text}", _WIDTH, subsequent_indent=" " * 13, drop_whitespace=True)
 
 
 def _label_table(result: dict[str, Any]) -> Iterator[str]:
     rows = result["by_label"]
     width = max(len("label"), *(len(row["label"]) for row in rows))
     yield ""
-    yield f"{'label':<{width}}  {'clips':>6}  {'recall %':>8}  {'95 %':<15}  {'precision %':>11}  {'F1 %':>6}"
+    yield f"{'label':<{width}}  {'clips':>6}  {'recall':>7}  {'95 %':<12}  {'precision':>9}  {'F1':>7}"
     for row in rows:
-        bounds = "" if row["recall"] is None else _interval(row["recall_low"], row["recall_high"])
+        bounds = as_percent_interval(row["recall_low"], row["recall_high"])
         yield (
-            f"{row['label']:<{width}}  {row['n']:>6,}  {_percent(row['recall']):>8}  {bounds:<15}  "
-            f"{_percent(row['precision']):>11}  {_percent(row['f1']):>6}"
+            f"{row['label']:<{width}}  {row['n']:>6,}  {as_percent(row['recall']):>7}  {bounds:<12}  "
+            f"{as_percent(row['precision']):>9}  {as_percent(row['f1']):>7}"
         )
 
 
@@ -65,13 +81,13 @@ def _speaker_lines(result: dict[str, Any]) -> Iterator[str]:
     if not speakers["n_speakers"]:
         return
     yield ""
-    spread = "" if speakers["sd"] is None else f", standard deviation {_percent(speakers['sd'])}"
+    spread = "" if speakers["sd"] is None else f", standard deviation {as_percent(speakers['sd'])}"
     yield (
-        f"{speakers['n_speakers']:,} speakers: mean {_percent(speakers['mean'])} %{spread}, "
-        f"worst tenth {_percent(speakers['worst_tenth'])} %"
+        f"{speakers['n_speakers']:,} speakers: mean {as_percent(speakers['mean'])}{spread}, "
+        f"worst tenth {as_percent(speakers['worst_tenth'])}"
     )
     worst = (
-        f"{printable(row['speaker'])} {_percent(row['accuracy'])} of {row['n']}"
+        f"{printable(row['speaker'])} {as_percent(row['accuracy'])} of {row['n']}"
         for row in speakers["worst"][:_MOST_ROWS]
     )
     yield from _wrap("worst: ", worst)
@@ -82,9 +98,9 @@ def _unknown_lines(result: dict[str, Any]) -> Iterator[str]:
     if unknown is None:
         return
     yield ""
-    yield f"{UNKNOWN}: mean over {len(unknown['words'])} words {_percent(unknown['mean'])} %"
+    yield f"{UNKNOWN}: mean over {len(unknown['words'])} words {as_percent(unknown['mean'])}"
     worst = (
-        f"{printable(row['word']) or '(not told)'} {_percent(row['accuracy'])} of {row['n']}"
+        f"{printable(row['word']) or '(not told)'} {as_percent(row['accuracy'])} of {row['n']}"
         for row in unknown["words"][:_MOST_ROWS]
     )
     yield from _wrap("worst: ", worst)
@@ -93,19 +109,16 @@ def _unknown_lines(result: dict[str, Any]) -> Iterator[str]:
 def _group_tables(result: dict[str, Any]) -> Iterator[str]:
     for column in result["groups"]:
         yield ""
-        yield f"by {printable(column['column'])}{_describe_gap(column)}"
-        width = max(len(printable(group["value"])) for group in column["groups"])
-        for group in column["groups"]:
-            bounds = _interval(group["low"], group["high"])
-            share = f"{_percent(group['accuracy']):>6} %  {bounds:<15}"
-            yield f"  {printable(group['value']):<{width}}  {share}  of {group['n']:,} clips"
-
-
-def _describe_gap(column: dict[str, Any]) -> str:
-    if column["largest_gap"] is None:
-        return ": fewer than two groups of 20 clips, no gap is told"
-    bounds = _interval(column["gap_low"], column["gap_high"])
-    return f": largest gap {_percent(column['largest_gap'])} points {bounds}"
+        yield from wrap(f"by {printable(column['column'])}: {describe_gap(column)}", _WIDTH)
+        groups = [{**group, "name": printable(group["value"])} for group in column["groups"]]
+        width = max((len(group["name"]) for group in groups), default=0)
+        for group in groups:
+            bounds = as_percent_interval(group["low"], group["high"])
+            share = f"{as_percent(group['accuracy']):>7}  {bounds:<12}"
+            macro_f1 = f"macro F1 {as_percent(group['macro_f1']):>7}"
+            yield f"  {group['name']:<{width}}  {share}  {macro_f1}  of {group['n']:,} clips"
+        if groups:
+            yield from wrap(f"  intervals: {describe_intervals(groups)}", _WIDTH, subsequent_indent="  ")
 
 
 def _wrap(head: str, items: Iterator[str]) -> Iterator[str]:
@@ -117,11 +130,3 @@ def _wrap(head: str, items: Iterator[str]) -> Iterator[str]:
             line, piece = " " * len(head), item
         line += piece
     yield line
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"

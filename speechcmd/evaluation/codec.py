@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from speechcmd.audio import SAMPLE_RATE, Waveform
-from speechcmd.evaluation.distortion import TELEPHONE_RATE, fit_length, resample
+from speechcmd.audio import SAMPLE_RATE, Resampler, Waveform
+from speechcmd.evaluation.clip_run import resample_clip
+from speechcmd.evaluation.distortion import TELEPHONE_RATE, fit_length
 
 # libsndfile turns its compression level, 0 to 1, into a bit rate evenly between these, for mono at 16 kHz
 _MP3_KBIT_S = (160.0, 8.0)
@@ -77,10 +78,10 @@ def why_missing(codec: Codec) -> str:
 
 def code_and_decode(waveform: Waveform, codec: Codec) -> Waveform:
     """Code a clip, decode it, and take the codec's delay away. Shape: (n_samples,), not empty -> the same."""
-    sent = np.clip(resample(waveform, SAMPLE_RATE, codec.sample_rate), -1.0, 1.0)
+    sent = np.clip(resample_clip(waveform, codec.sample_rate), -1.0, 1.0)
     received = _round_trip(sent, codec)[_measure_delay(codec) :]
     if codec.sample_rate != SAMPLE_RATE:
-        received = resample(fit_length(received, len(sent)), codec.sample_rate, SAMPLE_RATE)
+        received = Resampler(codec.sample_rate).feed(fit_length(received, len(sent)), last=True)
     return fit_length(received, len(waveform))
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from speechcmd.evaluation.interval import most_events
 from speechcmd.evaluation.material import Material
 from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
-from speechcmd.evaluation.sweep import logit
+from speechcmd.evaluation.sweep import LARGEST_THRESHOLD, logit
 from speechcmd.runtime.model_card import DecoderSettings
 
 MOST_OFFSETS = 200
-_LEAST, _LARGEST = 0.1, 0.999  # thresholds at the two ends of a curve
+_LEAST = 0.1  # threshold at the lower end of a curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def choose_offsets(material: Material, settings: DecoderSettings, n_offsets: int
             for one in material.heard
             if len(one.trace.posteriors)
         ),
-        default=_LARGEST,
+        default=LARGEST_THRESHOLD,
     )
     low = min(0.0, logit(_LEAST) - logit(min(thresholds)))
-    high = max(0.0, logit(min(max(loudest, _LEAST), _LARGEST)) - logit(min(thresholds)))
+    high = max(0.0, logit(min(max(loudest, _LEAST), LARGEST_THRESHOLD)) - logit(min(thresholds)))
     return sorted({0.0, *np.linspace(low, high, max(2, n_offsets - 1)).round(4).tolist()})
 
 
@@ -77,6 +77,8 @@ def without_homophones(material: Material, outcome: Outcome, label: str | None =
 
 def find_offset(curve: Sequence[CurvePoint], rate: float, hours: float) -> int | None:
     """Number of the lowest point from which on the rate is kept; None if there is none."""
+    if hours <= 0:
+        return None
     allowed = most_events(rate, hours, None)
     kept = None
     for number in range(len(curve) - 1, -1, -1):

@@ -5,6 +5,8 @@ Functions of waveforms at 16 kHz: the same length out as in, float32, nothing ra
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from speechcmd.audio import (
@@ -14,6 +16,8 @@ from speechcmd.audio import (
     float32_to_int16,
     int16_to_float32,
 )
+from speechcmd.evaluation.clip_run import resample_clip
+from speechcmd.evaluation.level import measure_rms
 from speechcmd.evaluation.word_border import find_borders
 from speechcmd.runtime.noise import white_noise
 from speechcmd.runtime.stream import measure_floor
@@ -23,33 +27,41 @@ TELEPHONE_BAND_HZ = (300.0, 3_400.0)
 _FILTER_ORDER = 6  # run forwards and backwards: 6 dB down at both edges, 72 dB an octave
 
 
-def measure_rms(waveform: Waveform) -> float:
-    """Root mean square, its offset left out. Shape: (n_samples,), not empty."""
-    return float(np.std(waveform, dtype=np.float64))
+@dataclass(frozen=True, slots=True)
+class WordPlace:
+    """Where the word of a clip lies, from sample `start` to before `end`, and its level as an rms."""
+
+    start: int
+    end: int
+    level: float
 
 
-def measure_word_level(clip: Waveform) -> float:
-    """Level of the word in a clip that was not trimmed: its rms, not its peak.
+def find_word(clip: Waveform) -> WordPlace:
+    """Find the word in a clip that was not trimmed; its level is its rms, not its peak.
 
     From the first to the last 5 ms that stand out of the clip (`word_border.find_borders`), as in made
-    streams. Shape: (n_samples,), not empty; 0.0 for digital silence.
+    streams. Shape: (n_samples,), not empty; the level of digital silence is 0.
     """
     start, end = find_borders(clip, 0, len(clip))
-    return measure_rms(clip[start:end])
+    return WordPlace(start, end, measure_rms(clip[start:end]))
 
 
-def add_noise(waveform: Waveform, noise: Waveform, snr_db: float, word_level: float) -> Waveform:
-    """Add noise over the whole clip, `snr_db` under the level of the word; nothing is clipped.
+def add_noise(waveform: Waveform, noise: Waveform, snr_db: float, word: WordPlace) -> Waveform:
+    """Add noise over the whole clip, under the word `snr_db` below its level; nothing is clipped.
+
+    Where the noise is constant under the word there is no such ratio, and the clip stays as it is.
 
     Parameters
     ----------
     noise
-        At any level, not silent; its mean is taken away. Shape: (n_samples,), as long as the clip.
-    word_level
-        An rms (`measure_word_level`).
+        At any level; its mean under the word is taken away. Shape: (n_samples,), as long as the clip.
     """
-    centred = noise - noise.mean(dtype=np.float64)
-    scale = word_level * 10.0 ** (-snr_db / 20.0) / measure_rms(noise)
+    under_word = noise[word.start : word.end]
+    noise_level = measure_rms(under_word)
+    if noise_level == 0.0:
+        return waveform
+    centred = noise - under_word.mean(dtype=np.float64)
+    scale = word.level * 10.0 ** (-snr_db / 20.0) / noise_level
     noisy: Waveform = (waveform + scale * centred).astype(np.float32)
     return noisy
 
@@ -94,15 +106,10 @@ def fit_length(waveform: Waveform, n_samples: int) -> Waveform:
     return np.pad(kept, (0, n_samples - len(kept))) if len(kept) < n_samples else kept
 
 
-def resample(waveform: Waveform, from_rate: int, to_rate: int) -> Waveform:
-    """Bring a whole clip to another rate. Shape: (n_in,) -> (about n_in * to_rate / from_rate,)."""
-    return Resampler(from_rate, to_rate).feed(waveform, last=True)
-
-
 def limit_rate(waveform: Waveform, sample_rate: int = TELEPHONE_RATE) -> Waveform:
     """Sample at a lower rate and bring it back: nothing above half that rate is left."""
-    low = resample(waveform, SAMPLE_RATE, sample_rate)
-    return fit_length(resample(low, sample_rate, SAMPLE_RATE), len(waveform))
+    low = resample_clip(waveform, sample_rate)
+    return fit_length(Resampler(sample_rate).feed(low, last=True), len(waveform))
 
 
 def limit_band(waveform: Waveform, band_hz: tuple[float, float] = TELEPHONE_BAND_HZ) -> Waveform:

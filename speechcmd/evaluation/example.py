@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from speechcmd.audio import Waveform
+from speechcmd.errors import EvaluationError, printable
 from speechcmd.runtime.model_card import NEVER_FIRE
 
 
@@ -61,7 +62,15 @@ class ClipSet:
         return tuple(label for label in self.labels if label not in NEVER_FIRE)
 
 
-def digest_of(paths: Iterable[str]) -> str:
-    """SHA-256 of names, one a line."""
-    names = "".join(f"{path}\n" for path in paths)
-    return hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest()
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or a device under the name of a clip: reading it would wait for ever.
+
+    Raises
+    ------
+    EvaluationError
+        If there is something, and it is no file.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise EvaluationError(
+            f"{printable(str(path))}: expected an audio file, got a pipe or a device; remove it"
+        )

@@ -10,6 +10,7 @@ import numpy as np
 
 from speechcmd.audio import Resampler, Waveform, finite_samples, mix_to_mono, open_audio
 from speechcmd.evaluation.report import Sound
+from speechcmd.runtime.model_card import ModelCard
 
 _BEFORE_S, _AFTER_S = 1.6, 0.4
 
@@ -30,12 +31,19 @@ def read_excerpt(path: Path, start_s: float, end_s: float, sample_rate: int) -> 
         return resampler.feed(np.ascontiguousarray(mix_to_mono(finite_samples(block))), last=True)
 
 
-def sounds_of(mistakes: Sequence[Mapping[str, Any]], sample_rate: int) -> list[Sound]:
-    """Read what was heard before each mistake, as `stream_result.find_mistakes` lists them."""
+def sounds_of(mistakes: Sequence[Mapping[str, Any]], paths: Sequence[Path], card: ModelCard) -> list[Sound]:
+    """Read what was heard before each mistake, as `stream_result.find_mistakes` lists them.
+
+    Parameters
+    ----------
+    paths
+        Of all recordings, in the order of the result.
+    """
     sounds = []
     for one in mistakes:
         time_s = float(one["time_s"])
-        waveform = read_excerpt(Path(one["path"]), time_s - _BEFORE_S, time_s + _AFTER_S, sample_rate)
+        path = paths[one["recording"]]
+        waveform = read_excerpt(path, time_s - _BEFORE_S, time_s + _AFTER_S, card.sample_rate)
         target = one["heard"] or one["label"]
         sounds.append(
             Sound(
@@ -44,7 +52,7 @@ def sounds_of(mistakes: Sequence[Mapping[str, Any]], sample_rate: int) -> list[S
                 one["heard"],
                 one["score"],
                 waveform,
-                sample_rate,
+                card.sample_rate,
                 target,
                 one["path"],
             )

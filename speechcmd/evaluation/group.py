@@ -11,19 +11,26 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.evaluation.clip_metric import Bools, measure_accuracy
+from speechcmd.evaluation.clip_interval import number_units
+from speechcmd.evaluation.clip_metric import (
+    count_confusions,
+    join_labels,
+    mean_f1,
+    measure_accuracy,
+    measure_labels,
+)
+from speechcmd.evaluation.clip_run import Answers
 from speechcmd.evaluation.example import Example
-from speechcmd.evaluation.interval import bootstrap_interval
+from speechcmd.evaluation.group_gap import measure_gap
 from speechcmd.runtime.model_card import SILENCE
 
 KEYS = ("path", "speaker")
 NO_ENTRY = "(no entry)"
 MOST_NUMBERS = 8  # a column with more different numbers is cut into quartile ranges
 MOST_TEXTS = 50  # a column with more different texts (a sentence, a remark) makes no groups
-LEAST_CLIPS = 20  # a smaller group says nothing about the largest gap
+_DIGITS = range(6, 18)  # of a number; with 17 no two numbers look alike
 
 Entry = dict[str, str]
 
@@ -48,29 +55,43 @@ def read_metadata(path: Path) -> Metadata:
     """Read a CSV with a column `path` or `speaker`, and any others to group by.
 
     A path may be the clip's own (`yes/0a7c2a8d_nohash_0.wav`), a longer one that ends so, or a file name.
+    Columns without a name are left out.
 
     Raises
     ------
     EvaluationError
-        If it cannot be read, or lacks these columns.
+        If it cannot be read, lacks these columns, or has one twice.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
-            rows, header = list(reader), tuple(reader.fieldnames or ())
+            header = reader.fieldnames = [_name_column(name) for name in reader.fieldnames or ()]
+            rows = list(reader)
     except (OSError, ValueError, csv.Error) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise EvaluationError(f"{path}: cannot read the metadata: {reason}") from error
-    columns = tuple(name for name in header if name not in KEYS)
-    if not columns or len(columns) == len(header):
+    named = [name for name in header if name]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise EvaluationError(
+            f"{path}: expected columns of different names, got more than one of "
+            f"{printable(', '.join(twice))}; rename or remove one"
+        )
+    columns = tuple(name for name in named if name not in KEYS)
+    if not columns or len(columns) == len(named):
         raise EvaluationError(
             f"{path}: expected a CSV with a column path or speaker and others to group by, "
-            f"got the columns {', '.join(header) or 'none'}"
+            f"got the columns {printable(', '.join(named)) or 'none'}"
         )
     metadata = Metadata(str(path), columns, {}, {})
     for row in rows:
-        _add_row(metadata, {name: (row[name] or "").strip() for name in header})
+        _add_row(metadata, {name: (row[name] or "").strip() for name in named})
     return metadata
+
+
+def _name_column(name: str) -> str:
+    name = name.strip()
+    return name.casefold() if name.casefold() in KEYS else name
 
 
 def _add_row(metadata: Metadata, row: Entry) -> None:
@@ -103,13 +124,16 @@ def match_metadata(examples: Sequence[Example], metadata: Metadata) -> list[Entr
 
 
 def measure_groups(
-    examples: Sequence[Example], is_right: Bools, metadata: Metadata, seed: int = 0
+    examples: Sequence[Example],
+    answers: Answers,
+    labels: Sequence[str],
+    metadata: Metadata,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Accuracy of each group of each column, and the largest gap with its interval.
+    """Accuracy, macro F1 and recalls of each group of each column, and the largest gap of accuracy.
 
-    Clips without a row are the group "(no entry)", but for silence, which nobody speaks. The gap is that
-    between the best and the worst group of at least 20 clips; its interval comes from drawing speakers anew
-    (clips, where there is no speaker) with these two groups kept: one that reaches below 0 shows no gap.
+    Clips without a row are the group "(no entry)", but for silence, which nobody speaks. A column that
+    makes no groups says why in its note. The gap is as `measure_gap` says.
 
     Raises
     ------
@@ -118,13 +142,51 @@ def measure_groups(
     """
     entries = match_metadata(examples, metadata)
     counted = [i for i, entry in enumerate(entries) if entry or examples[i].label != SILENCE]
-    units = _number_units([examples[i] for i in counted])
-    measured = []
-    for column in metadata.columns:
-        values = group_values([(entries[i] or {}).get(column, "") for i in counted])
-        if values is not None:
-            measured.append(_measure_column(column, values, is_right[counted], units, seed))
-    return measured
+    spoken = [examples[i] for i in counted]
+    said = Answers([answers.labels[i] for i in counted], answers.scores[counted], answers.posteriors[counted])
+    texts_of = {name: [(entries[i] or {}).get(name, "") for i in counted] for name in metadata.columns}
+    return [_measure_column(name, texts, spoken, said, labels, seed) for name, texts in texts_of.items()]
+
+
+def _measure_column(
+    column: str,
+    texts: Sequence[str],
+    examples: Sequence[Example],
+    answers: Answers,
+    labels: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    values, is_right = group_values(texts), answers.are_right(examples)
+    if values is None:
+        n_texts = len(set(texts) - {""})
+        note = f"{n_texts:,} different texts are too many (the most is {MOST_TEXTS}), no groups are made"
+        nothing = dict.fromkeys(("largest_gap", "gap_low", "gap_high", "chance"))
+        return {"column": column, **nothing, "note": note, "groups": []}
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, value in enumerate(values):
+        members[value].append(index)
+    names = sorted(members, key=_group_order)
+    units = number_units([example.speaker for example in examples])
+    gap = measure_gap(values, [name for name in names if name != NO_ENTRY], is_right, units, seed)
+    groups = [{"value": name, **_measure_group(members[name], examples, answers, labels)} for name in names]
+    return {"column": column, **gap, "groups": groups}
+
+
+def _measure_group(
+    inside: Sequence[int], examples: Sequence[Example], answers: Answers, labels: Sequence[str]
+) -> dict[str, Any]:
+    own, said = [examples[i] for i in inside], [answers.labels[i] for i in inside]
+    is_right = np.array([one.label == answer for one, answer in zip(own, said, strict=True)], dtype=bool)
+    found = measure_accuracy(is_right, [one.speaker for one in own])
+    labels = join_labels(labels, said)
+    rows = measure_labels(count_confusions([one.label for one in own], said, labels), labels)
+    return {
+        "n": found["n"],
+        "accuracy": found["value"],
+        **{key: found[key] for key in ("low", "high", "interval")},
+        "macro_f1": mean_f1(rows),
+        "by_label": [{key: row[key] for key in ("label", "n", "recall")} for row in rows],
+    }
 
 
 def group_values(texts: Sequence[str]) -> list[str] | None:
@@ -149,38 +211,18 @@ def _cut_into_quartiles(texts: Sequence[str], numbers: dict[str, float]) -> list
     members: dict[int, list[float]] = defaultdict(list)
     for number in given:
         members[int(np.searchsorted(edges, number))].append(number)
-    names = {part: f"{min(inside):g} to {max(inside):g}" for part, inside in members.items()}
+    names = _name_ranges({part: (min(inside), max(inside)) for part, inside in members.items()})
     return [names[int(np.searchsorted(edges, numbers[text]))] if text else NO_ENTRY for text in texts]
 
 
-def _number_units(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
-    """What is drawn anew: the number of each clip's speaker, or one of its own. Shape: (n_clips,)."""
-    names = [f"s{one.speaker}" if one.speaker else f"c{index}" for index, one in enumerate(examples)]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
-
-
-def _measure_column(
-    column: str, values: Sequence[str], is_right: Bools, units: npt.NDArray[np.int64], seed: int
-) -> dict[str, Any]:
-    of_value = np.array(values)
-    groups = [
-        {"value": value, **_accuracy_of(is_right[of_value == value])}
-        for value in sorted(set(values), key=_group_order)
-    ]
-    large = [group for group in groups if group["n"] >= LEAST_CLIPS and group["value"] != NO_ENTRY]
-    gap = low = high = None
-    if len(large) > 1:
-        best = max(large, key=lambda group: group["accuracy"])
-        worst = min(large, key=lambda group: group["accuracy"])
-        gap = best["accuracy"] - worst["accuracy"]
-        pair = (of_value == best["value"], of_value == worst["value"])
-        low, high = _gap_interval(*pair, is_right, units, seed)
-    return {"column": column, "largest_gap": gap, "gap_low": low, "gap_high": high, "groups": groups}
-
-
-def _accuracy_of(is_right: Bools) -> dict[str, Any]:
-    found = measure_accuracy(is_right)
-    return {"n": found["n"], "accuracy": found["value"], "low": found["low"], "high": found["high"]}
+def _name_ranges(ranges: dict[int, tuple[float, float]]) -> dict[int, str]:
+    """The ranges in words, with as many digits as it takes to tell them apart."""
+    names: dict[int, str] = {}
+    for digits in _DIGITS:
+        names = {part: f"{low:.{digits}g} to {high:.{digits}g}" for part, (low, high) in ranges.items()}
+        if len(set(names.values())) == len(names):
+            break
+    return names
 
 
 def _group_order(value: str) -> tuple[bool, float, str]:
@@ -190,22 +232,3 @@ def _group_order(value: str) -> tuple[bool, float, str]:
         return value == NO_ENTRY, float(first), value
     except ValueError:
         return value == NO_ENTRY, math.inf, value
-
-
-def _gap_interval(
-    best: Bools, worst: Bools, is_right: Bools, units: npt.NDArray[np.int64], seed: int
-) -> tuple[float | None, float | None]:
-    n_units = int(units.max()) + 1
-    n_best, n_worst = (np.bincount(units[group], minlength=n_units) for group in (best, worst))
-    right_best, right_worst = (
-        np.bincount(units[group & is_right], minlength=n_units) for group in (best, worst)
-    )
-
-    def gap_of(drawn: npt.NDArray[np.int64]) -> float:
-        all_best, all_worst = n_best[drawn].sum(), n_worst[drawn].sum()
-        if not all_best or not all_worst:
-            return math.nan
-        return float(right_best[drawn].sum() / all_best - right_worst[drawn].sum() / all_worst)
-
-    low, high = bootstrap_interval(gap_of, n_units, seed=seed)
-    return (None, None) if math.isnan(low) else (low, high)

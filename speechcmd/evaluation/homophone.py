@@ -19,7 +19,7 @@ HOMOPHONES: Mapping[str, frozenset[str]] = {
 }
 """Label to the words in which it is heard, besides itself."""
 
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def labels_heard_in(sentence: str, labels: Collection[str]) -> frozenset[str]:
@@ -28,9 +28,22 @@ def labels_heard_in(sentence: str, labels: Collection[str]) -> frozenset[str]:
     >>> sorted(labels_heard_in("I know, he's going.", ["no", "go", "yes"]))
     ['go', 'no']
     """
-    words = set(_WORD.findall(sentence.lower()))
+    words = _words_of(sentence)
+    said = set(words)
     return frozenset(
         label
         for label in labels
-        if not words.isdisjoint(HOMOPHONES.get(label, frozenset()) | {label.lower()})
+        if not said.isdisjoint(HOMOPHONES.get(label.lower(), frozenset())) or _holds(words, _words_of(label))
+    )
+
+
+def _words_of(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
+
+
+def _holds(words: list[str], phrase: list[str]) -> bool:
+    """Whether the words of a phrase follow each other somewhere."""
+    n_words = len(phrase)
+    return n_words > 0 and any(
+        words[first : first + n_words] == phrase for first in range(len(words) - n_words + 1)
     )

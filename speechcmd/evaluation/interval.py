@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binom, chi2, norm
 
 CONFIDENCE = 0.95
 _BOOTSTRAP_DRAWS = 1_000
@@ -14,8 +15,6 @@ _BOOTSTRAP_DRAWS = 1_000
 
 def wilson_interval(n_right: int, n_all: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Score interval of a proportion (Wilson 1927, JASA 22:209), as fractions; (0, 1) if `n_all` is 0."""
-    from scipy.stats import norm
-
     if n_all == 0:
         return 0.0, 1.0
     z = float(norm.ppf(0.5 + confidence / 2))
@@ -27,8 +26,6 @@ def wilson_interval(n_right: int, n_all: int, confidence: float = CONFIDENCE) ->
 
 def poisson_interval(n_events: int, hours: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact two-sided interval of a rate an hour (Garwood 1936, Biometrika 28:437)."""
-    from scipy.stats import chi2
-
     if hours <= 0:
         return 0.0, math.inf
     tail = (1 - confidence) / 2
@@ -38,8 +35,6 @@ def poisson_interval(n_events: int, hours: float, confidence: float = CONFIDENCE
 
 def rate_upper_bound(n_events: int, hours: float, confidence: float) -> float:
     """Rate an hour that is not exceeded with a confidence (one-sided, exact): -ln(1 - C) / hours for none."""
-    from scipy.stats import chi2
-
     return math.inf if hours <= 0 else float(chi2.ppf(confidence, 2 * n_events + 2)) / 2 / hours
 
 
@@ -50,10 +45,21 @@ def most_events(rate: float, hours: float, confidence: float | None) -> int:
     """
     if confidence is None:
         return math.floor(rate * hours + 1e-9)
-    n_events = -1
-    while rate_upper_bound(n_events + 1, hours, confidence) <= rate:
-        n_events += 1
-    return n_events
+    return _last(lambda count: rate_upper_bound(count, hours, confidence) <= rate)
+
+
+def _last(holds: Callable[[int], bool]) -> int:
+    """Largest count for which something holds that holds up to some count and no further; -1 for none."""
+    if not holds(0):
+        return -1
+    high = 1
+    while holds(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def hours_needed(rate: float, confidence: float) -> float:
@@ -69,8 +75,6 @@ def predictive_interval(
     All counts y that the exact conditional test does not reject: given n + y events, y is binomial with the
     share of the hours (Nelson 1970, Technometrics 12:401; Krishnamoorthy and Peng 2011, CSDA 55:1539).
     """
-    from scipy.stats import binom
-
     share, tail = future_hours / (hours + future_hours), (1 - confidence) / 2
 
     def is_too_few(count: int) -> bool:
@@ -79,13 +83,7 @@ def predictive_interval(
     def is_too_many(count: int) -> bool:
         return bool(binom.sf(count - 1, n_events + count, share) <= tail)
 
-    low = 0
-    while is_too_few(low):
-        low += 1
-    high = low
-    while not is_too_many(high + 1):
-        high += 1
-    return low, high
+    return _last(is_too_few) + 1, _last(lambda count: not is_too_many(count))
 
 
 def bootstrap_interval(

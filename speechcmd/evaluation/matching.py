@@ -13,6 +13,8 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from speechcmd.runtime.decoder import Detection
 
@@ -100,9 +102,6 @@ def _best_pairs(candidates: _Candidates, n_words: int, n_detections: int) -> Ind
     The three aims become one cost in whole numbers, exact in float64: a pair saves more than all delays
     together, a pair of one label more than all other pairs.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
     words, rows = np.unique(candidates.word, return_inverse=True)
     delays = candidates.delay_ms - candidates.delay_ms.min()
     pair = (int(delays.max()) + 1) * (len(words) + 1)

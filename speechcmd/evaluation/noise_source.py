@@ -12,6 +12,7 @@ import numpy as np
 from data_prep.synthetic import coloured_noise
 from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, float32_to_int16, int16_to_float32, read_blocks
 from speechcmd.errors import EvaluationError
+from speechcmd.evaluation.level import even_out, high_pass
 
 # the power falls with this power of the frequency: 0, 3 and 6 dB an octave
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
@@ -38,15 +39,13 @@ class NoiseSource:
 
 
 def make_coloured(colour: str) -> NoiseSource:
-    """Gaussian noise of one of the `COLOURS`."""
+    """Gaussian noise of one of the `COLOURS` without what lies below 50 Hz: half of brown noise does."""
     exponent = COLOURS[colour]
-    return NoiseSource(
-        colour, lambda n_samples, rng: coloured_noise(max(2, n_samples), exponent, rng)[:n_samples]
-    )
+    return NoiseSource(colour, lambda n_samples, rng: high_pass(coloured_noise(n_samples, exponent, rng)))
 
 
 def read_noise(files: NoiseFiles, seed: int) -> NoiseSource:
-    """Noise from recordings: first one of them, then a place in it, are drawn.
+    """Noise from recordings: first one of them, then a place in it, are drawn; then it is evened out.
 
     At most `MOST_RECORDINGS` drawn with the seed are used, and of each the first `MOST_S` seconds.
 
@@ -64,7 +63,7 @@ def read_noise(files: NoiseFiles, seed: int) -> NoiseSource:
     recordings = [_Recording(path) for path in paths]
 
     def draw(n_samples: int, rng: np.random.Generator) -> Waveform:
-        return recordings[int(rng.integers(len(recordings)))].draw(n_samples, rng)
+        return even_out(recordings[int(rng.integers(len(recordings)))].draw(n_samples, rng), rng)
 
     return NoiseSource(files.name, draw)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from data_prep.corpus import AUDIO_SUFFIXES
 from data_prep.split import speaker_of
-from data_prep.task import SILENCE, UNKNOWN
+from data_prep.task import SILENCE, UNKNOWN, digest_of_names
 from speechcmd.audio import Waveform, int16_to_float32, read_int16
-from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.example import ClipSet, Draw, Example, digest_of
+from speechcmd.errors import AudioError, EvaluationError, printable
+from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
 
 OFFICIAL_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 # of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
@@ -25,7 +28,9 @@ ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 _MOST_MEMBERS = 200_000
 _LARGEST_CLIP_BYTES = 4 * 2**20  # two minutes; a clip of the archive has 32 kB
 _LARGEST_ARCHIVE_BYTES = 2**30
+_LARGEST_HEADER_BYTES = 2**16  # of one member; that of a clip has 512
 _BLOCK_BYTES = 2**20
+_GZIP = b"\x1f\x8b"
 
 
 def check_official_count(name: str, split: str, labels: Sequence[str], *, n_words: int, n_drawn: int) -> None:
@@ -58,11 +63,12 @@ def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> Cli
     Raises
     ------
     EvaluationError
-        If it is no such archive, or holds links or absurdly large files.
+        If it is no such archive, holds links or absurdly large files, or one clip twice.
     """
     members = _read_folder(source) if source.is_dir() else _read_tar(source)
     examples = [example for member in members if (example := _example_of(*member, labels)) is not None]
     examples.sort(key=lambda example: example.path)
+    _check_distinct(source, examples)
     if not any(example.label not in (UNKNOWN, SILENCE) for example in examples):
         raise EvaluationError(
             f"{source}: expected folders {', '.join(labels)} with clips in them, found no clip of a word"
@@ -75,9 +81,18 @@ def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> Cli
         None,
         counts[UNKNOWN],
         counts[SILENCE],
-        digest_of(example.path for example in examples),
+        digest_of_names(example.path for example in examples),
     )
     return ClipSet(str(source), task, "", tuple(labels), tuple(examples), draw)
+
+
+def _check_distinct(source: Path, examples: Sequence[Example]) -> None:
+    path, n_times = next(iter(Counter(example.path for example in examples).most_common(1)), ("", 0))
+    if n_times > 1:
+        raise EvaluationError(
+            f"{source}: expected each clip once, found {printable(path)} {n_times} times; "
+            "is this the official test archive?"
+        )
 
 
 def parse_unknown_name(file: str) -> tuple[str, str]:
@@ -110,38 +125,84 @@ def _is_clip(file: str) -> bool:
 def _read_folder(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]:
     for path in sorted(source.glob("*/*")):
         if _is_clip(path.name) and not path.parent.name.startswith("."):
+            check_regular(path)
             yield path.parent.name, path.name, partial(_read_file, path)
 
 
 def _read_tar(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]:
     n_bytes = 0
     try:
-        with tarfile.open(source) as archive:
-            for number, member in enumerate(archive):
+        # only what the official archive is: tarfile would try every other compression as well
+        with _open_tar(source) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            number = 0
+            while (member := _read_header(file, archive)) is not None:
                 _check_member(source, member, number)
-                path = PurePosixPath(member.name)
-                content = archive.extractfile(member) if _is_clip(path.name) else None
-                if content is None or len(path.parts) < 2:
-                    continue
-                n_bytes += member.size
+                number, n_bytes = number + 1, n_bytes + member.size
                 if n_bytes > _LARGEST_ARCHIVE_BYTES:
                     raise EvaluationError(
                         f"{source}: expected at most {_LARGEST_ARCHIVE_BYTES >> 20} MB of clips; "
                         "is this the official test archive?"
                     )
-                yield path.parts[-2], path.name, partial(_decode, content.read())
-            _read_rest(source, archive)
-    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__  # tarfile lists all it tried
+                path = PurePosixPath(member.name)
+                if member.isfile() and _is_clip(path.name) and len(path.parts) > 1:
+                    name, content = f"{path.parts[-2]}/{path.name}", _read_content(file, archive, member)
+                    yield path.parts[-2], path.name, partial(_decode, name, content)
+            _read_rest(source, file)
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, RecursionError) as error:
+        reason = printable(getattr(error, "strerror", None) or str(error)) or type(error).__name__
         raise EvaluationError(
-            f"{source}: cannot be read as a tar archive ({reason}); fetch it again"
+            f"{source}: cannot be read as a tar archive, plain or with gzip ({reason}); fetch it again"
         ) from error
 
 
-def _read_rest(source: Path, archive: tarfile.TarFile) -> None:
+class _BoundedFile:
+    """An archive, read no further than is allowed: tarfile takes into memory what a header claims."""
+
+    def __init__(self, source: Path, file: IO[bytes] | gzip.GzipFile) -> None:
+        self._source, self._file = source, file
+        self._n_allowed = _LARGEST_HEADER_BYTES
+        self.seek, self.tell = file.seek, file.tell
+
+    def allow(self, n_bytes: int) -> None:
+        """Let so many bytes be read from here on."""
+        self._n_allowed = n_bytes
+
+    def read(self, n_bytes: int) -> bytes:
+        """As a file does."""
+        self._n_allowed -= n_bytes
+        if n_bytes < 0 or self._n_allowed < 0:
+            raise EvaluationError(
+                f"{self._source}: expected an archive of short clips, found a header of more than "
+                f"{_LARGEST_HEADER_BYTES >> 10} kB; it is not read"
+            )
+        return self._file.read(n_bytes)
+
+
+@contextmanager
+def _open_tar(source: Path) -> Iterator[Any]:
+    with source.open("rb") as plain:
+        is_gzip = plain.read(len(_GZIP)) == _GZIP
+        plain.seek(0)
+        with gzip.GzipFile(fileobj=plain) if is_gzip else plain as file:
+            yield _BoundedFile(source, file)
+
+
+def _read_header(file: _BoundedFile, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    file.allow(_LARGEST_HEADER_BYTES)
+    return archive.next()
+
+
+def _read_content(file: _BoundedFile, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file.allow(member.size)
+    content = archive.extractfile(member)
+    return content.read() if content else b""
+
+
+def _read_rest(source: Path, file: _BoundedFile) -> None:
     """Come to the end, where gzip checks what was read: a damaged header looks like the end to tarfile."""
+    file.allow(_LARGEST_CLIP_BYTES + _BLOCK_BYTES)
     n_bytes = 0
-    while archive.fileobj and (block := archive.fileobj.read(_BLOCK_BYTES)):
+    while block := file.read(_BLOCK_BYTES):
         n_bytes += len(block)
         if n_bytes > _LARGEST_CLIP_BYTES:
             raise EvaluationError(
@@ -154,9 +215,9 @@ def _check_member(source: Path, member: tarfile.TarInfo, number: int) -> None:
     if number >= _MOST_MEMBERS:
         wrong = f"more than {_MOST_MEMBERS:,} files"
     elif not (member.isfile() or member.isdir()):
-        wrong = f"a link or device ({member.name})"
+        wrong = f"a link or device ({printable(member.name)})"
     elif member.size > _LARGEST_CLIP_BYTES:
-        wrong = f"{member.name} of {member.size / 2**20:,.1f} MB"
+        wrong = f"{printable(member.name)} of {member.size / 2**20:,.1f} MB"
     if wrong:
         raise EvaluationError(f"{source}: expected an archive of short clips, found {wrong}; it is not read")
 
@@ -165,5 +226,8 @@ def _read_file(path: Path) -> Waveform:
     return int16_to_float32(read_int16(path))
 
 
-def _decode(content: bytes) -> Waveform:
-    return int16_to_float32(read_int16(io.BytesIO(content)))
+def _decode(name: str, content: bytes) -> Waveform:
+    try:
+        return int16_to_float32(read_int16(io.BytesIO(content)))
+    except AudioError as error:  # the bytes have no name
+        raise AudioError(f"{printable(name)}: {str(error).partition(': ')[2] or error}") from error

@@ -110,7 +110,7 @@ def _clip_blocks(result: dict[str, Any]) -> Iterator[Block]:
     if speakers:
         yield Block([speakers], tables)
     if result["groups"]:
-        pictures = [clip_picture.draw_group(column) for column in result["groups"]]
+        pictures = [clip_picture.draw_group(column) for column in result["groups"] if column["groups"]]
         yield Block(pictures, [table.tabulate_groups(result)])
     unknown = table.tabulate_unknown(result)
     if unknown:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.corpus import AUDIO_SUFFIXES
-from data_prep.split import RoleRule
+from data_prep.split import SPLIT_OF_ROLE
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.annotation import SUFFIXES, Annotation, read_annotation
 from speechcmd.evaluation.homophone import labels_heard_in
+from speechcmd.evaluation.role import of_role
 
 TRANSCRIPTS_FILE = "transcripts.csv"
 NO_KIND = "recordings"
@@ -21,7 +22,7 @@ _COLUMNS = {"path", "sentence"}
 
 
 @dataclass(frozen=True, slots=True)
-class TestRecording:
+class GivenRecording:
     """One recording to measure on."""
 
     path: Path
@@ -39,7 +40,7 @@ class TestRecording:
 class RecordingSet:
     """All recordings, and how many were left out because their role is another."""
 
-    recordings: tuple[TestRecording, ...]
+    recordings: tuple[GivenRecording, ...]
     n_other_role: int
     n_transcripts: int
 
@@ -66,17 +67,19 @@ def collect_recordings(
     EvaluationError
         If there is no such recording, none is left, one has another role, or labels cannot be read.
     """
-    found: dict[Path, TestRecording] = {}
+    found: dict[Path, GivenRecording] = {}
     n_other_role = 0
     for source in sources:
         kind, place = _kind_of(source)
         files = list(_files_below(place)) if place.is_dir() else [place]
         n_before = len(found)
-        kept = _of_role(place, files, role)
+        kept = of_role(place, files, role)
         n_other_role += len(files) - len(kept)
         sentences = _Sentences(place)
         for path in kept:
-            found.setdefault(path.resolve(), _describe(path, kind, sentences.of(path), labels, truth))
+            recording = _describe(path, kind, sentences.of(path), labels, truth)
+            _check_split(recording, role)
+            found.setdefault(path.resolve(), recording)
         if place.is_dir() and not files:
             raise EvaluationError(f"{place}: expected recordings in the folder, found none")
         if len(found) == n_before and not kept:
@@ -114,21 +117,6 @@ def _files_below(folder: Path) -> Iterator[Path]:
                 yield Path(base) / name
 
 
-def _of_role(place: Path, files: Sequence[Path], role: str) -> list[Path]:
-    """Those of the role; all, if no `roles.csv` speaks of any of them."""
-    rule = RoleRule(place if place.is_dir() else place.parent)
-    if rule.file is None:
-        return list(files)
-    roles = {path: rule.role_of(path) for path in files}
-    if not any(roles.values()):
-        return list(files)
-    if not place.is_dir() and roles[place] != role:
-        raise EvaluationError(
-            f"{place}: has the role {roles[place]} in {rule.file}, here recordings of role {role} are needed"
-        )
-    return [path for path in files if roles[path] == role]
-
-
 class _Sentences:
     """What a `transcripts.csv` in a folder or above it says; its paths count from where it lies."""
 
@@ -158,12 +146,23 @@ def _read_sentences(path: Path) -> Iterator[tuple[str, str]]:
         raise EvaluationError(f"{path}: cannot read the transcripts: {error}") from error
 
 
+def _check_split(recording: GivenRecording, role: str) -> None:
+    """Refuse a recording that `make-stream` made of another split's voices."""
+    settings = recording.annotation.settings if recording.annotation else {}
+    split = settings.get("split")
+    if split in SPLIT_OF_ROLE.values() and split != SPLIT_OF_ROLE[role]:
+        raise EvaluationError(
+            f"{printable(str(recording.path))}: made of the {split} split, "
+            f"here recordings of role {role} ({SPLIT_OF_ROLE[role]}) are needed"
+        )
+
+
 def _describe(
     path: Path, kind: str, sentence: str, labels: Collection[str], truth: Path | None
-) -> TestRecording:
+) -> GivenRecording:
     beside = next((path.with_suffix(end) for end in SUFFIXES if path.with_suffix(end).is_file()), None)
     labels_file = truth or beside
     annotation = read_annotation(labels_file) if labels_file else None
     # who said what is known exactly needs no transcript
     heard = frozenset() if annotation else labels_heard_in(sentence, labels)
-    return TestRecording(path, kind, annotation, sentence, heard)
+    return GivenRecording(path, kind, annotation, sentence, heard)

@@ -72,6 +72,7 @@ def write_report(
     OSError
         If the folder cannot be written.
     """
+    result = make_encodable(result)
     kind = result["kind"]
     files: dict[str, bytes] = {}
     entries = result.get("mistakes") or [_entry_of(sound) for sound in sounds]
@@ -79,7 +80,7 @@ def write_report(
     for number, (entry, sound) in enumerate(zip(entries, sounds, strict=True), start=1):
         mistakes.append(entry | _add_sound(f"{SOUNDS}/{kind}-{number:02d}", sound, recognizer, files))
         on_progress(number, len(sounds) + 1)
-    result = result | {"mistakes": mistakes}
+    result = result | {"mistakes": make_encodable(mistakes)}
     results = {**(read_results(folder) if folder.exists() else {}), kind: result}
     page = _render(results, {**_read_sounds(folder, results), **files})
     files[f"{kind}.json"] = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1).encode()
@@ -88,6 +89,16 @@ def write_report(
     _remove_stale(folder, kind, files)
     on_progress(len(sounds) + 1, len(sounds) + 1)
     return folder / PAGE
+
+
+def make_encodable(value: Any) -> Any:
+    """A result in which names of files that are no text are printable; other texts stay as they are."""
+    if isinstance(value, str):
+        is_text = value.encode(errors="replace").decode() == value
+        return value if is_text else printable(value)
+    if isinstance(value, dict):
+        return {make_encodable(key): make_encodable(item) for key, item in value.items()}
+    return [make_encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def rebuild_page(folder: Path) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 from speechcmd.audio import SAMPLE_RATE, Waveform, read_waveform
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.distortion import measure_rms
+from speechcmd.evaluation.level import measure_rms
 
 DIRECT_TO_REVERBERANT_DB = 0.0  # as far from the microphone as the critical distance
 _FIRST_REFLECTION_S = 0.0025  # a detour of about 0.9 m

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.evaluation.clip_metric import measure_accuracy
 from speechcmd.evaluation.clip_result import describe_source
 from speechcmd.evaluation.clip_run import Distort, classify_clips
-from speechcmd.evaluation.condition import make_conditions
-from speechcmd.evaluation.distortion import measure_word_level
+from speechcmd.evaluation.condition import ClipFacts, make_conditions
+from speechcmd.evaluation.distortion import WordPlace, find_word
 from speechcmd.evaluation.example import ClipSet, Example
-from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.evaluation.noise_source import NoiseFiles
 from speechcmd.evaluation.provenance import describe_run
 from speechcmd.runtime.model_card import SILENCE
@@ -62,7 +64,8 @@ def measure_robustness(
     limit
         Most clips to use, drawn evenly over the labels.
     seed
-        Of the drawing and of everything random; each clip has its own random numbers.
+        Of the drawing and of everything random. Each clip has its own random numbers, by its path: another
+        model or limit changes nothing for it.
     on_progress
         Called after each clip with the number of runs done and of all.
 
@@ -80,7 +83,7 @@ def measure_robustness(
         If one of them is silent, or a clip cannot be classified.
     """
     examples = draw_evenly(clip_set.examples, limit, seed)
-    conditions = make_conditions(measure_word_levels(examples), noises=noises, responses=responses, seed=seed)
+    conditions = make_conditions(find_facts(examples, seed), noises=noises, responses=responses, seed=seed)
     n_runs = 1 + sum(len(condition.points) for condition in conditions)
     n_done = 0
 
@@ -94,10 +97,8 @@ def measure_robustness(
         answers = classify_clips(
             recognizer, examples, only_labels=clip_set.words, distort=distort, on_progress=count
         )
-        pairs = zip(answers.labels, examples, strict=True)
-        n_right = sum(answer == example.label for answer, example in pairs)
-        low, high = wilson_interval(n_right, len(examples))
-        return {key: n_right / max(1, len(examples)), "low": low, "high": high, "n": len(examples)}
+        found = measure_accuracy(answers.are_right(examples), [example.speaker for example in examples])
+        return {key: found["value"], "low": found["low"], "high": found["high"], "n": found["n"]}
 
     clean = measure("value", None)
     measured = [
@@ -116,30 +117,35 @@ def measure_robustness(
 
 
 def draw_evenly(examples: Sequence[Example], limit: int, seed: int) -> list[Example]:
-    """Draw up to `limit` examples, as evenly over their labels as there are, and keep their order."""
-    if len(examples) <= limit:
-        return list(examples)
-    rng = np.random.default_rng(seed)
-    rounds: list[tuple[int, int, int]] = []  # of each example: its turn within its label, and whose turn
-    turns: dict[str, int] = {}
-    for number in rng.permutation(len(examples)).tolist():
-        label = examples[number].label
-        turns[label] = turns.get(label, -1) + 1
-        rounds.append((turns[label], len(rounds), number))
-    chosen = sorted(number for _, _, number in sorted(rounds)[:limit])
-    return [examples[number] for number in chosen]
+    """Draw up to `limit` examples, as evenly over their labels as there are, and keep their order.
 
-
-def measure_word_levels(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
-    """Level of the word in each clip as an rms, never 0; clips without a word take the median of the words.
-
-    Shape: (n_examples,).
+    A larger limit draws the same ones and others.
     """
-    levels = np.zeros(len(examples))
-    for number, example in enumerate(examples):
-        waveform = example.read()
-        if example.label != SILENCE and len(waveform):
-            levels[number] = measure_word_level(waveform)
-    spoken = levels[levels > 0]
-    levels[levels == 0] = np.median(spoken) if len(spoken) else _SILENT_WORD_LEVEL
-    return levels
+    turns: Counter[str] = Counter()
+    rounds: list[tuple[int, int, int]] = []
+    for key, number in sorted((_seed_of(example, seed), number) for number, example in enumerate(examples)):
+        label = examples[number].label
+        rounds.append((turns[label], key, number))  # its turn within its label, and whose turn
+        turns[label] += 1
+    return [examples[number] for number in sorted(number for _, _, number in sorted(rounds)[:limit])]
+
+
+def find_facts(examples: Sequence[Example], seed: int) -> list[ClipFacts]:
+    """Find the words, their levels never 0: a clip without a word takes all of it, at the median level."""
+    words = [_find_word(example) for example in examples]
+    levels = [word.level for word in words if word.level > 0]
+    usual = float(np.median(levels)) if levels else _SILENT_WORD_LEVEL
+    heard = (word if word.level > 0 else replace(word, level=usual) for word in words)
+    return [ClipFacts(_seed_of(example, seed), word) for example, word in zip(examples, heard, strict=True)]
+
+
+def _find_word(example: Example) -> WordPlace:
+    waveform = example.read()
+    if example.label != SILENCE and len(waveform):
+        return find_word(waveform)
+    return WordPlace(0, len(waveform), 0.0)
+
+
+def _seed_of(example: Example, seed: int) -> int:
+    name = f"{seed}\n{example.path}".encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.sha256(name).digest(), "big")

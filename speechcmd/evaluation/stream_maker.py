@@ -6,9 +6,7 @@ over the word from border to border, of the word and of the very noise under it,
 
 from __future__ import annotations
 
-import errno
 import math
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.store import Store
-from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16, int16_to_float32
+from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16, int16_to_float32, openable
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.annotation import Annotation, Word, write_audacity, write_json
-from speechcmd.evaluation.stream_background import Background, equal_power_fade, rms_of
+from speechcmd.evaluation.level import measure_rms
+from speechcmd.evaluation.stream_background import Background, equal_power_fade
+from speechcmd.evaluation.stream_files import FORMATS, check_target, label_paths, put_in_place
 from speechcmd.evaluation.stream_plan import Event, Plan, Section, StreamSettings, plan_stream
 
-FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 LOUDEST_PEAK = 0.6  # of what is said: with the loudest noise, cross-faded, it stays below full scale
 MOST_CHANGE_DB = 15.0  # by which a word may be louder or softer than its section, to keep the ratio
 _RAMP_S = 0.25
@@ -43,7 +42,7 @@ class MadeStream:
     @property
     def label_paths(self) -> tuple[Path, Path]:
         """Our labels, and those for Audacity."""
-        return self.path.with_suffix(".json"), self.path.with_suffix(".txt")
+        return label_paths(self.path)
 
 
 def make_stream(
@@ -68,22 +67,23 @@ def make_stream(
     Raises
     ------
     EvaluationError
-        If the suffix is another, or the split lacks noise, a keyword or what a share is asked of.
+        If the suffix is another, something else lies under the name (`check_target`), the split lacks
+        noise, a keyword or what a share is asked of, or no keyword fits in.
     OSError
         If a file cannot be written.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise EvaluationError(f"{printable(str(path))}: expected a name that ends with .wav or .flac")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    check_target(path)
     plan = plan_stream(store, settings)
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-        part = Path(folder) / path.name
-        made = MadeStream(part, _write_audio(store, plan, part, on_progress))
+    # a name of its own: the asked one may be as long as names can be
+    with tempfile.TemporaryDirectory(prefix=".make-stream-", dir=path.parent) as folder:
+        part = Path(folder) / f"stream{path.suffix}"
+        annotation = _write_audio(store, plan, part, on_progress)
+        if annotation is None:
+            raise EvaluationError(f"{printable(path.name)}: could not be written whole; is the disk full?")
+        made = MadeStream(part, annotation)
         write_json(made.annotation, made.label_paths[0])
         write_audacity(made.annotation.words, made.label_paths[1])
-        for file in (*made.label_paths, made.path):
-            file.replace(path.with_name(file.name))
+        put_in_place((*made.label_paths, part), (*label_paths(path), path))
     return MadeStream(path, made.annotation)
 
 
@@ -101,23 +101,25 @@ def render_sections(store: Store, plan: Plan) -> Iterator[tuple[Waveform, list[W
         yield mixed, words
 
 
-def _write_audio(store: Store, plan: Plan, path: Path, on_progress: Callable[[float], None]) -> Annotation:
+def _write_audio(
+    store: Store, plan: Plan, path: Path, on_progress: Callable[[float], None]
+) -> Annotation | None:
+    """Return what is said in it; None if not all could be written: libsndfile never says why."""
     import soundfile
 
     said: list[Word] = []
     n_samples = plan.settings.n_samples
-    audio_format = FORMATS[path.suffix.lower()]
+    name, audio_format = openable(path), FORMATS[path.suffix.lower()]
     try:
-        with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, subtype="PCM_16", format=audio_format) as file:
+        with soundfile.SoundFile(name, "w", SAMPLE_RATE, 1, subtype="PCM_16", format=audio_format) as file:
             for waveform, words in render_sections(store, plan):
                 file.write(float32_to_int16(waveform))
                 said += words
                 on_progress(len(waveform) / SAMPLE_RATE)
-        is_whole = soundfile.info(path).frames == n_samples
+        if soundfile.info(name).frames != n_samples:
+            return None
     except soundfile.SoundFileError:
-        is_whole = False
-    if not is_whole:  # libsndfile may or may not say so, and never why
-        raise EvaluationError(f"{printable(path.name)}: could not be written whole; is the disk full?")
+        return None
     return Annotation(
         tuple(word for word in said if word.attributes["kind"] == "keyword"),
         tuple(word for word in said if word.attributes["kind"] != "keyword"),
@@ -144,8 +146,8 @@ def _add(event: Event, section: Section, store: Store, noise: Waveform, mixed: W
     (first, last), (start, end) = spoken.cut, spoken.border
     waveform = _faded(int16_to_float32(store.samples_of(spoken.row)[first:last]), start - first, last - end)
     begin = event.start - section.start
-    spoken_rms = max(rms_of(waveform[start - first : end - first]), _LEAST_RMS)
-    noise_rms = rms_of(noise[begin : begin + end - start])
+    spoken_rms = max(measure_rms(waveform[start - first : end - first]), _LEAST_RMS)
+    noise_rms = measure_rms(noise[begin : begin + end - start])
     usual_rms = _amplitude(section.noise_db + event.snr_db)
     change = np.clip(
         noise_rms * _amplitude(event.snr_db) / usual_rms,

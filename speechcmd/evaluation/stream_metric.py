@@ -16,6 +16,7 @@ from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
 
 ALL = "all"
 _N_DRAWS = 500
+_LEAST_UNITS = 10  # of fewer, drawing again gives too narrow an interval
 _SEED = 0
 _MS = 1_000.0
 
@@ -131,7 +132,7 @@ def _reject_interval(material: Material, outcome: Outcome, mask: Mask) -> tuple[
 def _draw_units(units: Indices) -> Indices | None:
     """Units drawn again with replacement, a row a draw; None if there are too few to say anything."""
     n_units = len(np.unique(units))
-    if n_units < 5:
+    if n_units < _LEAST_UNITS:
         return None
     rng = np.random.Generator(np.random.PCG64(_SEED))
     return rng.integers(0, n_units, (_N_DRAWS, n_units))

@@ -30,6 +30,7 @@ _MARGIN_SAMPLES = round(
 )  # of the clip heard before and after its borders; less than half a close gap
 _LEAST_NOISE_SAMPLES = SAMPLE_RATE
 _NO_WORD_FOUND = frozenset({"near_silent", "low_contrast"})
+_ROUNDING = 1e-9  # 0.05 + 0.55 + 0.3 + 0.1 is more than 1
 
 Range = tuple[float, float]
 Kind = Literal["keyword", "unknown", "speech"]
@@ -65,9 +66,10 @@ class StreamSettings:
         return round(self.minutes * 60 * SAMPLE_RATE)
 
     @property
-    def least_share(self) -> float:
-        """What the shares that are given add up to: at most 1, else nothing is left to be said."""
-        return (self.unknown or 0.0) + (self.speech or 0.0) + self.close + self.repeat
+    def free_share(self) -> float:
+        """What the shares that are given leave for single keywords; negative if they are more than 1."""
+        given = (self.unknown or 0.0) + (self.speech or 0.0) + self.close + self.repeat
+        return 0.0 if abs(1.0 - given) < _ROUNDING else 1.0 - given
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,24 @@ def plan_stream(store: Store, settings: StreamSettings) -> Plan:
     Raises
     ------
     EvaluationError
-        If the split lacks noise, a keyword, or what a share is asked of.
+        If the split lacks noise, a keyword, or what a share is asked of, or no keyword fits in.
     """
     speaker = _Speaker(store, settings)
-    return Plan(speaker.settings, tuple(speaker.sections()), tuple(_lay_noise(store, settings)))
+    plan = Plan(speaker.settings, tuple(speaker.sections()), tuple(_lay_noise(store, settings)))
+    _check_keywords(plan)
+    return plan
+
+
+def _check_keywords(plan: Plan) -> None:
+    settings = plan.settings
+    kinds = {event.kind for event in plan.events}
+    asks_for_none = settings.free_share + settings.close + settings.repeat < _ROUNDING
+    if not kinds or not (asks_for_none or "keyword" in kinds):
+        shortest, longest = settings.gap_s
+        raise EvaluationError(
+            f"no keyword came into {settings.minutes:g} minutes with pauses of {shortest:g} to {longest:g} s"
+            "; make it longer, or the pauses shorter"
+        )
 
 
 class _Speaker:
@@ -200,7 +216,7 @@ class _Speaker:
         self.settings = replace(settings, unknown=unknown)
         speech = self._share(settings.speech, SPEECH_SHARE, self._speech, "running speech")
         self.settings = replace(self.settings, speech=speech)
-        self._shares = [unknown, speech, settings.close, settings.repeat, 1.0 - self.settings.least_share]
+        self._shares = [unknown, speech, settings.close, settings.repeat, self.settings.free_share]
 
     def _check_words(self) -> None:
         missing = [word for word, deck in self._clips.items() if not len(deck)]
@@ -210,7 +226,7 @@ class _Speaker:
 
     def _share(self, asked: float | None, usual: float, deck: _Deck[Row], what: str) -> float:
         if asked is None:
-            return min(usual, 1.0 - self.settings.least_share) if len(deck) else 0.0
+            return min(usual, self.settings.free_share) if len(deck) else 0.0
         if asked and not len(deck):
             raise EvaluationError(f"expected {what} {self._where}, found none; set its share to 0")
         return asked

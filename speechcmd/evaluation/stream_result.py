@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from speechcmd.errors import printable
 from speechcmd.evaluation.curve import CurvePoint, find_offset, trade_off, without_homophones
 from speechcmd.evaluation.interval import CONFIDENCE, hours_needed
 from speechcmd.evaluation.material import Material
@@ -84,7 +85,7 @@ def _curve(curve: Sequence[CurvePoint]) -> list[dict[str, Any]]:
 def _recordings(material: Material) -> list[dict[str, Any]]:
     return [
         {
-            "path": str(one.recording.path),
+            "path": printable(str(one.recording.path)),
             "kind": one.recording.kind,
             "duration_s": round(one.duration_s, 3),
             "n_words": len(one.words),
@@ -127,7 +128,7 @@ def note_on_hours(rate: float | None, hours: float, n_events: int) -> str:
     if hours >= needed:
         return ""
     return (
-        f"{hours:.2g} h of audio outside words are too short for {rate:.3g} false accepts an hour: "
+        f"{hours:.2f} h of audio outside words are too short for {rate:.3g} false accepts an hour: "
         f"{needed:.1f} h without a single one would show it with {100 * CONFIDENCE:.0f} % confidence"
     )
 
@@ -199,7 +200,8 @@ def _false_entry(material: Material, one: FalseAccept) -> dict[str, Any]:
     return {
         "title": f"{what} ({one.kind})",
         "what": "substitution" if label else "false accept",
-        "path": str(recording.path),
+        "path": printable(str(recording.path)),
+        "recording": one.recording,
         "kind": one.kind,
         "label": label,
         "heard": one.label,
@@ -211,11 +213,13 @@ def _false_entry(material: Material, one: FalseAccept) -> dict[str, Any]:
 
 def _missed_entry(material: Material, index: int) -> dict[str, Any]:
     word = material.words[index]
-    recording = material.heard[int(material.word_recordings[index])].recording
+    number = int(material.word_recordings[index])
+    recording = material.heard[number].recording
     return {
         "title": f"{word.label}, not heard",
         "what": "miss",
-        "path": str(recording.path),
+        "path": printable(str(recording.path)),
+        "recording": number,
         "kind": recording.kind,
         "label": word.label,
         "heard": "",

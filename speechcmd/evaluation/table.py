@@ -15,6 +15,9 @@ from speechcmd.evaluation.wording import (
     as_percent_interval,
     as_rate,
     as_rate_interval,
+    describe_clip_intervals,
+    describe_gap,
+    describe_intervals,
     name_attribute,
     name_value,
     reached_points,
@@ -61,7 +64,7 @@ def tabulate_labels(result: dict[str, Any]) -> Table:
          as_percent_interval(row["recall_low"], row["recall_high"]),
          as_percent(row["precision"]), as_percent(row["f1"]))
         for row in result["by_label"]
-    ))  # fmt: skip
+    ), f"Intervals: {describe_clip_intervals(result)}.")  # fmt: skip
 
 
 def tabulate_confusion(result: dict[str, Any]) -> Table:
@@ -117,7 +120,7 @@ def tabulate_unknown(result: dict[str, Any]) -> Table | None:
 
 
 def tabulate_groups(result: dict[str, Any]) -> Table:
-    """Accuracy of each group, and the largest gap of each column."""
+    """Accuracy of each group, and what is said of the largest gap of each column."""
     rows: list[Sequence[Any]] = []
     for column in result["groups"]:
         rows += [
@@ -125,11 +128,21 @@ def tabulate_groups(result: dict[str, Any]) -> Table:
              as_percent_interval(row["low"], row["high"]))
             for row in column["groups"]
         ]  # fmt: skip
-        gap = as_percent_interval(column["gap_low"], column["gap_high"])
-        rows.append((column["column"], "largest gap", "", as_percent(column["largest_gap"]), gap))
-    return _table(
-        "Groups of speakers", ("column", "group", "clips", "right", "95 % interval"), rows, n_names=2
-    )
+        if column["largest_gap"] is not None:
+            bounds = as_percent_interval(column["gap_low"], column["gap_high"])
+            rows.append((column["column"], "largest gap", "", as_percent(column["largest_gap"]), bounds))
+    notes = [f"{column['column']}: {describe_gap(column)}" for column in result["groups"]]
+    notes += [
+        f"intervals by {column['column']}: {describe_intervals(_named_groups(column))}"
+        for column in result["groups"]
+        if column["groups"]
+    ]
+    header = ("column", "group", "clips", "right", "95 % interval")
+    return _table("Groups of speakers", header, rows, f"{'. '.join(notes)}.", n_names=2)
+
+
+def _named_groups(column: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": row["value"], "interval": row["interval"]} for row in column["groups"]]
 
 
 def tabulate_points(result: dict[str, Any]) -> Table:
@@ -258,6 +271,7 @@ def tabulate_robustness(result: dict[str, Any]) -> Table:
             for point in condition["points"]
         ] or [(condition["name"], NOTHING, NOT_MEASURED, NOTHING, 0)]
     notes = [f"{one['name']}: {one['note']}" for one in result["conditions"] if one["note"]]
+    notes.append("Intervals: Wilson, which takes clips of one speaker for independent.")
     header = ("distortion", "strength", "right", "95 % interval", "clips")
     return _table("Distortions", header, rows, "; ".join(notes), n_names=2)
 

@@ -2,7 +2,8 @@
 
 A store's borders hold a margin for training. A label must not: here a word reaches from its first to
 its last 5 ms that stand 9 dB over the clip's own floor and no more than 35 dB under the word's peak,
-in the signal as it is or after pre-emphasis, which lifts a soft /s/ or /f/ out of hum.
+in the signal with and without its rumble (the filter alone would ring), or after pre-emphasis, which
+lifts a soft /s/ or /f/ out of hum.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.audio import SAMPLE_RATE, Waveform
+from speechcmd.evaluation.level import high_pass
 
 HOP_SAMPLES = SAMPLE_RATE // 200
 ABOVE_FLOOR_DB = 9.0
@@ -35,10 +37,16 @@ def find_borders(clip: Waveform, start: int, end: int) -> tuple[int, int]:
         Samples between which the word is known to lie; the result lies between them too. Where nothing
         stands out they are the result.
     """
+    if start >= end:
+        return start, end
+    centred = clip - clip.mean()
     lifted = clip.copy()
     lifted[1:] -= np.float32(_PRE_EMPHASIS) * clip[:-1]
     first, last = start // HOP_SAMPLES, -(-end // HOP_SAMPLES)
-    active = _active_hops(hop_levels(clip), first, last) | _active_hops(hop_levels(lifted), first, last)
+    plain, clean, high = (
+        _active_hops(hop_levels(waveform), first, last) for waveform in (centred, high_pass(clip), lifted)
+    )
+    active = plain & clean | high
     hops = np.flatnonzero(active) + first
     if not len(hops):
         return start, end

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from data_prep.store import Store
-from data_prep.task import SplitTask, TaskConfig, digest_of_draw, draw_unknown
+from data_prep.task import SplitTask, TaskConfig, digest_of_names, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import BEST, LAST
@@ -52,9 +52,9 @@ class RunFolder:
         draws = {}
         for split, task in tasks.items():
             drawn = draw_unknown(task, task_config)
-            names = "".join(f"{task.examples.paths[index]}\n" for index in drawn)
-            write_whole(self.path / f"unknown_{split}.txt", names)
-            draws[split] = {"n_clips": len(drawn), "sha256": digest_of_draw(task, drawn)}
+            names = [task.examples.paths[index] for index in drawn]
+            write_whole(self.path / f"unknown_{split}.txt", "".join(f"{name}\n" for name in names))
+            draws[split] = {"n_clips": len(drawn), "sha256": digest_of_names(names)}
         write_whole(self.path / RUN_FILE, json.dumps(_describe(store, config, draws), indent=1) + "\n")
         write_whole(self.path / METRICS_FILE, "")
 
@@ -119,7 +119,7 @@ class RunFolder:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="surrogateescape")  # names may hold any bytes
     part.replace(path)
 
 
