@@ -35,9 +35,10 @@ from speechcmd.runtime.model_card import DecoderSettings
 
 SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6)
 EVENTS_A_LABEL = 8
-_AMPLE = 2  # what is chosen at the promised count itself is promised too low: twice as many, at least
+# what is chosen at the promised count itself is promised too low: it is chosen at more
+_LARGER, _LEAST_EVENTS = 2, 8
 _LEAST, _LARGEST = 0.3, 0.9999
-_COARSE, _FINE = 16, 72
+_COARSE, _FINE = 24, 72
 _MIDDLE = 0.5
 _SHARES = (0.5, 1.0)  # of the way from common thresholds to each label's own
 
@@ -134,7 +135,7 @@ def calibrate(
 
 
 def _best_way(sweeper: _Sweeper, goal: Goal, ways: Sequence[DecoderSettings]) -> _Sweep:
-    """The way that leaves no label unheard at the rate and misses least at the larger budget.
+    """The way that leaves no label unheard at the rate, and misses least at about twice as many events.
 
     Not at the rate itself: the luckiest of three would be promised.
     """
@@ -176,23 +177,13 @@ class _Sweep:
     outcomes: list[Outcome]
     kept: int | None
     """Number of the lowest point from which on the rate is kept and words are heard, if there is one."""
-    ample: int | None
-    """The same for the larger budget, at which the choices are made."""
+    rejected: float
+    """False reject rate at about twice as many events, between two points of the curve."""
 
     @property
     def outcome(self) -> Outcome:
         """At that point."""
         return self.outcomes[self.kept or 0]
-
-    @property
-    def rejected(self) -> float:
-        """False reject rate at the larger budget."""
-        return self.rejected_at(self.ample)
-
-    def rejected_at(self, number: int | None) -> float:
-        """False reject rate at a point; everything is missed where there is none."""
-        rate = None if number is None else self.curve[number].false_reject_rate
-        return 1.0 if rate is None else rate
 
 
 class _Sweeper:
@@ -201,8 +192,7 @@ class _Sweeper:
     def __init__(self, negatives: Negatives, allowed: int, score_all: ScoreAll) -> None:
         self.negatives = negatives
         self.allowed = allowed
-        n_labels = len(negatives.material.card.words)
-        self.ample = max(_AMPLE * allowed, EVENTS_A_LABEL * n_labels)
+        self._larger = max(_LARGER * allowed, _LEAST_EVENTS)
         self._score_all = score_all
 
     def sweep(self, ways: Sequence[DecoderSettings], n_offsets: int) -> list[_Sweep]:
@@ -219,8 +209,8 @@ class _Sweeper:
         for grid in grids:
             own = [next(outcomes) for _ in grid]
             curve = [self._point(offset, outcome) for offset, outcome in zip(grid, own, strict=True)]
-            kept, ample = (_lowest_kept(curve, budget) for budget in (self.allowed, self.ample))
-            sweeps.append(_Sweep(curve, own, kept, ample))
+            kept = _lowest_kept(curve, self.allowed)
+            sweeps.append(_Sweep(curve, own, kept, _rejected_at(curve, self._larger)))
         return sweeps
 
     def _point(self, offset: float, outcome: Outcome) -> CurvePoint:
@@ -233,17 +223,13 @@ class _Sweeper:
 def _rank_smoothings(
     sweeper: _Sweeper, goal: Goal, smoothed: Sequence[DecoderSettings]
 ) -> list[DecoderSettings]:
-    """Those that keep the rate and are quick enough first; of these the one that misses least.
-
-    At the larger budget; of equal ones at the rate itself.
-    """
+    """Those that keep the rate and are quick enough first; of these the one that misses least."""
     if len(smoothed) == 1:
         return list(smoothed)
-    ranks: list[tuple[bool, bool, float, float, int]] = []
+    ranks: list[tuple[bool, bool, float, int]] = []
     for sweep in sweeper.sweep(smoothed, _COARSE):
         is_late = median_delay_s(sweep.outcome) > goal.longest_delay_s
-        at_rate = sweep.rejected_at(sweep.kept)
-        ranks.append((sweep.kept is None, is_late, sweep.rejected, at_rate, len(ranks)))
+        ranks.append((sweep.kept is None, is_late, sweep.rejected, len(ranks)))
     return [smoothed[number] for *_, number in sorted(ranks)]
 
 
@@ -263,7 +249,7 @@ def _share_budget(sweeper: _Sweeper, settings: DecoderSettings) -> list[DecoderS
         for row in range(len(words)):
             fates = outcome.fates[material.word_labels == row]
             rejected[row, column] = 1 - float((fates == Fate.FOUND).mean())
-    chosen = share_events(n_false, rejected, sweeper.ample)
+    chosen = share_events(n_false, rejected, max(_LARGER * sweeper.allowed, EVENTS_A_LABEL * len(words)))
     if chosen is None:
         return [settings]
     own = [sweep.curve[column].offset for column in chosen]
@@ -301,6 +287,19 @@ def _lowest_kept(curve: Sequence[CurvePoint], allowed: int) -> int | None:
     if kept is None or curve[kept].false_reject_rate == 1.0:
         return None
     return kept
+
+
+def _rejected_at(curve: Sequence[CurvePoint], budget: int) -> float:
+    """False reject rate where a budget would be spent, between two points of the curve."""
+    number = _lowest_kept(curve, budget)
+    if number is None:
+        return 1.0
+    here = curve[number]
+    if number == 0 or here.false_reject_rate is None:
+        return here.false_reject_rate or 0.0
+    before = curve[number - 1]  # more events than the budget, or it would be kept too
+    share = (budget - here.n_false) / max(1, before.n_false - here.n_false)
+    return here.false_reject_rate + share * ((before.false_reject_rate or 0.0) - here.false_reject_rate)
 
 
 def _why_not(curve: Sequence[CurvePoint], goal: Goal, hours: float) -> str:
