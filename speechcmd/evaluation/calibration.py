@@ -10,8 +10,8 @@ the labelled ones outside words; misses in the labelled ones. One budget holds f
 3. then all thresholds move together to the lowest place from which on the rate is kept: from those of step 2,
    from common ones, and from half way between; taken is what leaves no label unheard and misses least.
 
-All choices are made at twice the events of the rate, at least: ten thresholds tuned on the very events that
-are then promised would fit these events, not the labels, and the promise would be too good.
+Ten thresholds tuned on the few events of a low rate would fit these events, not the labels. Where a rate is to
+be proved, ways and smoothings are compared at twice its events: the luckiest would be promised too much.
 """
 
 from __future__ import annotations
@@ -115,16 +115,17 @@ def calibrate(
     """
     negatives = Negatives(material)
     _check(material, negatives, goal)
-    sweeper = _Sweeper(negatives, _allowed(negatives, goal), score_all)
+    sweeper = _Sweeper(negatives, goal, score_all)
     steps = dict.fromkeys(material.card.steps_in(seconds) for seconds in smoothings_s)
     if not material.words:  # nothing tells what is missed: the labels stay as they are to each other
         asked = [replace(material.card.decoder, smoothing_steps=next(iter(steps)))] if len(steps) == 1 else []
-        return _result(negatives, goal, _best_way(sweeper, goal, asked or [material.card.decoder]))
+        ways = sweeper.sweep(asked or [material.card.decoder], _FINE)
+        return _result(negatives, goal, _best_way(sweeper, ways))
     base = material.card.decoder.override(threshold=_MIDDLE)
     smoothed = [replace(base, smoothing_steps=n_steps) for n_steps in steps]
     delays_s = []
     for settings in _rank_smoothings(sweeper, goal, smoothed):
-        best = _best_way(sweeper, goal, _share_budget(sweeper, settings))
+        best = _best_way(sweeper, _try_ways(sweeper, settings))
         delays_s.append(median_delay_s(best.outcome))
         if delays_s[-1] <= goal.longest_delay_s:
             return _result(negatives, goal, best)
@@ -134,15 +135,12 @@ def calibrate(
     )
 
 
-def _best_way(sweeper: _Sweeper, goal: Goal, ways: Sequence[DecoderSettings]) -> _Sweep:
-    """The way that leaves no label unheard at the rate, and misses least at about twice as many events.
-
-    Not at the rate itself: the luckiest of three would be promised.
-    """
-    sweeps = sweeper.sweep(ways, _FINE)
-    kept = [sweep for sweep in sweeps if sweep.kept is not None]
+def _best_way(sweeper: _Sweeper, ways: Sequence[_Sweep]) -> _Sweep:
+    """The way that leaves no label unheard at the rate, and misses least."""
+    kept = [sweep for sweep in ways if sweep.kept is not None]
     if not kept:
-        raise GoalError(_why_not(sweeps[0].curve, goal, sweeper.negatives.hours), sweeps[0].curve)
+        curve = ways[0].curve
+        raise GoalError(_why_not(curve, sweeper.goal, sweeper.negatives.hours), curve)
     return min(kept, key=lambda sweep: (_count_unheard(sweeper.negatives.material, sweep), sweep.rejected))
 
 
@@ -178,7 +176,11 @@ class _Sweep:
     kept: int | None
     """Number of the lowest point from which on the rate is kept and words are heard, if there is one."""
     rejected: float
-    """False reject rate at about twice as many events, between two points of the curve."""
+    """False reject rate by which ways are compared, between two points of the curve.
+
+    At the rate; if that is to be proved, at about twice as many events: the luckiest way at the very count
+    that is promised would be promised too much.
+    """
 
     @property
     def outcome(self) -> Outcome:
@@ -189,10 +191,12 @@ class _Sweep:
 class _Sweeper:
     """Counts what the goal speaks of over moving thresholds."""
 
-    def __init__(self, negatives: Negatives, allowed: int, score_all: ScoreAll) -> None:
+    def __init__(self, negatives: Negatives, goal: Goal, score_all: ScoreAll) -> None:
         self.negatives = negatives
-        self.allowed = allowed
-        self._larger = max(_LARGER * allowed, _LEAST_EVENTS)
+        self.goal = goal
+        self.allowed = _allowed(negatives, goal)
+        proved = max(_LARGER * self.allowed, _LEAST_EVENTS)
+        self._compared = self.allowed if goal.confidence is None else proved
         self._score_all = score_all
 
     def sweep(self, ways: Sequence[DecoderSettings], n_offsets: int) -> list[_Sweep]:
@@ -210,7 +214,7 @@ class _Sweeper:
             own = [next(outcomes) for _ in grid]
             curve = [self._point(offset, outcome) for offset, outcome in zip(grid, own, strict=True)]
             kept = _lowest_kept(curve, self.allowed)
-            sweeps.append(_Sweep(curve, own, kept, _rejected_at(curve, self._larger)))
+            sweeps.append(_Sweep(curve, own, kept, _rejected_at(curve, self._compared)))
         return sweeps
 
     def _point(self, offset: float, outcome: Outcome) -> CurvePoint:
@@ -233,7 +237,7 @@ def _rank_smoothings(
     return [smoothed[number] for *_, number in sorted(ranks)]
 
 
-def _share_budget(sweeper: _Sweeper, settings: DecoderSettings) -> list[DecoderSettings]:
+def _try_ways(sweeper: _Sweeper, settings: DecoderSettings) -> list[_Sweep]:
     """Thresholds common to all labels, of each label's own, and half way between.
 
     Each label's own are chosen where there are enough false accepts to choose by.
@@ -251,9 +255,9 @@ def _share_budget(sweeper: _Sweeper, settings: DecoderSettings) -> list[DecoderS
             rejected[row, column] = 1 - float((fates == Fate.FOUND).mean())
     chosen = share_events(n_false, rejected, max(_LARGER * sweeper.allowed, EVENTS_A_LABEL * len(words)))
     if chosen is None:
-        return [settings]
+        return [sweep]
     own = [sweep.curve[column].offset for column in chosen]
-    return [settings] + [
+    ways = [
         settings.override(
             {
                 word: shift_probability(settings.of(word).threshold, share * offset)
@@ -262,6 +266,7 @@ def _share_budget(sweeper: _Sweeper, settings: DecoderSettings) -> list[DecoderS
         )
         for share in _SHARES
     ]
+    return [sweep, *sweeper.sweep(ways, _FINE)]
 
 
 def _count_unheard(material: Material, sweep: _Sweep) -> int:
