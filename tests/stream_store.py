@@ -7,9 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from data_prep.store import COLUMNS, SCHEMA, Row, Store, write_rows
 from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, float32_to_int16
+from speechcmd.evaluation import stream_plan
 
 WORDS, OTHER_WORDS = ("yes", "no"), ("bird", "cat")
 SPEAKERS = ("anna", "bert", "cleo")
@@ -50,6 +52,19 @@ def barks(seconds: float) -> Waveform:
     noise = np.random.default_rng(7).uniform(-1, 1, round(seconds * SAMPLE_RATE)).astype(np.float32)
     noise[(np.arange(len(noise)) / SAMPLE_RATE) % 0.8 > 0.1] = 0.0
     return noise
+
+
+def find_borders_once(patch: pytest.MonkeyPatch) -> None:
+    """A plan says the few clips of this store a hundred times: where a word lies in each is found once."""
+    find, found = stream_plan.find_borders, dict[tuple[bytes, int, int], tuple[int, int]]()
+
+    def find_once(clip: Waveform, start: int, end: int) -> tuple[int, int]:
+        key = (clip.tobytes(), start, end)
+        if key not in found:
+            found[key] = find(clip, start, end)
+        return found[key]
+
+    patch.setattr(stream_plan, "find_borders", find_once)
 
 
 class _Tape:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from clip_corpus import CLIPS_OF_A_SPEAKER, SPEAKERS_OF_A_SPLIT, write_corpus, write_store
 from fakes import toy_model
+from report_parts import explain_coarsely, leave_out_pictures
 
 from speechcmd.cli.main import cli
 from speechcmd.evaluation.clip_text import render_text
@@ -188,9 +189,8 @@ def test_a_broken_clip_is_named(tmp_path: Path, folder: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_report_is_written(tmp_path: Path, folder: Path) -> None:
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("jinja2")
+def test_a_report_is_written(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explain_coarsely(monkeypatch)
     corpus = tmp_path / "clips"
     for path in (folder / "corpus" / "low").glob("te*"):
         (corpus / "high").mkdir(parents=True, exist_ok=True)
@@ -251,9 +251,10 @@ def test_the_text_of_groups_and_their_gap() -> None:
     ]
 
 
-def test_a_clip_whose_name_is_no_text(tmp_path: Path, folder: Path) -> None:
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("jinja2")
+def test_a_clip_whose_name_is_no_text(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_out_pictures(monkeypatch)
     clip = (folder / "corpus" / "low" / "te0_nohash_0.wav").read_bytes()
     (tmp_path / "clips" / "high").mkdir(parents=True)
     name = "high/caf\udce9_nohash_0.wav"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,9 @@ from speechcmd.evaluation.stream_plan import CROSS_FADE_SAMPLES, Piece, StreamSe
 pytestmark = pytest.mark.runtime
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return write_store(tmp_path / "store")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return write_store(tmp_path_factory.mktemp("background") / "store")
 
 
 def rms(waveform: Waveform) -> float:
@@ -53,7 +52,7 @@ def test_nothing_clicks_where_pieces_meet(store: Store) -> None:
 
 
 def test_any_division_gives_the_same_samples(store: Store) -> None:
-    plan = plan_stream(store, StreamSettings(("yes",), minutes=0.6))
+    plan = plan_stream(store, StreamSettings(("yes",), minutes=0.4))
     n_samples = plan.settings.n_samples
     whole = Background(store, plan.pieces, 1).read(0, n_samples)
     parts = Background(store, plan.pieces, 1)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from stream_store import BURST_S, SAMPLE_RATE, WORDS, burst_start, write_store
+from stream_store import BURST_S, SAMPLE_RATE, WORDS, burst_start, find_borders_once, write_store
 
 from data_prep.store import Store
 from speechcmd.audio import Waveform
 from speechcmd.errors import EvaluationError
+from speechcmd.evaluation import stream_plan
 from speechcmd.evaluation.annotation import Word, read_annotation
 from speechcmd.evaluation.stream_maker import make_stream, noise_level, render_sections
 from speechcmd.evaluation.stream_plan import Plan, StreamSettings, plan_stream
@@ -23,12 +25,16 @@ from speechcmd.evaluation.stream_plan import Plan, StreamSettings, plan_stream
 pytestmark = pytest.mark.runtime
 
 SNRS_DB = (20.0, 5.0, -5.0)
-SETTINGS = StreamSettings(WORDS, minutes=2.0, snrs_db=SNRS_DB, gap_s=(0.3, 1.0))
+SETTINGS = StreamSettings(WORDS, minutes=1.2, snrs_db=SNRS_DB, gap_s=(0.3, 1.0))
+PIECE_S = (2.5, 5.0)  # of noise: short ones are quickly made
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return write_store(tmp_path_factory.mktemp("maker") / "store")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with pytest.MonkeyPatch.context() as patch:
+        find_borders_once(patch)
+        patch.setattr(stream_plan, "PIECE_S", PIECE_S)
+        yield write_store(tmp_path_factory.mktemp("maker") / "store")
 
 
 @pytest.fixture(scope="module")
@@ -138,15 +144,15 @@ def test_the_file_holds_what_was_rendered_and_its_labels(
 ) -> None:
     done_s: list[float] = []
     made = make_stream(store, tmp_path / "stream.wav", SETTINGS, done_s.append)
-    assert sum(done_s) == pytest.approx(120.0)
+    assert sum(done_s) == pytest.approx(72.0)
     info = soundfile.info(made.path)
-    assert (info.samplerate, info.channels, info.subtype, info.frames) == (16_000, 1, "PCM_16", 120 * 16_000)
+    assert (info.samplerate, info.channels, info.subtype, info.frames) == (16_000, 1, "PCM_16", 72 * 16_000)
     audio, _, words = heard
     np.testing.assert_allclose(soundfile.read(made.path, dtype="float32")[0], audio, atol=2e-5)
     assert np.abs(audio).max() < 0.999
     found = read_annotation(tmp_path / "stream.json")
     assert found == replace(made.annotation, settings=found.settings)
-    assert found.duration_s == 120.0
+    assert found.duration_s == 72.0
     assert found.settings["seed"] == 0
     assert found.settings["store_digest"] == "d1"
     assert sorted(found.words + found.others, key=lambda word: word.start_s) == words
@@ -161,7 +167,7 @@ def test_the_file_holds_what_was_rendered_and_its_labels(
 def test_rumble_and_offset_of_the_noise_are_not_counted(tmp_path: Path) -> None:
     """What is stated holds for what is heard: of this noise 99 % lie below 20 Hz."""
     store = write_store(tmp_path / "store", without=("music", "noise"), rumble=True)
-    plan = plan_stream(store, replace(SETTINGS, minutes=1.0, snrs_db=(10.0,)))
+    plan = plan_stream(store, replace(SETTINGS, minutes=0.5, snrs_db=(10.0,)))
     mixed, words = rendered(store, plan)
     noise, _ = rendered(store, silenced(plan))
     said = mixed - noise
@@ -178,7 +184,7 @@ def test_rumble_and_offset_of_the_noise_are_not_counted(tmp_path: Path) -> None:
 def test_no_sample_clips_and_there_is_never_digital_silence(
     store: Store, snr_db: float, tmp_path: Path
 ) -> None:
-    settings = replace(SETTINGS, minutes=0.5, snrs_db=(snr_db,))
+    settings = replace(SETTINGS, minutes=0.3, snrs_db=(snr_db,))
     made = make_stream(store, tmp_path / "stream.flac", settings)
     samples, _ = soundfile.read(made.path, dtype="int16")
     assert soundfile.info(made.path).format == "FLAC"
@@ -191,7 +197,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(store: Store, tmp
     make_stream(store, tmp_path / "stream.wav", settings)
     code = (
         "import sys; from pathlib import Path; from data_prep.store import Store;"
+        "from speechcmd.evaluation import stream_plan;"
         "from speechcmd.evaluation.stream_maker import make_stream, StreamSettings;"
+        f"stream_plan.PIECE_S = {PIECE_S};"
         f"settings = StreamSettings({WORDS}, minutes=0.3, snrs_db={SNRS_DB}, gap_s=(0.3, 1.0));"
         "make_stream(Store.open(sys.argv[1]), Path(sys.argv[2]), settings)"
     )
@@ -207,15 +215,18 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(store: Store, tmp
     assert (tmp_path / "stream.wav").read_bytes() != (other / "stream.wav").read_bytes()
 
 
-def test_memory_is_that_of_a_section_not_of_the_recording(store: Store, tmp_path: Path) -> None:
+def test_memory_is_that_of_a_section_not_of_the_recording(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_plan, "SECTION_S", (3.0, 5.0))
     tracemalloc.start()
     try:
-        make_stream(store, tmp_path / "stream.wav", replace(SETTINGS, minutes=3.0))
+        make_stream(store, tmp_path / "stream.wav", SETTINGS)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # a section takes 17 MB while it is worked on; all of it as float32 would be 11 MB more
-    assert peak < 25e6
+    # 6.8 MB with a section at a time, 9.9 MB if all of them were kept
+    assert peak < 8e6
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
@@ -227,7 +238,7 @@ def test_what_breaks_off_leaves_what_was_there(
 
     (tmp_path / "stream.wav").write_text("before")
     with pytest.raises(error):
-        make_stream(store, tmp_path / "stream.wav", SETTINGS, stop)
+        make_stream(store, tmp_path / "stream.wav", replace(SETTINGS, minutes=0.1), stop)
     assert [path.name for path in tmp_path.iterdir()] == ["stream.wav"]
     assert (tmp_path / "stream.wav").read_text() == "before"
 

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stream_store import OTHER_WORDS, SAMPLE_RATE, SPEECH_PAUSE_S, WORDS, write_store
+from stream_store import (
+    OTHER_WORDS,
+    SAMPLE_RATE,
+    SPEECH_PAUSE_S,
+    WORDS,
+    find_borders_once,
+    write_store,
+)
 
 from data_prep.store import Store
 from speechcmd.errors import EvaluationError
@@ -20,8 +28,10 @@ HALF_SAMPLE_S = 0.5 / SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return write_store(tmp_path_factory.mktemp("plan") / "store")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with pytest.MonkeyPatch.context() as patch:
+        find_borders_once(patch)
+        yield write_store(tmp_path_factory.mktemp("plan") / "store")
 
 
 def settings(**changes: Any) -> StreamSettings:
@@ -199,9 +209,9 @@ def test_the_seed_decides(store: Store) -> None:
     ],
 )
 def test_what_is_missing_is_named(
-    tmp_path: Path, without: tuple[str, ...], changes: dict[str, Any], says: str
+    store: Store, tmp_path: Path, without: tuple[str, ...], changes: dict[str, Any], says: str
 ) -> None:
-    poor = write_store(tmp_path / "store", without=without)
+    poor = write_store(tmp_path / "store", without=without) if without else store
     with pytest.raises(EvaluationError, match=says) as caught:
         plan_stream(poor, settings(**changes))
     assert str(poor.path) in str(caught.value)
@@ -210,7 +220,7 @@ def test_what_is_missing_is_named(
 
 def test_a_store_of_keywords_and_music_alone_will_do(tmp_path: Path) -> None:
     poor = write_store(tmp_path / "store", without=("other", "speech", "noise"))
-    plan = plan_stream(poor, settings())
+    plan = plan_stream(poor, settings(minutes=1.0))
     assert (plan.settings.unknown, plan.settings.speech) == (0.0, 0.0)
     assert {event.kind for event in plan.events} == {"keyword"}
     assert {piece.row.kind for piece in plan.pieces} == {"music"}

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from evaluation_results import LABELS, clips_result, robustness_result, stream_result
-from fakes import SAMPLE_RATE, tone_recording, toy_model
-
-from speechcmd.evaluation.report import Sound, write_report
-from speechcmd.runtime.recognizer import Recognizer
+from report_parts import HOSTILE, SOUND_S, whole_report
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix" or PROGRAM is None, reason="needs Chromium (Debian package chromium)"
@@ -21,29 +16,12 @@ pytestmark = pytest.mark.skipif(
 
 PHONE_PX, SMALL_PHONE_PX, DESK_PX = 390, 360, 1280
 SMALLEST_TEXT_PX = 9.0
-HOSTILE = "<img src=x onerror=\"console.error('run')\">"
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with everything on it, and a label that is not meant well."""
-    folder = tmp_path_factory.mktemp("report")
-    model = folder / "toy.onnx"
-    model.write_bytes(toy_model())
-    recognizer = Recognizer.load(model)
-    waveform = tone_recording([("low", 0.05)], 0.4)
-    sounds = [
-        Sound(f"{HOSTILE} taken for “low”", "high", "low", 0.9, waveform, SAMPLE_RATE, None, path)
-        for path in ("high/" + "a" * 80 + ".wav", HOSTILE)
-    ]
-    labels = (HOSTILE, *LABELS)
-    stream, robustness = stream_result(), robustness_result()
-    for result in (
-        stream | {"points": stream["points"][:1]},
-        robustness | {"conditions": robustness["conditions"][:1]},
-    ):
-        (folder / f"{result['kind']}.json").write_text(json.dumps(result), encoding="utf-8")
-    return write_report(folder, clips_result(labels), sounds, recognizer)
+    return whole_report(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +57,7 @@ def test_pictures_are_drawn_and_sounds_decode(page: Path, browser: Browser) -> N
             one.onloadedmetadata = check; one.onerror = check; one.load();
         })))"""
     )
-    assert durations_s == pytest.approx([0.4, 0.4], abs=0.01)
+    assert durations_s == pytest.approx([SOUND_S, SOUND_S], abs=0.01)
 
 
 def test_text_in_pictures_can_be_read_on_a_phone(page: Path, browser: Browser) -> None:

@@ -8,10 +8,11 @@ the labelled ones outside words; misses in the labelled ones. One budget holds f
 2. the thresholds of the labels relative to each other are chosen where there are enough false accepts to
    count (eight a label on average): of all ways to share these, the one that misses least;
 3. then all thresholds move together to the lowest place from which on the rate is kept: from those of step 2,
-   from common ones, and from half way between; taken is what leaves no label unheard and misses least.
+   from common ones, and from half way between; taken is what misses least, where a label that is never heard
+   any more counts for more than its misses.
 
-Ten thresholds tuned on the few events of a low rate would fit these events, not the labels. Where a rate is to
-be proved, ways and smoothings are compared at twice its events: the luckiest would be promised too much.
+Ten thresholds tuned on the few events of a low rate would fit these events, not the labels. Where a rate is
+to be proved, ways and smoothings are compared at twice its events: the luckiest would be promised too much.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _LARGER, _LEAST_EVENTS = 2, 8
 _LEAST, _LARGEST = 0.3, 0.9999
 _COARSE, _FINE = 24, 72
 _MIDDLE = 0.5
+_UNHEARD_COST = 0.05  # of the mean false reject rate, a label: better all a little than some not at all
 _SHARES = (0.5, 1.0)  # of the way from common thresholds to each label's own
 
 ScoreAll = Callable[[Sequence[DecoderSettings]], list[Outcome]]
@@ -136,12 +138,13 @@ def calibrate(
 
 
 def _best_way(sweeper: _Sweeper, ways: Sequence[_Sweep]) -> _Sweep:
-    """The way that leaves no label unheard at the rate, and misses least."""
+    """The way that misses least at the rate, where a label that is never heard any more costs extra."""
     kept = [sweep for sweep in ways if sweep.kept is not None]
     if not kept:
         curve = ways[0].curve
         raise GoalError(_why_not(curve, sweeper.goal, sweeper.negatives.hours), curve)
-    return min(kept, key=lambda sweep: (_count_unheard(sweeper.negatives.material, sweep), sweep.rejected))
+    material = sweeper.negatives.material
+    return min(kept, key=lambda sweep: sweep.rejected + _UNHEARD_COST * _count_unheard(material, sweep))
 
 
 def _check(material: Material, negatives: Negatives, goal: Goal) -> None:
