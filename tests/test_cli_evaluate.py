@@ -190,6 +190,8 @@ def test_a_broken_clip_is_named(tmp_path: Path, folder: Path) -> None:
 
 
 def test_a_report_is_written(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
     explain_coarsely(monkeypatch)
     corpus = tmp_path / "clips"
     for path in (folder / "corpus" / "low").glob("te*"):
@@ -251,9 +253,8 @@ def test_the_text_of_groups_and_their_gap() -> None:
     ]
 
 
-def test_a_clip_whose_name_is_no_text(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clip_whose_name_is_no_text(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jinja2")
     leave_out_pictures(monkeypatch)
     clip = (folder / "corpus" / "low" / "te0_nohash_0.wav").read_bytes()
     (tmp_path / "clips" / "high").mkdir(parents=True)

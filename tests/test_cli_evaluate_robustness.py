@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from fakes import tone_recording, toy_model
 
 from speechcmd.cli.main import cli
+from speechcmd.evaluation import robustness
+from speechcmd.evaluation.condition import Condition, make_conditions
 from speechcmd.evaluation.robustness import MOST_CLIPS
 
 RATE = 16_000
@@ -56,11 +58,24 @@ def run_json(*arguments: object) -> dict[str, Any]:
     return found
 
 
-def test_text_and_json(clips: Path, model: Path) -> None:
+@pytest.fixture
+def first_condition_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_first(*arguments: Any, **settings: Any) -> list[Condition]:
+        return make_conditions(*arguments, **settings)[:1]
+
+    monkeypatch.setattr(robustness, "make_conditions", make_first)
+
+
+def test_text_of_all_conditions(clips: Path, model: Path) -> None:
     result = run(clips, "-m", model, "--robustness", "--limit", 1)
     assert result.exit_code == 0, result.output
     assert "noise: white" in result.stdout
+    assert "coding: G.711" in result.stdout
     assert "1 of " in result.stdout
+
+
+@pytest.mark.usefixtures("first_condition_only")
+def test_json(clips: Path, model: Path) -> None:
     found = run_json(clips, "-m", model, "--robustness", "--limit", 2, "--seed", 5)
     assert found["kind"] == "robustness"
     assert found["drawn"]["n_clips"] == 2
@@ -81,6 +96,7 @@ def test_given_noise_and_responses(clips: Path, model: Path, tmp_path: Path) -> 
     assert not {"noise: white", "reverberation"} & set(names)
 
 
+@pytest.mark.usefixtures("first_condition_only")
 def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write_report(
         folder: Path, result: dict[str, Any], sounds: list[Any], _: object, **__: object
@@ -98,6 +114,7 @@ def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.
     assert str(tmp_path / "report" / "report.html") in found.stderr
 
 
+@pytest.mark.usefixtures("first_condition_only")
 def test_noise_of_another_role_is_left_out(clips: Path, model: Path, tmp_path: Path) -> None:
     """What a model was trained in makes no figures; which role it takes is up to the split."""
     folder = tmp_path / "noise"

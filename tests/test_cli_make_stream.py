@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
-from stream_store import write_store
+from stream_store import find_borders_once, write_store
 
 from speechcmd.cli.main import cli
 from speechcmd.evaluation.annotation import read_annotation
@@ -17,8 +18,10 @@ pytestmark = pytest.mark.runtime
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("cli") / "store").path
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        find_borders_once(patch)
+        yield write_store(tmp_path_factory.mktemp("cli") / "store").path
 
 
 def run(*arguments: object) -> Result:
@@ -27,13 +30,13 @@ def run(*arguments: object) -> Result:
 
 def test_it_says_what_it_made(store: Path, tmp_path: Path) -> None:
     path = tmp_path / "stream.wav"
-    options = ("--words", "no, yes,no", "--minutes", 0.5, "--snr", "15,3", "--gap", "0.4,0.8")
+    options = ("--words", "no, yes,no", "--minutes", 0.3, "--snr", "15,3", "--gap", "0.4,0.8")
     result = run(store, "-o", path, *options)
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     found = read_annotation(tmp_path / "stream.json")
     first, keywords, noise, besides, labels = result.stderr.splitlines()
-    assert first == f"{path}: 0.5 minutes, {len(found.words)} keywords"
+    assert first == f"{path}: 0.3 minutes, {len(found.words)} keywords"
     n_no = sum(word.label == "no" for word in found.words)
     assert keywords == f"  keywords  no {n_no}, yes {len(found.words) - n_no}"
     n_15 = sum(word.attributes["snr_db"] == 15 for word in found.words)
@@ -72,7 +75,7 @@ def test_the_words_of_the_model_are_the_default(store: Path, tmp_path: Path) -> 
 
 def test_percent_that_make_a_hundred(store: Path, tmp_path: Path) -> None:
     shares = ("--unknown", 5, "--speech", 55, "--close", 30, "--repeat", 10)
-    result = run(store, "-o", tmp_path / "stream.wav", "--words", "yes", "--minutes", 0.5, *shares)
+    result = run(store, "-o", tmp_path / "stream.wav", "--words", "yes", "--minutes", 0.2, *shares)
     assert result.exit_code == 0, result.output
 
 

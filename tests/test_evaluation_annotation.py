@@ -37,7 +37,7 @@ def text_file(folder: Path, text: str | bytes, name: str = "labels.txt") -> Path
     return path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(words_in_order(), words_in_order(), st.none() | st.floats(0, 1e6))
 def test_json_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory,
@@ -51,7 +51,7 @@ def test_json_comes_back_as_it_was(
     assert read_annotation(path) == given_one
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(words_in_order(step_s=1e-6))
 def test_a_label_track_comes_back_to_the_microsecond(
     tmp_path_factory: pytest.TempPathFactory, words: tuple[Word, ...]

@@ -130,7 +130,7 @@ def test_no_clips_at_all_divide_nothing() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 80))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_as_scikit_learn_counts(seed: int, n_clips: int) -> None:
     truths, answers, _ = drawn(n_clips, seed)
     confusion = count_confusions(truths, answers, LABELS)

@@ -64,18 +64,18 @@ class TestCodecs:
 
 
 @given(n_samples=st.integers(1, 2_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_g711_of_any_length(n_samples: int) -> None:
     assert code_and_decode(word()[:n_samples], g711()).shape == (n_samples,)
 
 
-@pytest.mark.parametrize("kbit_s", [64, 16, 8])
+@pytest.mark.parametrize("kbit_s", [64, 8])
 def test_bit_rate_of_mp3_is_what_it_is_called(kbit_s: float) -> None:
     skip_if_missing(mp3(kbit_s))
     assert measure_kbit_s(mp3(kbit_s)) == pytest.approx(kbit_s, rel=0.02)
 
 
-@pytest.mark.parametrize("kbit_s", [24, 12, 6])
+@pytest.mark.parametrize("kbit_s", [24, 6])
 def test_bit_rate_of_opus_is_near_its_name(kbit_s: float) -> None:
     skip_if_missing(opus(kbit_s))
     assert measure_kbit_s(opus(kbit_s)) == pytest.approx(kbit_s, rel=0.35)

@@ -101,7 +101,7 @@ spoken = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(spoken, max_size=5), st.lists(st.builds(heard, st.sampled_from("ab"), times), max_size=5))
 def test_no_pairing_is_better(words: list[Said], detections: list[Detection]) -> None:
     matching = match_words(words, detections)

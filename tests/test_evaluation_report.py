@@ -63,8 +63,8 @@ def test_everything_measured_is_on_one_page(tmp_path_factory: pytest.TempPathFac
         "without homophones", "0a7c2a8d", "yes/a_nohash_0.wav (0.81)", "20 dB", "80.0 % of 80",
     ):  # fmt: skip
         assert said in page.text, said
-    # clips, stream, its levels of noise, a distortion, sounds
-    assert len(page.all("img")) == 5 + 4 + 1 + 1 + 2
+    # clips, stream, its levels of noise, a distortion, a sound
+    assert len(page.all("img")) == 5 + 4 + 1 + 1 + 1
     assert all(len(image["alt"]) > 10 for image in page.all("img"))
     assert len(page.all("table")) >= 15
     assert len(html) < LARGEST_PAGE

@@ -52,14 +52,15 @@ def test_nothing_clicks_where_pieces_meet(store: Store) -> None:
 
 
 def test_any_division_gives_the_same_samples(store: Store) -> None:
-    plan = plan_stream(store, StreamSettings(("yes",), minutes=0.4))
+    plan = plan_stream(store, StreamSettings(("yes",), minutes=0.35))
     n_samples = plan.settings.n_samples
     whole = Background(store, plan.pieces, 1).read(0, n_samples)
     parts = Background(store, plan.pieces, 1)
     edges = [0, 1, 777, 100_000, 100_001, 300_000, n_samples]
     split = [parts.read(first, last) for first, last in pairwise(edges)]
     np.testing.assert_array_equal(np.concatenate(split), whole)
-    assert not np.array_equal(whole, Background(store, plan.pieces, 2).read(0, n_samples))
+    another = Background(store, plan.pieces, 2).read(0, 100_000)
+    assert not np.array_equal(whole[:100_000], another)
 
 
 def test_it_says_what_is_heard(store: Store) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.runtime
 
 SNRS_DB = (20.0, 5.0, -5.0)
 SETTINGS = StreamSettings(WORDS, minutes=1.2, snrs_db=SNRS_DB, gap_s=(0.3, 1.0))
-PIECE_S = (2.5, 5.0)  # of noise: short ones are quickly made
+PIECE_S = (4.0, 4.0)  # of noise: short, and of a length whose transform is quick
 
 
 @pytest.fixture(scope="module")
