@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, chi2, norm
+from scipy.special import bdtr, bdtrc, gammaincinv, ndtri  # scipy.stats takes a second to import
 
 CONFIDENCE = 0.95
 _BOOTSTRAP_DRAWS = 1_000
@@ -17,7 +17,7 @@ def wilson_interval(n_right: int, n_all: int, confidence: float = CONFIDENCE) ->
     """Score interval of a proportion (Wilson 1927, JASA 22:209), as fractions; (0, 1) if `n_all` is 0."""
     if n_all == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     p, zz = n_right / n_all, z * z / n_all
     middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n_all + zz / 4 / n_all)
     low, high = (middle - half) / (1 + zz), (middle + half) / (1 + zz)
@@ -29,13 +29,13 @@ def poisson_interval(n_events: int, hours: float, confidence: float = CONFIDENCE
     if hours <= 0:
         return 0.0, math.inf
     tail = (1 - confidence) / 2
-    low = float(chi2.ppf(tail, 2 * n_events)) / 2 if n_events else 0.0
-    return low / hours, float(chi2.ppf(1 - tail, 2 * n_events + 2)) / 2 / hours
+    low = float(gammaincinv(n_events, tail)) if n_events else 0.0
+    return low / hours, float(gammaincinv(n_events + 1, 1 - tail)) / hours
 
 
 def rate_upper_bound(n_events: int, hours: float, confidence: float) -> float:
     """Rate an hour that is not exceeded with a confidence (one-sided, exact): -ln(1 - C) / hours for none."""
-    return math.inf if hours <= 0 else float(chi2.ppf(confidence, 2 * n_events + 2)) / 2 / hours
+    return math.inf if hours <= 0 else float(gammaincinv(n_events + 1, confidence)) / hours
 
 
 def most_events(rate: float, hours: float, confidence: float | None) -> int:
@@ -78,10 +78,10 @@ def predictive_interval(
     share, tail = future_hours / (hours + future_hours), (1 - confidence) / 2
 
     def is_too_few(count: int) -> bool:
-        return bool(binom.cdf(count, n_events + count, share) <= tail)
+        return bool(bdtr(count, n_events + count, share) <= tail)
 
     def is_too_many(count: int) -> bool:
-        return bool(binom.sf(count - 1, n_events + count, share) <= tail)
+        return bool(bdtrc(count - 1, n_events + count, share) <= tail)
 
     return _last(is_too_few) + 1, _last(lambda count: not is_too_many(count))
 
