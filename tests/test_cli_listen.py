@@ -62,7 +62,7 @@ def only_line(result: Result, prefix: str) -> str:
     return line
 
 
-class GivenRecording:
+class TestRecording:
     @pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (44_100, 2), (8_000, 1)])
     def test_it_hears_what_transcribe_hears(self, rate: int, channels: int) -> None:
         import soxr
