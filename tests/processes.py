@@ -28,6 +28,16 @@ def heed_interrupts() -> None:
 
 
 @contextlib.contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """The same for signals that a test sends to itself."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def held_to_permissions() -> Iterator[None]:
     """Nothing is done for a plain user; root, who may read everything, gives that up for a while.
 

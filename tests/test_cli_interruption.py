@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from processes import heeding_interrupts
 
 from speechcmd.cli.interruption import Interruption
 
@@ -13,11 +14,9 @@ pytestmark = pytest.mark.runtime
 
 
 @pytest.fixture(autouse=True)
-def heeded_interrupts() -> Iterator[None]:
-    """A suite in the background inherits that SIGINT is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def heed() -> Iterator[None]:
+    with heeding_interrupts():
+        yield
 
 
 def is_interrupted(work: Callable[[], object]) -> bool:

@@ -19,7 +19,7 @@ import soundfile
 from click.testing import CliRunner, Result
 from fake_sound import FakeDevice, InputStream, use
 from fakes import SAMPLE_RATE, tone_recording, toy_model
-from processes import heed_interrupts
+from processes import heed_interrupts, heeding_interrupts
 
 from speechcmd.cli.main import cli
 from speechcmd.runtime import capture as capture_module
@@ -315,7 +315,8 @@ class TestEnd:
             return detections
 
         monkeypatch.setattr(Decoder, "feed", interrupted)
-        result = play("--json")
+        with heeding_interrupts():
+            result = play("--json")
         assert result.exit_code == 0
         assert [row["label"] for row in rows(result.stdout)] == WORD_LABELS[:1]
         assert ": words 1 (low 1)," in result.stderr.splitlines()[-1]
