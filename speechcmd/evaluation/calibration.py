@@ -25,7 +25,7 @@ import numpy as np
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.budget import share_events
-from speechcmd.evaluation.curve import CurvePoint
+from speechcmd.evaluation.curve import CurvePoint, lowest_kept
 from speechcmd.evaluation.interval import hours_needed, most_events, poisson_interval, rate_upper_bound
 from speechcmd.evaluation.material import Material
 from speechcmd.evaluation.negatives import Negatives
@@ -216,7 +216,7 @@ class _Sweeper:
         for grid in grids:
             own = [next(outcomes) for _ in grid]
             curve = [self._point(offset, outcome) for offset, outcome in zip(grid, own, strict=True)]
-            kept = _lowest_kept(curve, self.allowed)
+            kept = _lowest_heard(curve, self.allowed)
             sweeps.append(_Sweep(curve, own, kept, _rejected_at(curve, self._compared)))
         return sweeps
 
@@ -285,21 +285,15 @@ def _grid(settings: DecoderSettings, words: Sequence[str], n_offsets: int) -> li
     return grid
 
 
-def _lowest_kept(curve: Sequence[CurvePoint], allowed: int) -> int | None:
+def _lowest_heard(curve: Sequence[CurvePoint], allowed: int) -> int | None:
     """Number of the lowest point from which on the allowed events are kept, if any word is heard there."""
-    kept = None
-    for number in range(len(curve) - 1, -1, -1):
-        if curve[number].n_false > allowed:
-            break
-        kept = number
-    if kept is None or curve[kept].false_reject_rate == 1.0:
-        return None
-    return kept
+    kept = lowest_kept(curve, allowed)
+    return None if kept is None or curve[kept].false_reject_rate == 1.0 else kept
 
 
 def _rejected_at(curve: Sequence[CurvePoint], budget: int) -> float:
     """False reject rate where a budget would be spent, between two points of the curve."""
-    number = _lowest_kept(curve, budget)
+    number = _lowest_heard(curve, budget)
     if number is None:
         return 1.0
     here = curve[number]

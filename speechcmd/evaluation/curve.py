@@ -13,7 +13,6 @@ from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
 from speechcmd.evaluation.sweep import LARGEST_THRESHOLD, logit
 from speechcmd.runtime.model_card import DecoderSettings
 
-MOST_OFFSETS = 200
 _LEAST = 0.1  # threshold at the lower end of a curve
 
 
@@ -79,7 +78,11 @@ def find_offset(curve: Sequence[CurvePoint], rate: float, hours: float) -> int |
     """Number of the lowest point from which on the rate is kept; None if there is none."""
     if hours <= 0:
         return None
-    allowed = most_events(rate, hours, None)
+    return lowest_kept(curve, most_events(rate, hours, None))
+
+
+def lowest_kept(curve: Sequence[CurvePoint], allowed: int) -> int | None:
+    """Number of the lowest point from which on no more false accepts come than allowed; None for none."""
     kept = None
     for number in range(len(curve) - 1, -1, -1):
         if curve[number].n_false > allowed:

@@ -21,8 +21,6 @@ AS_SET = "as the model is set"
 _MOST_VALUES, _LEAST_WORDS = 8, 5  # of an attribute, and words that have each
 _MOST_MISTAKES = 40
 
-Words = Sequence[str | None]
-
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -55,7 +53,8 @@ def stream_result(measurement: Measurement, targets: Sequence[float]) -> dict[st
         points.append(_point(measurement, _name_of(target), target, number, hours))
     promise = check_promise(material, measurement.as_set)
     curves = {
-        word: trade_off(material, measurement.offsets, measurement.outcomes, word) for word in _said(material)
+        word: trade_off(material, measurement.offsets, measurement.outcomes, word)
+        for word in material.card.words
     }
     return {
         "kind": "stream",
@@ -72,10 +71,6 @@ def stream_result(measurement: Measurement, targets: Sequence[float]) -> dict[st
 
 def _name_of(target: float) -> str:
     return f"{target:g} false accept{'' if target == 1 else 's'} an hour"
-
-
-def _said(material: Material) -> tuple[str, ...]:
-    return material.card.words
 
 
 def _curve(curve: Sequence[CurvePoint]) -> list[dict[str, Any]]:
@@ -164,7 +159,7 @@ def _by_attribute(material: Material, outcome: Outcome) -> list[dict[str, Any]]:
         rows = []
         for value in distinct:
             among = np.array([one == value for one in values])
-            words: Words = (None, *material.card.words)
+            words: Sequence[str | None] = (None, *material.card.words)
             counted = [
                 count_row(material, outcome, word, among=among, false_accepts=(), hours=0.0) for word in words
             ]
