@@ -8,7 +8,7 @@ arXiv 1904.03814), here without padding along time, so that a long recording cos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ _FEWEST_BLOCKS_FRAMES = 9  # what four blocks without dilation need
 class Cnn(KeywordNetwork):
     """Three 2-D convolutions (stride 4 in time, 8 in frequency), temporal residual blocks, mean, linear."""
 
-    kind: ClassVar[str] = "sliding"
+    kind = "sliding"
     step_frames: ClassVar[int] = 4
 
     def __init__(
@@ -58,7 +58,7 @@ class Cnn(KeywordNetwork):
             )
 
     @classmethod
-    def fit_window(cls, n_frames: int) -> int:
+    def fit_window(cls, n_frames: int, **settings: Any) -> int:
         smallest = _IMAGE_FRAMES + cls.step_frames * (_FEWEST_BLOCKS_FRAMES - 1)
         return nearest_on_grid(n_frames, smallest, cls.step_frames)
 

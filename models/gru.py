@@ -8,13 +8,12 @@ run on its own; log-mel and stem are computed once for a long recording and shar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from models.frontend import FrontEndConfig
-from models.network import KeywordNetwork, nearest_on_grid
+from models.network import KeywordNetwork, nearest_on_grid, unfold_windows
 
 _STEM_FRAMES = 9  # frames that one output of the stem sees
 _SMALLEST_WINDOW = _STEM_FRAMES + 4 * 3
@@ -23,7 +22,7 @@ _SMALLEST_WINDOW = _STEM_FRAMES + 4 * 3
 class Gru(KeywordNetwork):
     """Two unpadded convolutions with stride 2, a linear layer, a bidirectional GRU, mean, linear."""
 
-    kind: ClassVar[str] = "windowed"
+    kind = "windowed"
     step_frames: ClassVar[int] = 4
 
     def __init__(
@@ -52,16 +51,13 @@ class Gru(KeywordNetwork):
         self.unfolded_frames = (window_frames - _STEM_FRAMES) // self.step_frames + 1
 
     @classmethod
-    def fit_window(cls, n_frames: int) -> int:
+    def fit_window(cls, n_frames: int, **settings: Any) -> int:
         return nearest_on_grid(n_frames, _SMALLEST_WINDOW, cls.step_frames)
 
     def embed(self, normalised: Tensor) -> Tensor:
         image = self.stem(normalised.unsqueeze(1))  # (batch, channels, time, bands)
         sequence = self.mix(image.permute(0, 2, 1, 3).flatten(2))
-        n_steps = sequence.shape[1] - self.unfolded_frames + 1
-        first = torch.arange(n_steps, device=sequence.device)
-        within = torch.arange(self.unfolded_frames, device=sequence.device)
-        windows = sequence[:, first.unsqueeze(1) + within]  # (batch, n_steps, unfolded_frames, width)
+        windows = unfold_windows(sequence, self.unfolded_frames)
         outputs, _ = self.gru(windows.flatten(0, 1))
-        embedding: Tensor = outputs.mean(dim=1).unflatten(0, (sequence.shape[0], n_steps))
+        embedding: Tensor = outputs.mean(dim=1).unflatten(0, windows.shape[:2])
         return embedding

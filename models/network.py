@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class KeywordNetwork(nn.Module):
     the network unfolds windows itself. Nothing outside needs to know which.
     """
 
-    kind: ClassVar[str]
+    kind: str
     step_frames: ClassVar[int]
     mel_mean: Tensor
     mel_deviation: Tensor
@@ -49,8 +49,8 @@ class KeywordNetwork(nn.Module):
         return self.step_frames * self.frontend.config.hop_length
 
     @classmethod
-    def fit_window(cls, n_frames: int) -> int:
-        """The window nearest to `n_frames` that the architecture can take, in frames."""
+    def fit_window(cls, n_frames: int, **settings: Any) -> int:
+        """The window nearest to `n_frames` that the architecture can take with `settings`, in frames."""
         raise NotImplementedError
 
     def features(self, waveform: Tensor) -> Tensor:
@@ -89,6 +89,20 @@ class KeywordNetwork(nn.Module):
             for name, value in self.state_dict().items()
             if name not in constants and not name.endswith("num_batches_tracked")
         )
+
+
+def unfold_windows(sequence: Tensor, n_frames: int, step_frames: int = 1) -> Tensor:
+    """Every window of `n_frames` frames, one each `step_frames`, as a batch of its own.
+
+    Gathered by index, which exports with free batch and length.
+    Shape: (batch, n_total, n_features) -> (batch, n_steps, n_frames, n_features).
+    """
+    n_steps = (sequence.shape[1] - n_frames) // step_frames + 1
+    first = torch.arange(n_steps, device=sequence.device) * step_frames
+    within = torch.arange(n_frames, device=sequence.device)
+    chosen = (first.unsqueeze(1) + within).flatten()
+    # not sequence[:, chosen]: the gradient of that one is slow on CPU
+    return sequence.index_select(1, chosen).reshape(sequence.shape[0], -1, n_frames, sequence.shape[2])
 
 
 def nearest_on_grid(n_frames: int, smallest: int, step: int) -> int:

@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.bc_resnet import BcResNet
 from models.cnn import Cnn
+from models.crnn import Crnn
+from models.ds_cnn import DsCnn
 from models.frontend import FrontEndConfig
 from models.gru import Gru
+from models.lstm import Lstm
+from models.matchboxnet import MatchboxNet
+from models.mlp import Mlp
 from models.network import KeywordNetwork
+from models.rnn import Rnn
+from models.tc_resnet import TcResNet
 from speechcmd.errors import ModelError
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network class, the most parameters its defaults may have, and a tiny configuration for tests."""
+    """A network class, the most parameters its defaults may have, and configurations for tests.
+
+    `toy` is tiny, `variants` are settings by name that change more than sizes.
+    """
 
     network: type[KeywordNetwork]
     budget: int
     toy: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 _ARCHITECTURES = {
-    "cnn": Architecture(Cnn, 250_000, {"channels": (4, 6, 8), "width": 16, "dilations": (1, 2)}),
+    "mlp": Architecture(Mlp, 165_000, {"hidden": 12}),
+    "rnn": Architecture(Rnn, 50_000, {"hidden": 12}),
+    "lstm": Architecture(Lstm, 180_000, {"hidden": 12}),
     "gru": Architecture(Gru, 250_000, {"channels": (4, 6), "width": 16, "hidden": 12}),
+    "crnn": Architecture(Crnn, 250_000, {"channels": 4, "hidden": 6, "width": 10}),
+    "cnn": Architecture(Cnn, 250_000, {"channels": (4, 6, 8), "width": 16, "dilations": (1, 2)}),
+    "ds_cnn": Architecture(
+        DsCnn, 40_000, {"channels": 6, "n_blocks": 1}, {"padded": {"time_padding": True, "channels": 6}}
+    ),
+    "tc_resnet": Architecture(TcResNet, 79_000, {"width": 0.2}),
+    "matchboxnet": Architecture(
+        MatchboxNet,
+        90_000,
+        {"channels": 6, "outer_channels": 8, "kernels": (3, 5), "repeats": 2},
+        {"padded": {"time_padding": True, "channels": 6, "outer_channels": 8}},
+    ),
+    "bc_resnet": Architecture(BcResNet, 13_000, {"tau": 0.5}, {"padded": {"time_padding": True, "tau": 0.5}}),
 }
 
 
@@ -46,6 +74,33 @@ def find_architecture(name: str) -> Architecture:
     return _ARCHITECTURES[name]
 
 
+def list_settings(architecture: str) -> dict[str, Any]:
+    """Settings of an architecture with their defaults: what `create_model` takes by name.
+
+    Raises
+    ------
+    ModelError
+        If there is none of that name.
+    """
+    parameters = inspect.signature(find_architecture(architecture).network).parameters
+    given = ("n_labels", "window_frames", "frontend")
+    return {name: parameter.default for name, parameter in parameters.items() if name not in given}
+
+
+def check_settings(architecture: str, names: Iterable[str]) -> None:
+    """Refuse what is no setting of the architecture.
+
+    Raises
+    ------
+    ModelError
+        Naming the first unknown one, or if there is no such architecture.
+    """
+    known = list_settings(architecture)
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ModelError(f"{architecture}: unknown setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+
+
 def create_model(
     architecture: str,
     n_labels: int,
@@ -63,12 +118,9 @@ def create_model(
         If the architecture or one of its settings is not known, or a value makes no network.
     """
     network = find_architecture(architecture).network
-    known = set(inspect.signature(network).parameters) - {"n_labels", "window_frames", "frontend"}
-    unknown = sorted(set(config) - known)
-    if unknown:
-        raise ModelError(f"{architecture}: unknown setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    window_frames = network.fit_window(frontend.n_frames(n_samples))
+    check_settings(architecture, config)
     try:
+        window_frames = network.fit_window(frontend.n_frames(n_samples), **config)
         return network(n_labels=n_labels, window_frames=window_frames, frontend=frontend, **config)
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         settings = ", ".join(f"{name}={value}" for name, value in config.items())

@@ -1,4 +1,4 @@
-"""Every architecture of the registry, with its defaults and its toy configuration."""
+"""Every architecture of the registry, with its defaults, its toy configuration and its variants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from models.network import KeywordNetwork, nearest_on_grid
 from models.registry import create_model, find_architecture, list_architectures
 from speechcmd.errors import ModelError
 
-CASES = [(name, kind) for name in list_architectures() for kind in ("default", "toy")]
+NAMES = ("mlp", "rnn", "lstm", "gru", "crnn", "cnn", "ds_cnn", "tc_resnet", "matchboxnet", "bc_resnet")
+CASES = [
+    (name, kind)
+    for name in list_architectures()
+    for kind in ("default", "toy", *find_architecture(name).variants)
+]
 both = pytest.mark.parametrize(("name", "kind"), CASES)
 every = pytest.mark.parametrize("name", list_architectures())
 STEP_TOLERANCE = 1e-4  # float32 sums in another order
@@ -24,9 +29,13 @@ STEP_TOLERANCE = 1e-4  # float32 sums in another order
 
 def build(name: str, kind: str, **options: Any) -> KeywordNetwork:
     torch.manual_seed(0)
-    settings = find_architecture(name).toy if kind == "toy" else {}
     options = {"n_labels": 5, "n_samples": 10_733, **options}
-    return create_model(name, **options, **settings)
+    return create_model(name, **options, **settings_of(name, kind))
+
+
+def settings_of(name: str, kind: str) -> dict[str, Any]:
+    architecture = find_architecture(name)
+    return {"default": {}, "toy": architecture.toy, **architecture.variants}[kind]
 
 
 def noise(n_clips: int, n_samples: int) -> torch.Tensor:
@@ -34,7 +43,7 @@ def noise(n_clips: int, n_samples: int) -> torch.Tensor:
 
 
 def test_the_package_offers_the_registry() -> None:
-    assert models.list_architectures() == ("cnn", "gru")
+    assert models.list_architectures() == NAMES
     assert isinstance(models.create_model("cnn", 3), KeywordNetwork)
 
 
@@ -102,17 +111,18 @@ def test_a_step_of_a_long_signal_is_its_window(name: str, kind: str, n_samples: 
     assert (whole - network(windows)[:, 0]).abs().max() < STEP_TOLERANCE
 
 
-@every
-def test_the_window_is_the_nearest_on_the_grid(name: str) -> None:
-    network = find_architecture(name).network
-    windows = [network.fit_window(n) for n in range(200)]
+@both
+def test_the_window_is_the_nearest_on_the_grid(name: str, kind: str) -> None:
+    network, settings = find_architecture(name).network, settings_of(name, kind)
+    windows = [network.fit_window(n, **settings) for n in range(200)]
     grid = sorted(set(windows))
     assert {b - a for a, b in pairwise(grid)} == {network.step_frames}
     for n, window in enumerate(windows):
         assert abs(window - n) == min(abs(g - n) for g in grid)
-    assert network.fit_window(0) == grid[0]
-    for frames in grid[:12]:  # each can be built and gives exactly one step
-        assert network(3, frames).eval()(noise(1, FrontEndConfig().n_samples(frames))).shape == (1, 1, 3)
+    assert network.fit_window(0, **settings) == grid[0]
+    for frames in grid[:8] if kind == "toy" else grid[:1]:  # each can be built and gives exactly one step
+        built = network(3, frames, **settings).eval()
+        assert built(noise(1, FrontEndConfig().n_samples(frames))).shape == (1, 1, 3)
 
 
 def test_nearest_on_grid() -> None:
@@ -164,8 +174,8 @@ def test_batch_norm_learns_in_training_only(name: str) -> None:
 
 
 def test_wrong_names_and_values_are_one_line() -> None:
-    with pytest.raises(ModelError, match=r"expected one of cnn, gru, got 'rnn'"):
-        create_model("rnn", 3)
+    with pytest.raises(ModelError, match=rf"expected one of {', '.join(NAMES)}, got 'transformer'"):
+        create_model("transformer", 3)
     with pytest.raises(ModelError, match=r"cnn: unknown setting 'hidden'; it has channels, dilations"):
         create_model("cnn", 3, hidden=4)
     for settings in ({"channels": [1, 2]}, {"width": "wide"}, {"width": -4}, {"dropout": 2.0}):
