@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from data_prep.clip import Clip, Skipped
 from data_prep.corpus import Corpus, Source, scan_corpus
 from data_prep.pool import measure_all
 from data_prep.recording import Recording
 from data_prep.store import INFO_FILE, Row, Store, resolve_length
+from data_prep.store_info import digest_of_rows, measure_durations
 from data_prep.store_writer import StoreWriter
 from data_prep.trim import TrimConfig
 from speechcmd.audio import SAMPLE_RATE
@@ -172,34 +169,10 @@ def _describe(
         "length": config.length,
         "statistics": measure_durations(rows),
         "settings": settings,
-        "data_digest": _digest_of(rows),
+        "data_digest": digest_of_rows(rows),
         "unused_recordings": corpus.unused,
         "skipped": [asdict(entry) for entry in skipped],
     }
-
-
-def measure_durations(rows: Sequence[Row]) -> dict[str, int]:
-    """Mean and 95th percentile of the trimmed words of the training split, in samples.
-
-    Clips that were kept whole because no word was found in them do not count.
-    """
-    words = [row for row in rows if row.kind == "word" and row.split == "training"]
-    words = words or [row for row in rows if row.kind == "word"]
-    found = [row for row in words if not {"near_silent", "low_contrast"} & set(row.flags)] or words
-    lengths = np.array([row.n_speech for row in found])
-    return {
-        "mean_trimmed_samples": round(float(lengths.mean())),
-        "p95_trimmed_samples": round(float(np.percentile(lengths, 95))),
-        "n_words_measured": len(found),
-    }
-
-
-def _digest_of(rows: Sequence[Row]) -> str:
-    hashed = hashlib.sha256()
-    for row in rows:
-        line = f"{row.path}\t{row.split}\t{row.speech_start}\t{row.speech_end}\t{row.digest}\n"
-        hashed.update(os.fsencode(line))
-    return hashed.hexdigest()
 
 
 def _no_progress(done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
@@ -27,6 +27,7 @@ SCHEMA = 1
 AUDIO_FILE = "audio.npy"
 INDEX_FILE = "index.csv"
 INFO_FILE = "store.json"
+AUDIO = "audio"  # the content of a store that does not say what it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +152,11 @@ class Store:
             raise StoreError(
                 f"{path}: expected a store, found none; {hint or 'make one with `speechcmd prepare`'}"
             )
-        info = _read_info(path / INFO_FILE)
-        if info.get("schema") != SCHEMA:
+        info = read_info(path)
+        if content_of(info) != AUDIO:
             raise StoreError(
-                f"{path}: store of schema {info.get('schema')}, this version reads {SCHEMA}; prepare it again"
+                f"{path}: expected a store of audio, found one of features ({content_of(info)}); "
+                "this needs the recordings themselves: give a store made with `speechcmd prepare`"
             )
         store = cls(path, tuple(read_rows(path / INDEX_FILE)), info)
         needed = max((row.offset + row.n_samples for row in store.rows), default=0)
@@ -182,7 +184,7 @@ class Store:
 
     def select(self, kind: str, split: str | None = None) -> list[Row]:
         """Rows of a kind, and of a split if one is named."""
-        return [row for row in self.rows if row.kind == kind and split in (None, row.split)]
+        return select_rows(self.rows, kind, split)
 
     def samples_of(self, row: Row) -> Int16:
         """The whole clip as stored: int16, (n_samples,)."""
@@ -199,16 +201,38 @@ class Store:
         return resolve_length(length, self.info["statistics"])
 
 
-def _read_info(path: Path) -> dict[str, Any]:
+def read_info(path: Path) -> dict[str, Any]:
+    """Settings and statistics of the store at `path`, of whatever content.
+
+    Raises
+    ------
+    StoreError
+        If they cannot be read or are of another schema.
+    """
+    file = path / INFO_FILE
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); prepare the store again") from error
+        raise StoreError(f"{file}: cannot be read ({error}); prepare the store again") from error
     if not isinstance(info, dict):
         raise StoreError(
-            f"{path}: expected settings and statistics, got something else; prepare the store again"
+            f"{file}: expected settings and statistics, got something else; prepare the store again"
+        )
+    if info.get("schema") != SCHEMA:
+        raise StoreError(
+            f"{path}: store of schema {info.get('schema')}, this version reads {SCHEMA}; prepare it again"
         )
     return info
+
+
+def content_of(info: dict[str, Any]) -> str:
+    """What a store holds, by its info: "audio" or "log_mel"."""
+    return str(info.get("content", AUDIO))
+
+
+def select_rows(rows: Sequence[Row], kind: str, split: str | None) -> list[Row]:
+    """Rows of a kind, and of a split if one is named."""
+    return [row for row in rows if row.kind == kind and split in (None, row.split)]
 
 
 def resolve_length(length: str | float, statistics: dict[str, Any]) -> int:

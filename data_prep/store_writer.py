@@ -33,14 +33,13 @@ from data_prep.store import (
     values_of,
     write_rows,
 )
+from data_prep.store_folder import SETTINGS_FILE, make_part, part_of, replace_folder
 from speechcmd.audio import Int16
 from speechcmd.errors import AudioError, StoreError
 
-SETTINGS_FILE = "settings.json"
 _HEADER_BYTES = 128
 _BYTES_PER_SAMPLE = 2
 _OFFSET = COLUMNS.index("offset")
-_OUR_FILES = frozenset({AUDIO_FILE, INDEX_FILE, INFO_FILE, SETTINGS_FILE})
 
 
 class StoreWriter:
@@ -56,7 +55,7 @@ class StoreWriter:
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
-        self.part = path.with_name(path.name + ".part")
+        self.part = part_of(path)
         self._n_samples = 0
         self.rows: list[Row] = []
         if not (self._is_same_work(settings) and self._cut_to_last_complete_row()):
@@ -127,7 +126,7 @@ class StoreWriter:
         (self.part / INFO_FILE).write_text(text + "\n", encoding="utf-8")
         # from here on the part is known by the settings in its info
         (self.part / SETTINGS_FILE).unlink(missing_ok=True)
-        _replace_folder(self.part, self.path)
+        replace_folder(self.part, self.path)
         return Store(self.path, tuple(self.rows), json.loads(text))
 
     def _is_same_work(self, settings: dict[str, Any]) -> bool:
@@ -136,13 +135,7 @@ class StoreWriter:
         return bool(begun == given) and all((self.part / name).exists() for name in (AUDIO_FILE, INDEX_FILE))
 
     def _begin(self, settings: dict[str, Any]) -> None:
-        if self.part.exists():
-            if not self.part.is_dir() or {entry.name for entry in self.part.iterdir()} - _OUR_FILES:
-                raise StoreError(
-                    f"{self.part}: expected an unfinished store or nothing, found something else; move it"
-                )
-            shutil.rmtree(self.part)
-        self.part.mkdir(parents=True)
+        make_part(self.path)
         (self.part / AUDIO_FILE).write_bytes(_npy_header(0))
         self.rows = []
         self._write_new_index()
@@ -197,13 +190,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _replace_folder(source: Path, target: Path) -> None:
-    """Rename a folder into place; an older one there goes only after the new one stands."""
-    old = target.with_name(f".{target.name}.replaced")
-    if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

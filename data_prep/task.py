@@ -10,12 +10,11 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.row_source import JoinedStores, RowSource
 from data_prep.store import Row
 from speechcmd.errors import StoreError
 
@@ -25,21 +24,6 @@ OFFICIAL_PERCENT = 10
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
 
 Indices = npt.NDArray[np.int64]
-
-
-class RowSource(Protocol):
-    """What is drawn from: a store, or a folder that was looked through."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is, for messages."""
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """All clips and recordings."""
-
-    def select(self, kind: str, split: str | None = None) -> list[Row]:
-        """Rows of a kind, and of a split if one is named."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +51,7 @@ class Examples:
     """Clips and recordings of one split as columns; positions are absolute samples of the store.
 
     `is_word` examples are cut around their centre, the others anywhere between `first` and `end`.
+    `source` is the number of the store that an example lies in, where several are joined.
     """
 
     paths: tuple[str, ...]
@@ -78,6 +63,7 @@ class Examples:
     centre: Indices
     floor_db: npt.NDArray[np.float32]
     is_word: npt.NDArray[np.bool_]
+    source: Indices
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -123,8 +109,10 @@ def make_split_task(
     label_of = {label: index for index, label in enumerate(config.labels)}
     labels = [label_of.get(row.word, label_of[UNKNOWN]) for row in words]
     labels += [label_of[UNKNOWN if row.kind == "speech" else SILENCE] for row in recordings]
-    examples = _columns([*words, *recordings], labels)
-    kinds = np.array([row.kind for row in (*words, *recordings)])
+    rows = [*words, *recordings]
+    source = store.source_of(rows) if isinstance(store, JoinedStores) else np.zeros(len(rows), np.int64)
+    examples = _columns(rows, labels, source)
+    kinds = np.array([row.kind for row in rows])
     is_asked = np.isin(examples.labels, [label_of[word] for word in config.words])
     return SplitTask(
         examples,
@@ -202,7 +190,7 @@ def _check_words(store: RowSource, config: TaskConfig, split: str) -> None:
         raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
 
 
-def _columns(rows: Sequence[Row], labels: Sequence[int]) -> Examples:
+def _columns(rows: Sequence[Row], labels: Sequence[int], source: Indices) -> Examples:
     offset = np.array([row.offset for row in rows], dtype=np.int64)
 
     def absolute(name: str) -> Indices:
@@ -218,4 +206,5 @@ def _columns(rows: Sequence[Row], labels: Sequence[int]) -> Examples:
         centre=absolute("centre"),
         floor_db=np.array([row.floor_db for row in rows], dtype=np.float32),
         is_word=np.array([row.kind == "word" for row in rows]),
+        source=source,
     )

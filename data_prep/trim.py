@@ -78,11 +78,24 @@ def find_speech_in(
 ) -> list[Speech]:
     """`find_speech` for many clips at once, from their `part_energy` and lengths."""
     levels = _levels_of(energies, sample_rate, config)
-    return [_judge(n, *pair, sample_rate, config) for n, pair in zip(n_samples, levels, strict=True)]
+    return [
+        find_speech_by_level(n, *pair, sample_rate, config) for n, pair in zip(n_samples, levels, strict=True)
+    ]
 
 
-def _judge(n_samples: int, plain: Levels, lifted: Levels, sample_rate: int, config: TrimConfig) -> Speech:
-    """Where the word lies, from the levels of its frames, plain and after pre-emphasis."""
+def find_speech_by_level(
+    n_samples: int,
+    plain: Levels,
+    lifted: Levels,
+    sample_rate: int = SAMPLE_RATE,
+    config: TrimConfig = TrimConfig(),
+    first_centre: int = 0,
+) -> Speech:
+    """Where the word lies, from the levels of its frames, plain and after pre-emphasis.
+
+    `plain`, `lifted`: (n_frames,) in dB; frame k looks at the hop around sample
+    `first_centre` + k * hop. For those who have levels but no waveform; see `find_speech`.
+    """
     if n_samples == 0:
         return Speech(0, 0, 0, SILENT_DB, "near_silent")
     floor_db, peak_db = floor_and_peak(plain, config)
@@ -96,10 +109,9 @@ def _judge(n_samples: int, plain: Levels, lifted: Levels, sample_rate: int, conf
     if not runs:
         return Speech(0, n_samples, n_samples // 2, floor_db, "low_contrast")
     hop, margin = round(config.hop_s * sample_rate), round(config.margin_s * sample_rate)
-    # frames are centred: frame k looks at the hop around sample k * hop
-    start = max(0, runs[0][0] * hop - hop // 2 - margin)
-    end = min(n_samples, (runs[-1][1] - 1) * hop + hop // 2 + margin)
-    centre = _centre_of_energy(plain, runs, hop)
+    start = max(0, first_centre + runs[0][0] * hop - hop // 2 - margin)
+    end = min(n_samples, first_centre + (runs[-1][1] - 1) * hop + hop // 2 + margin)
+    centre = first_centre + _centre_of_energy(plain, runs, hop)
     return Speech(start, end, min(max(centre, start), end), floor_db, "")
 
 

@@ -45,7 +45,10 @@ ROOMS = (
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
     room("speechcmd/__main__.py", "speechcmd.cli"),
     room("data_prep/", *GROUND_FLOOR, VERSION, "data_prep", "numpy", "librosa", "rich", "soundfile"),
-    room("data_prep/store.py", *GROUND_FLOOR, "data_prep", "numpy"),
+    *(
+        room(f"data_prep/{name}.py", *GROUND_FLOOR, "data_prep", "numpy")
+        for name in ("store", "store_info", "store_folder", "feature_store", "open_store", "row_source")
+    ),
     room("data_prep/download.py", *GROUND_FLOOR, "data_prep", lazy=("torchaudio",)),
     room("data_prep/picture.py", *GROUND_FLOOR, "data_prep", "numpy", lazy=("matplotlib",)),
     room("models/", *GROUND_FLOOR, "models", "numpy", "torch", "librosa"),
@@ -55,13 +58,15 @@ ROOMS = (
     ),
     room(
         "speechcmd/training/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.training",
-        "models", "data_prep.store", "data_prep.task", "data_prep.window", "data_prep.split",
+        "models", "data_prep.store", "data_prep.feature_store", "data_prep.open_store", "data_prep.row_source",
+        "data_prep.task", "data_prep.window", "data_prep.split",
         "numpy", "torch", "onnx", "onnxscript", "onnxruntime", "lightning_fabric",
         "matplotlib", "tensorboard", "rich",
     ),
     room(
         "speechcmd/evaluation/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation",
-        "data_prep.store", "data_prep.task", "data_prep.split", "data_prep.corpus", "data_prep.synthetic",
+        "data_prep.store", "data_prep.row_source", "data_prep.task", "data_prep.split", "data_prep.corpus",
+        "data_prep.synthetic",
         "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
@@ -209,6 +214,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
     [
         ("import speechcmd", HEAVY | {"numpy", "onnxruntime", "click"}),
         ("import data_prep.store", HEAVY | {"onnxruntime", "click", "soundfile"}),
+        ("import data_prep.open_store", HEAVY | {"onnxruntime", "click", "soundfile"}),
         ("import data_prep.download", HEAVY | {"onnxruntime", "click", "soundfile"}),
         ("import data_prep.synthetic", HEAVY | {"onnxruntime", "click"}),
         ("from speechcmd import Recognizer", HEAVY | {"click", "sounddevice"}),

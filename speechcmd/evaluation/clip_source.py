@@ -11,13 +11,13 @@ from typing import Protocol
 import numpy as np
 
 from data_prep.corpus import Source, scan_corpus
+from data_prep.row_source import RowSource
 from data_prep.store import Row, Store
 from data_prep.task import (
     EVALUATION_SILENCE_DB,
     SILENCE,
     UNKNOWN,
     Indices,
-    RowSource,
     SplitTask,
     TaskConfig,
     digest_of_names,

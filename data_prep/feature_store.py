@@ -1,0 +1,280 @@
+"""The feature store: log-mel spectrograms computed elsewhere, with the index of an audio store.
+
+    STORE/log_mel.npy  uint8 or float16, (n_clips, n_frames, n_mels)
+    STORE/index.csv    a `Row` a clip, as in an audio store
+    STORE/store.json   as in an audio store, and "content": "log_mel", scale, offset, front_end, n_frames
+
+True log-mel is `stored * scale + offset`. A row's `offset` is the number of its clip. All other
+positions count samples as if the audio were there: frame k covers samples k * hop_length to
+k * hop_length + win_length, and `n_samples` is what the clip's valid frames cover; the frames behind
+them are filling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.store import (
+    AUDIO_FILE,
+    COLUMNS,
+    INDEX_FILE,
+    INFO_FILE,
+    SCHEMA,
+    Row,
+    content_of,
+    open_index,
+    read_info,
+    read_rows,
+    resolve_length,
+    select_rows,
+    write_rows,
+)
+from data_prep.store_folder import LOG_MEL_FILE, is_ours, make_part, part_of, replace_folder
+from data_prep.store_info import digest_of_rows, measure_durations
+from speechcmd.errors import StoreError
+
+Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float16]
+LogMels = npt.NDArray[np.float32]
+
+LOG_MEL = "log_mel"
+STORED_TYPES = (np.dtype(np.uint8), np.dtype(np.float16))
+FRONT_END_FIELDS = (
+    "sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "f_min_hz", "f_max_hz", "log_floor",
+)  # fmt: skip
+
+
+class FeatureStore:
+    """A finished feature store, opened for reading.
+
+    >>> store = FeatureStore.open("my_features")     # doctest: +SKIP
+    >>> log_mel = store.log_mel_of(store.rows[0])    # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path, rows: tuple[Row, ...], info: dict[str, Any]) -> None:
+        self.path = path
+        self.rows = rows
+        self.info = info
+
+    @classmethod
+    def open(cls, path: str | Path) -> FeatureStore:
+        """Open a feature store and check that its parts fit together.
+
+        Raises
+        ------
+        StoreError
+            If there is no finished feature store, or its parts do not fit together.
+        """
+        path = Path(path)
+        if not (path / INFO_FILE).exists():
+            was_cut = part_of(path).exists()
+            hint = "its writing was interrupted; " if was_cut else ""
+            raise StoreError(f"{path}: expected a feature store, found none; {hint}write it again")
+        info = read_info(path)
+        if content_of(info) != LOG_MEL:
+            raise StoreError(
+                f"{path}: expected a store of features, found one of {content_of(info)}; "
+                "give one that a feature importer wrote"
+            )
+        _check_info(path, info)
+        store = cls(path, tuple(read_rows(path / INDEX_FILE)), info)
+        store._check_features()
+        return store
+
+    @cached_property
+    def log_mel(self) -> Stored:
+        """All features as stored, memory-mapped: (n_clips, n_frames, n_mels), uint8 or float16.
+
+        Private pages: writing never reaches the file.
+        """
+        try:
+            features: Stored = np.load(self.path / LOG_MEL_FILE, mmap_mode="c")
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.path / LOG_MEL_FILE}: cannot be mapped: {error}") from error
+        return features
+
+    @property
+    def scale(self) -> float:
+        """True log-mel is stored * scale + offset."""
+        return float(self.info["scale"])
+
+    @property
+    def offset(self) -> float:
+        """True log-mel is stored * scale + offset."""
+        return float(self.info["offset"])
+
+    @property
+    def front_end(self) -> dict[str, Any]:
+        """Settings that the features were computed with, by the names in `FRONT_END_FIELDS`."""
+        return dict(self.info["front_end"])
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of every clip, filling included."""
+        return int(self.info["n_frames"])
+
+    @property
+    def digest(self) -> str:
+        """Hash of the store's contents: features, their meaning, where words lie, in which split."""
+        return str(self.info["data_digest"])
+
+    def select(self, kind: str, split: str | None = None) -> list[Row]:
+        """Rows of a kind, and of a split if one is named."""
+        return select_rows(self.rows, kind, split)
+
+    def length_samples(self, length: str | float) -> int:
+        """Samples of a length given as "mean", "p95" or seconds, as for an audio store.
+
+        Raises
+        ------
+        StoreError
+            If it is none of these or not between 0.1 and 10 seconds.
+        """
+        return resolve_length(length, self.info["statistics"])
+
+    def log_mel_of(self, row: Row) -> LogMels:
+        """True log-mel of a clip, filling included. Shape: (n_frames, n_mels)."""
+        stored: LogMels = self.log_mel[row.offset].astype(np.float32)
+        return stored * np.float32(self.scale) + np.float32(self.offset)
+
+    def _check_features(self) -> None:
+        shape, dtype = self.log_mel.shape, self.log_mel.dtype
+        n_mels = self.front_end["n_mels"]
+        if dtype not in STORED_TYPES or shape[1:] != (self.n_frames, n_mels):
+            raise StoreError(
+                f"{self.path}: expected features (n, {self.n_frames}, {n_mels}) of uint8 or float16, "
+                f"got {shape} of {dtype}; write the store again"
+            )
+        needed = max((row.offset + 1 for row in self.rows), default=0)
+        if shape[0] < needed:
+            raise StoreError(
+                f"{self.path}: {LOG_MEL_FILE} has {shape[0]} clips, the index needs {needed}; write it again"
+            )
+
+
+def write_feature_store(
+    path: Path,
+    rows: Sequence[Row],
+    features: Iterable[Stored],
+    *,
+    scale: float,
+    offset: float,
+    front_end: dict[str, Any],
+    info: dict[str, Any],
+) -> FeatureStore:
+    """Write a feature store; it appears whole, in the place of an older feature store of that name.
+
+    `rows` and `features` are in the same order; `Row.offset` and `Row.digest` are set here. `features`
+    are blocks (n, n_frames, n_mels), all of uint8 or all of float16, written as they come, so memory
+    does not depend on their number. `front_end` has the keys `FRONT_END_FIELDS`; `info` joins what
+    `store.json` says ("tool_version", "settings", and "length" if the default is not the mean).
+
+    Raises
+    ------
+    StoreError
+        If a block is of another shape or type than those before it, if there are more or fewer
+        features than rows, or if `path` is something else than a feature store or nothing.
+    """
+    meaning = {"scale": scale, "offset": offset, "front_end": front_end}
+    _check_info(path, {**meaning, "n_frames": 1})
+    _check_free(path)
+    part = make_part(path)
+    try:
+        written, n_frames = _write_features(part / LOG_MEL_FILE, rows, features, int(front_end["n_mels"]))
+        _write_index_and_info(part, written, {**meaning, "n_frames": n_frames}, info)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    replace_folder(part, path)
+    return FeatureStore(path, tuple(written), read_info(path))
+
+
+def _write_index_and_info(
+    part: Path, rows: Sequence[Row], meaning: dict[str, Any], info: dict[str, Any]
+) -> None:
+    with open_index(part / INDEX_FILE, "a") as handle:
+        handle.write(",".join(COLUMNS) + "\n")
+        write_rows(handle, rows)
+    described = {
+        "schema": SCHEMA,
+        "content": LOG_MEL,
+        **meaning,
+        "length": "mean",
+        "statistics": measure_durations(rows),
+        "data_digest": digest_of_rows(rows, json.dumps(meaning, sort_keys=True)),
+    }
+    text = json.dumps({**described, **info}, indent=1)
+    (part / INFO_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _check_info(path: Path, info: dict[str, Any]) -> None:
+    """Whether what is needed to understand the features is there."""
+    front_end = info.get("front_end")
+    missing = set(FRONT_END_FIELDS) - set(front_end if isinstance(front_end, dict) else ())
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise StoreError(f"{path}: the front end lacks {names}; say how the features were computed")
+    try:
+        numbers = [float(info[name]) for name in ("scale", "offset", "n_frames")]
+    except (KeyError, TypeError, ValueError):
+        numbers = []
+    if not numbers or not np.isfinite(numbers).all() or numbers[0] == 0.0:
+        raise StoreError(
+            f"{path}: expected a scale other than zero, an offset and n_frames, got "
+            f"{info.get('scale')}, {info.get('offset')}, {info.get('n_frames')}; write the store again"
+        )
+
+
+def _check_free(path: Path) -> None:
+    if path.exists() and (not is_ours(path) or (path / AUDIO_FILE).exists()):
+        raise StoreError(
+            f"{path}: expected a feature store or a new name, found something else; choose another name"
+        )
+
+
+def _write_features(
+    path: Path, rows: Sequence[Row], features: Iterable[Stored], n_mels: int
+) -> tuple[list[Row], int]:
+    """Write blocks behind one header; returns the rows, numbered and hashed, and the frames of a clip."""
+    written: list[Row] = []
+    shape: tuple[int, int] = (0, n_mels)
+    dtype: np.dtype[Any] = STORED_TYPES[0]
+    with path.open("wb") as file:
+        for block in features:
+            if len(block) == 0:
+                continue
+            if not written:
+                shape, dtype = (block.shape[1] if block.ndim == 3 else 0, n_mels), block.dtype
+                _write_header(file, (len(rows), *shape), dtype)
+            _check_block(block, shape, dtype, len(rows) - len(written))
+            for row, frames in zip(rows[len(written) :], np.ascontiguousarray(block), strict=False):
+                digest = hashlib.blake2b(frames.data, digest_size=8).hexdigest()
+                written.append(replace(row, offset=len(written), digest=digest))
+            file.write(np.ascontiguousarray(block).data)
+    if not written or len(written) < len(rows):
+        raise StoreError(f"features: expected {max(1, len(rows))} clips, one a row, got {len(written)}")
+    return written, shape[0]
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, described)
+
+
+def _check_block(block: Stored, shape: tuple[int, int], dtype: np.dtype[Any], n_left: int) -> None:
+    if block.ndim != 3 or block.shape[1:] != shape or block.dtype != dtype or dtype not in STORED_TYPES:
+        raise StoreError(
+            f"features: expected blocks (n, n_frames, {shape[1]}), all alike, of uint8 or float16, "
+            f"got {block.shape} of {block.dtype}"
+        )
+    if len(block) > n_left:
+        raise StoreError(f"features: expected one clip a row, got {len(block) - n_left} or more too many")
