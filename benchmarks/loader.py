@@ -27,7 +27,9 @@ from data_prep.store import Store
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.registry import create_model
 from speechcmd.training.augment import AugmentConfig
-from speechcmd.training.dataset import ClipDataset, FixedSampler, make_loader, place_windows
+from speechcmd.training.dataset import ClipDataset, make_loader
+from speechcmd.training.gather import place_windows
+from speechcmd.training.sampler import FixedSampler
 
 LABELLED = 10  # words of the task; the same for both sides
 

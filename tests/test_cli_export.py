@@ -11,7 +11,8 @@ from toy_run import toy_export, toy_run
 
 from speechcmd.cli.main import cli
 from speechcmd.runtime.model_file import read_card
-from speechcmd.training import export
+from speechcmd.training import export, quantisation
+from speechcmd.training.paired_loss import PairedLoss
 
 
 def run(*arguments: object) -> Result:
@@ -54,6 +55,34 @@ def test_defaults_and_the_line_it_prints(tmp_path: Path) -> None:
         assert part in result.stdout
 
 
+def test_int8_tells_what_it_costs(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    result = run(toy_run("cnn"), "-o", path, "--int8", "--calibration-clips", "20", "--most-loss", "100")
+    assert result.exit_code == 0, result.output
+    first, layers, size, accuracy, loss, time = result.stdout.splitlines()
+    assert first.endswith("both before int8")
+    assert layers == "int8: 6 of 7 layers, 1 in float; ranges from 20 training clips"
+    for line, parts in (
+        (size, ("size", " -> ", "MB")), (accuracy, ("accuracy", " -> ", "validation clips")),
+        (loss, ("points (95 %: ", "in float alone", "in int8 alone")), (time, ("ms a window", "long signal")),
+    ):  # fmt: skip
+        assert all(part in line for part in parts), line
+    assert max(map(len, result.stdout.splitlines()[1:])) < 100
+    assert read_card(path.read_bytes()).precision == "int8"
+
+
+def test_int8_that_loses_too_much_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = PairedLoss(n_clips=1000, both=900, first_only=9, second_only=5)
+    monkeypatch.setattr(quantisation, "compare_answers", lambda *arguments: lost)
+    result = run(toy_run("cnn"), "-o", tmp_path / "mine.onnx", "--int8", "--calibration-clips", "20")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert (
+        "int8 loses 0.40 points of accuracy on 1000 validation clips, at most 0.3 is allowed" in result.stderr
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_run_is_one_line(tmp_path: Path) -> None:
     result = run(tmp_path / "none", "-o", tmp_path / "mine.onnx")
     assert result.exit_code == 1
@@ -67,6 +96,10 @@ def test_a_missing_run_is_one_line(tmp_path: Path) -> None:
         (("--data", "only a name"), "expected NAME|LICENCE|URL"),
         (("--data", "a||b"), "expected NAME|LICENCE|URL"),
         (("--threshold", "1.5"), "--threshold"),
+        (("--most-loss", "1"), "are for --int8"),
+        (("--calibration-clips", "9"), "are for --int8"),
+        (("--int8", "--calibration-clips", "0"), "--calibration-clips"),
+        (("--int8", "--most-loss", "-1"), "--most-loss"),
         (("--nonsense",), "No such option"),
     ],
 )

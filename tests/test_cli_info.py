@@ -39,6 +39,7 @@ def test_text_for_people() -> None:
         "window": "0.300 s",
         "step": "0.020 s",
         "parameters": "24",
+        "precision": "float32",
         "thresholds": "low 0.7, high 0.7",
         "measured on": "nothing",
         "data": "made tones (CC0-1.0) https://example.org",
@@ -51,7 +52,7 @@ def test_json_for_programs(tmp_path: Path) -> None:
     (facts,) = (json.loads(line) for line in run("-m", DEFAULT_MODEL, "--json").stdout.splitlines())
     assert facts["labels"] == ["_silence_", "_unknown_", "low", "high"]
     assert (facts["sample_rate"], facts["window_s"], facts["step_s"]) == (16_000, 0.3, 0.02)
-    assert facts["parameters"] == 24
+    assert (facts["parameters"], facts["precision"]) == (24, "float32")
     assert facts["thresholds"] == {"low": 0.7, "high": 0.7}
     assert facts["data"] == [{"name": "made tones", "licence": "CC0-1.0", "url": "https://example.org"}]
 

@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 from toy_run import toy_store_path
 
+from models.registry import list_architectures
 from speechcmd.cli.main import cli
 from speechcmd.cli.train import train as train_command
 from speechcmd.training.checkpoint import load_checkpoint
@@ -41,6 +42,8 @@ OPTIONS: list[tuple[tuple[str, ...], str, Any]] = [
     (("--speech-percent", "5"), "speech_percent", 5.0),
     (("--epochs", "3"), "epochs", 3),
     (("--batch-size", "8"), "batch_size", 8),
+    (("--optimizer", "rmsprop"), "optimizer", "rmsprop"),
+    (("--schedule", "step"), "schedule", "step"),
     (("--learning-rate", "0.005"), "learning_rate", 0.005),
     (("--weight-decay", "0.5"), "weight_decay", 0.5),
     (("--label-smoothing", "0.2"), "label_smoothing", 0.2),
@@ -61,6 +64,8 @@ OPTIONS: list[tuple[tuple[str, ...], str, Any]] = [
     (("--workers", "2"), "n_workers", 2),
     (("--threads", "1"), "n_threads", 1),
     (("--deterministic",), "deterministic", True),
+    (("--set", "ema=0.5"), "ema", 0.5),
+    (("--set", "augment.noise_snr_db=[1,2]"), "augment.noise_snr_db", [1.0, 2.0]),
 ]
 
 
@@ -92,7 +97,8 @@ def test_each_option_reaches_the_config(
 def test_every_option_has_a_case() -> None:
     covered = {option for options, _, _ in OPTIONS for option in options if option.startswith("--")}
     declared = {name for option in train_command.params for name in (*option.opts, *option.secondary_opts)}
-    elsewhere = {"--run", "--resume", "--initial"}
+    elsewhere = {"--run", "--resume", "--initial", "--teacher", "--feature-cache", "--recipe", "--folds",
+                 "--learning-curve"}  # fmt: skip
     assert {name for name in declared if name.startswith("--")} - covered == elsewhere
 
 
@@ -141,6 +147,25 @@ def test_initial_weights(tmp_path: Path) -> None:
     assert not (tmp_path / "third").exists()
 
 
+def test_a_teacher_and_a_feature_cache(tmp_path: Path) -> None:
+    teacher, cache, student = tmp_path / "teacher", tmp_path / "cache", tmp_path / "student"
+    assert run(toy_store_path(), "--run", teacher, *QUICK, "--feature-cache", cache).exit_code == 0
+    assert config_of(teacher)["feature_cache"] == str(cache)
+    (kept,) = cache.iterdir()
+    assert (kept / "log_mel.npy").exists()
+    small = ("--architecture", "mlp", "--model", "hidden=4")
+    result = run(toy_store_path(), kept, "--run", student, *QUICK[:-6], *small, "--teacher", teacher)
+    assert result.exit_code == 0, result.output
+    assert config_of(student)["teacher"] == str(teacher)
+    assert json.loads((student / "run.json").read_text())["stores"] == [str(toy_store_path()), str(kept)]
+    other = run(
+        toy_store_path(), "--run", tmp_path / "third", *QUICK, "--teacher", teacher, "--words", "up,no"
+    )
+    assert other.exit_code == 1
+    assert "expected a teacher for up, no, _unknown_, _silence_, got one for no, up" in other.stderr
+    assert len(other.stderr.splitlines()) == 1
+
+
 def test_resume_without_a_run_begins_one(tmp_path: Path) -> None:
     assert run(toy_store_path(), "--run", tmp_path / "run", *QUICK, "--resume").exit_code == 0
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
@@ -162,7 +187,7 @@ def test_the_bar_and_the_lines_show_progress(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--architecture", "rnn"), "expected one of cnn, gru, got 'rnn'"),
+        (("--architecture", "vgg"), f"expected one of {', '.join(list_architectures())}, got 'vgg'"),
         (("--unknown", "some"), "expected official, all or a number of clips"),
         (("--unknown", "-3"), "expected official, all or a number of clips"),
         (("--length", "long"), "expected mean, p95 or seconds from 0.1 to 10"),

@@ -154,6 +154,15 @@ def test_autocast_does_not_touch_it() -> None:
     assert torch.equal(frontend(waveform.double()), frontend(waveform))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_cuda_gives_what_the_processor_gives() -> None:
+    waveform = torch.from_numpy(SIGNALS["noise"])[None]
+    expected = LogMel(CONFIG)(waveform)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        computed = LogMel(CONFIG).cuda()(waveform.cuda()).cpu()
+    assert (computed - expected).abs().max() < 1e-3
+
+
 def test_constants_are_not_in_a_checkpoint() -> None:
     assert LogMel(CONFIG).state_dict() == {}
 

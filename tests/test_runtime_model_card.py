@@ -43,7 +43,13 @@ def test_a_key_from_a_later_version_is_passed_over() -> None:
     assert read({**CONTENT, "new": 1}) == plain_card()
 
 
-@pytest.mark.parametrize("key", sorted(CONTENT))
+def test_a_card_of_an_older_version_is_float32() -> None:
+    older = {name: value for name, value in CONTENT.items() if name != "precision"}
+    assert read(older).precision == "float32"
+    assert read({**CONTENT, "precision": "int8"}).precision == "int8"
+
+
+@pytest.mark.parametrize("key", sorted(set(CONTENT) - {"precision"}))
 def test_a_missing_key_is_named(key: str) -> None:
     with pytest.raises(ModelError, match=f"{key!r} is missing"):
         read({name: value for name, value in CONTENT.items() if name != key})
@@ -71,6 +77,8 @@ def test_a_missing_key_inside_is_named(part: str) -> None:
         ("sample_rate", True, "whole number above 0"),
         ("window_samples", 0, "whole number above 0"),
         ("step_samples", 4801, "is above 'window_samples'"),
+        ("precision", "int4", "'float32' or 'int8'"),
+        ("precision", ["int8"], "'float32' or 'int8'"),
         ("temperature", 0, "a number from 0.01 to 100"),
         ("temperature", float("nan"), "must be a number"),
         ("temperature", 10**400, "must be a number"),

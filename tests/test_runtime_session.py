@@ -98,6 +98,26 @@ def test_a_wrong_check_vector_names_the_machine() -> None:
     Session(model(toy_graph())).verify(replace(card, check=replace(wrong, tolerance=0.02)))
 
 
+@pytest.mark.parametrize(
+    ("precision", "margins", "passes"), [("int8", 2, False), ("int8", 20, True), ("float32", 2, True)]
+)
+def test_an_int8_network_must_hear_the_same_labels(precision: str, margins: float, passes: bool) -> None:
+    """Within the tolerance; but labels that lie closer than a tenth of it may change places."""
+    card = toy_card(precision=precision)
+    logits = np.array(card.check.logits)
+    second, best = np.argsort(logits[1, 0])[-2:]
+    margin = logits[1, 0, best] - logits[1, 0, second]
+    logits[1, 0, second] += 1.1 * margin
+    wrong = tuple(tuple(map(tuple, signal)) for signal in logits.tolist())
+    card = replace(card, check=replace(card.check, logits=wrong, tolerance=margins * margin))
+    session = Session(model(toy_graph()))
+    if passes:
+        session.verify(card)
+        return
+    with pytest.raises(ModelError, match=r"wrongly: it hears another label \(processor .*"):
+        session.verify(card)
+
+
 @pytest.mark.parametrize("change", [{"window_samples": 4_480}, {"step_samples": 640}])
 def test_a_card_with_another_window_or_step_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(ModelError, match="re-export"):

@@ -13,21 +13,17 @@ from toy_run import WORDS, toy_store
 from data_prep.store import Store
 from data_prep.task import Examples, SplitTask, TaskConfig, draw_evaluation, make_split_task
 from speechcmd.training.augment import AugmentConfig
-from speechcmd.training.dataset import (
-    Batch,
-    ClipDataset,
-    EpochSampler,
-    FixedSampler,
-    ItemKey,
+from speechcmd.training.dataset import Batch, ClipDataset, make_loader
+from speechcmd.training.gather import (
     fill_at_once,
     fill_ends,
     fill_rows,
     gather_at_once,
     gather_rows,
     gather_windows,
-    make_loader,
     place_windows,
 )
+from speechcmd.training.sampler import EpochSampler, FixedSampler, ItemKey
 
 OFF = AugmentConfig.off()
 N_SAMPLES = 6_000
@@ -227,6 +223,7 @@ def test_noise_shorter_than_the_window_brings_no_neighbour_along() -> None:
     examples = Examples(
         ("n", "w"), np.array([2, 0]), **positions, centre=np.array([50, 2_600]),
         floor_db=np.array([-50, -50], np.float32), is_word=np.array([False, True]),
+        source=np.zeros(2, np.int64),
     )  # fmt: skip
     none = np.zeros(0, np.int64)
     both = SplitTask(examples, np.array([1]), none, np.array([0]), none, np.array([0]))

@@ -22,7 +22,8 @@ from speechcmd.runtime.recognizer import Recognizer
 from speechcmd.runtime.session import Session
 from speechcmd.training import export
 from speechcmd.training.checkpoint import BEST, load_checkpoint, save_checkpoint
-from speechcmd.training.export import ExportConfig, ExportReport, compare_with_torch, export_run, load_network
+from speechcmd.training.export import ExportConfig, ExportReport, compare_with_torch, export_run
+from speechcmd.training.teacher import load_network
 
 TOLERANCE = 1e-4  # what an export is allowed
 
@@ -190,7 +191,7 @@ def test_a_store_that_is_gone_costs_only_the_real_clips(
     monkeypatch.setattr(export, "convert", lambda network: model)
     run = shutil.copytree(toy_run("cnn"), tmp_path / "run")
     described = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**described, "store": str(tmp_path / "gone")}))
+    (run / "run.json").write_text(json.dumps({**described, "stores": [str(tmp_path / "gone")]}))
     report = export_run(run, tmp_path / "new" / "folder" / "model.onnx")
     assert report.n_real_clips == 0
     assert report.path.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,16 +11,21 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from run_checks import assert_same_run, failure, metrics_of
+from toy_features import toy_cache_path, toy_images
 from toy_line import command
 from toy_run import WORDS, toy_config, toy_store, toy_store_path, train
 
 from models.registry import list_architectures
 from speechcmd.training.augment import AugmentConfig
-from speechcmd.training.checkpoint import LAST, load_checkpoint, save_checkpoint
+from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.optimisation import OPTIMIZERS
+from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 
@@ -37,24 +43,84 @@ def stop_after(n_epochs: int) -> Callable[[StepReport | EpochMetrics], None]:
     return report
 
 
-@pytest.mark.parametrize("architecture", list_architectures())
-def test_resume_is_exact_to_the_bit(tmp_path: Path, architecture: str) -> None:
-    config = toy_config(architecture, epochs=3)
-    train(tmp_path / "whole", config)
-    trainer = Trainer(toy_store(), config, tmp_path / "parts")
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take as long as the trainings here."""
+    monkeypatch.setattr(RunFolder, "draw_curves", lambda self: None)
+
+
+def assert_exact_resume(folder: Path, config: TrainConfig, stores: Callable[[], Any] = toy_store) -> None:
+    """A training stopped in its second epoch and resumed is the one that was never stopped."""
+    Trainer(stores(), config, folder / "whole").fit(lambda report: None)
     with pytest.raises(StopError):
-        trainer.fit(stop_after(1))
-    resumed = Trainer(toy_store(), config, tmp_path / "parts", resume=True)
+        Trainer(stores(), config, folder / "parts").fit(stop_after(1))
+    resumed = Trainer(stores(), config, folder / "parts", resume=True)
     assert resumed.epoch == 1
     resumed.fit(lambda report: None)
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert_same_run(folder / "whole", folder / "parts")
+
+
+def short_config(architecture: str = "mlp", **changes: Any) -> TrainConfig:
+    """Two epochs of two batches or three."""
+    return toy_config(architecture, unknown="0", **changes)
+
+
+@pytest.mark.parametrize("architecture", list_architectures())
+def test_resume_is_exact_to_the_bit(tmp_path: Path, architecture: str) -> None:
+    assert_exact_resume(tmp_path, short_config(architecture))
+
+
+@pytest.mark.parametrize("optimizer", sorted(set(OPTIMIZERS) - {"adamw"}))
+def test_resume_is_exact_for_every_optimizer(tmp_path: Path, optimizer: str) -> None:
+    assert_exact_resume(tmp_path, short_config(optimizer=optimizer, learning_rate=0.001))
+
+
+EVERYTHING = AugmentConfig(speed_percent=10.0, room_percent=50.0, image_percent=50.0)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_resume_is_exact_with_everything_on(tmp_path: Path, cached: bool) -> None:
+    """Audio and pictures in one training; the audio as it is, or from a cache."""
+    config = short_config(
+        optimizer="sgd", ema=0.9, mixup=0.2, gradient_clip=0.5, l1=1e-4, class_balance=0.5, augment=EVERYTHING,
+        schedule="step", fold="1/3", clips_percent=80.0, feature_cache=str(toy_cache_path()) if cached else "",
+    )  # fmt: skip
+    assert_exact_resume(tmp_path, config, lambda: [toy_store(), toy_images()])
+    last = load_checkpoint(tmp_path / "whole" / LAST)
+    best = load_checkpoint(tmp_path / "whole" / BEST)
+    assert int(last["average"]["n_averaged"]) > 2
+    assert not torch.equal(best["network"]["head.weight"], last["network"]["head.weight"])
+    assert torch.isfinite(last["network"]["head.weight"]).all()
+
+
+def test_a_run_of_before_there_were_these_settings(tmp_path: Path) -> None:
+    """Settings that a checkpoint does not know had the values that are their defaults."""
+    config = toy_config("mlp", unknown="0", epochs=1)
+    train(tmp_path, config)
+    state = load_checkpoint(tmp_path / LAST)
+    values = json.loads(state["config"])
+    for name in ("optimizer", "momentum", "schedule", "l1", "gradient_clip", "ema", "mixup", "class_balance",
+                 "teacher", "teacher_weight", "teacher_temperature", "fold", "clips_percent",
+                 "feature_cache"):  # fmt: skip
+        del values[name]
+    for name in ("speed_percent", "room_percent", "image_percent"):
+        del values["augment"][name]
+    old = json.dumps(values)
+    assert TrainConfig.from_json(old) == replace(config, model=values["model"])
+    save_checkpoint(tmp_path / LAST, {**state, "config": old})
+    assert train(tmp_path, config, resume=True).epoch == 1
+    assert "ema = 0.0, now it is 0.5" in failure(
+        lambda: train(tmp_path, replace(config, ema=0.5), resume=True)
+    )
+    strange = json.dumps({**values, "flux": 1})
+    assert "cannot be read" in failure(lambda: TrainConfig.from_json(strange))
 
 
 def test_kill_9_in_the_middle_of_an_epoch_then_resume(tmp_path: Path) -> None:
     options = [
-        str(toy_store_path()), "--words", ",".join(WORDS), "--unknown", "700", "--speech-percent", "0",
-        "--epochs", "3", "--batch-size", "16", "--learning-rate", "0.01", "--threads", "1", "--device", "cpu",
-        "--model", "channels=[4,6,8]", "--model", "width=16", "--model", "dilations=[1,2]", "--resume",
+        str(toy_store_path()), "--words", ",".join(WORDS), "--unknown", "400", "--speech-percent", "0",
+        "--epochs", "2", "--batch-size", "8", "--learning-rate", "0.01", "--threads", "1", "--device", "cpu",
+        "--architecture", "mlp", "--model", "hidden=12", "--resume",
     ]  # fmt: skip
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = subprocess.Popen(
@@ -64,18 +130,18 @@ def test_kill_9_in_the_middle_of_an_epoch_then_resume(tmp_path: Path) -> None:
     while not (killed / LAST).exists():
         assert process.poll() is None
         time.sleep(0.005)
-    time.sleep(0.1)  # an epoch lasts several times as long
+    time.sleep(0.05)  # an epoch lasts several times as long
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert load_checkpoint(killed / LAST)["epoch"] < 3
+    assert load_checkpoint(killed / LAST)["epoch"] < 2
     command("train", *options, "--run", killed)
     command("train", *options, "--run", whole)
-    assert load_checkpoint(killed / LAST)["epoch"] == 3
+    assert load_checkpoint(killed / LAST)["epoch"] == 2
     assert_same_run(killed, whole)
 
 
 def test_a_kill_between_metrics_and_checkpoint_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    config = toy_config()
+    config = short_config()
     whole = train(tmp_path / "run", config)
     before = metrics_of(tmp_path / "run")
     with (tmp_path / "run" / "metrics.jsonl").open("a") as handle:
@@ -86,7 +152,7 @@ def test_a_kill_between_metrics_and_checkpoint_loses_and_doubles_nothing(tmp_pat
 
 
 def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
-    config = toy_config(epochs=1)
+    config = short_config(epochs=1)
     train(tmp_path, config)
     for changes, what in (
         ({"learning_rate": 0.5}, "learning_rate = 0.01, now it is 0.5"),
@@ -101,24 +167,24 @@ def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
 
 
 def test_resume_on_other_data_is_refused(tmp_path: Path) -> None:
-    train(tmp_path, toy_config(epochs=1))
+    train(tmp_path, short_config(epochs=1))
     other = toy_store()
     other.info["data_digest"] = "0" * 64
-    message = failure(lambda: Trainer(other, toy_config(epochs=1), tmp_path, resume=True))
+    message = failure(lambda: Trainer(other, short_config(epochs=1), tmp_path, resume=True))
     assert "with digest" in message
     assert "resume with the same store" in message
     (tmp_path / "run.json").unlink()
     assert "run.json: missing or damaged" in failure(
-        lambda: train(tmp_path, toy_config(epochs=1), resume=True)
+        lambda: train(tmp_path, short_config(epochs=1), resume=True)
     )
 
 
 def test_resume_takes_the_recorded_threads(tmp_path: Path) -> None:
-    train(tmp_path, toy_config(epochs=1))
+    train(tmp_path, short_config(epochs=1))
     state = load_checkpoint(tmp_path / LAST)
     save_checkpoint(tmp_path / LAST, {**state, "n_threads": 2})
     try:
-        Trainer(toy_store(), toy_config(epochs=1), tmp_path, resume=True)
+        Trainer(toy_store(), short_config(epochs=1), tmp_path, resume=True)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -126,7 +192,7 @@ def test_resume_takes_the_recorded_threads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "other"])
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, damage: str) -> None:
-    train(tmp_path, toy_config(epochs=1))
+    train(tmp_path, short_config(epochs=1))
     path = tmp_path / LAST
     content = path.read_bytes()
     if damage == "other":
@@ -135,7 +201,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, damage: str) -> None:
         path.write_bytes(
             {"cut": content[: len(content) // 2], "noise": os.urandom(5_000), "empty": b""}[damage]
         )
-    assert "a checkpoint of ours" in failure(lambda: train(tmp_path, toy_config(epochs=1), resume=True))
+    assert "a checkpoint of ours" in failure(lambda: train(tmp_path, short_config(epochs=1), resume=True))
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:

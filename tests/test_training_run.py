@@ -22,8 +22,9 @@ from speechcmd.errors import StoreError, TrainingError
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.config import TrainConfig
+from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import write_whole
-from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer, _parameter_groups
+from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 # --- what goes wrong
 
@@ -173,19 +174,24 @@ def test_early_stopping_and_best_against_last(tmp_path: Path, monkeypatch: pytes
     assert resumed.epoch == 5  # stopped is stopped
 
 
-def test_learning_rate_by_hand(tmp_path: Path) -> None:
-    trainer = Trainer(
-        toy_store(), toy_config(epochs=10, warmup_percent=20.0, learning_rate=0.1), tmp_path / "a"
-    )
-    rate = trainer._learning_rate
-    assert rate(0) == pytest.approx(0.001)
-    assert rate(1) == pytest.approx(0.1 * (0.5 * 0.99 + 0.01))
-    assert rate(2) == pytest.approx(0.1)
-    assert rate(6) == pytest.approx(0.05)  # half way down the cosine
-    assert rate(4) == pytest.approx(0.1 * (1 + math.sqrt(0.5)) / 2)
-    assert rate(10) == pytest.approx(0, abs=1e-12)
-    flat = Trainer(toy_store(), toy_config(epochs=10, warmup_percent=0.0), tmp_path / "b")
-    assert flat._learning_rate(0) == pytest.approx(0.01)
+@pytest.mark.parametrize(
+    ("schedule", "halfway", "late", "end"),
+    [
+        ("cosine", 0.05, 0.1 * (1 - math.sqrt(0.5)) / 2, 0.0),
+        ("linear", 0.1 * (1 - 0.99 / 2), 0.1 * (1 - 0.99 * 0.75), 0.001),
+        ("step", 0.01, 0.001, 0.001),
+        ("constant", 0.1, 0.1, 0.1),
+    ],
+)
+def test_learning_rate_by_hand(schedule: str, halfway: float, late: float, end: float) -> None:
+    config = TrainConfig(epochs=10, warmup_percent=20.0, learning_rate=0.1, schedule=schedule)
+    assert learning_rate(config, 0) == pytest.approx(0.001)
+    assert learning_rate(config, 1) == pytest.approx(0.1 * (0.5 * 0.99 + 0.01))
+    assert learning_rate(config, 2) == pytest.approx(0.1)
+    assert learning_rate(config, 6) == pytest.approx(halfway)  # of the schedule, after the warm-up
+    assert learning_rate(config, 8) == pytest.approx(late)
+    assert learning_rate(config, 10) == pytest.approx(end, abs=1e-12)
+    assert learning_rate(replace(config, warmup_percent=0.0), 0) == pytest.approx(0.1)
 
 
 def test_each_batch_gets_its_learning_rate(tmp_path: Path) -> None:
@@ -197,13 +203,13 @@ def test_each_batch_gets_its_learning_rate(tmp_path: Path) -> None:
             seen.append(trainer.optimizer.param_groups[0]["lr"])
 
     trainer.fit(report)
-    n_batches = len(trainer.sampler)
-    assert seen == [trainer._learning_rate(k / n_batches) for k in range(n_batches)]
+    n_batches = len(trainer.data.sampler)
+    assert seen == [learning_rate(trainer.config, k / n_batches) for k in range(n_batches)]
 
 
 def test_normalisation_is_the_mean_and_deviation_of_the_training_clips(tmp_path: Path) -> None:
     trainer = train(tmp_path, toy_config(epochs=1))
-    batches = list(trainer.plain_batches)[:16]
+    batches = list(trainer.data.plain_batches)[:16]
     log_mel = torch.cat([trainer.network.features(batch.waveform).flatten(0, 1) for batch in batches])
     assert torch.allclose(trainer.network.mel_mean, log_mel.mean(0), atol=1e-4)
     assert torch.allclose(trainer.network.mel_deviation, log_mel.std(0), atol=1e-4)
@@ -211,7 +217,7 @@ def test_normalisation_is_the_mean_and_deviation_of_the_training_clips(tmp_path:
 
 def test_only_weights_decay(tmp_path: Path) -> None:
     network = Trainer(toy_store(), toy_config(), tmp_path).network
-    decayed, others = _parameter_groups(network, 0.3)
+    decayed, others = make_optimizer(network, TrainConfig(weight_decay=0.3)).param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
     assert all(p.ndim > 1 for p in decayed["params"])
     assert len(decayed["params"]) + len(others["params"]) == len(list(network.parameters()))
@@ -263,7 +269,7 @@ def test_the_run_folder(tmp_path: Path) -> None:
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     described = json.loads((run / "run.json").read_text())
     assert described["data_digest"] == toy_store().digest
-    assert Path(described["store"]) == toy_store_path().resolve()
+    assert described["stores"] == [str(toy_store_path().resolve())]
     assert described["seed"] == 0
     assert described["n_threads"] == 1
     assert set(described["versions"]) == {"python", "torch", "numpy", "lightning-fabric", "librosa"}

@@ -23,9 +23,26 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 @click.command()
-@click.argument("store", type=_FOLDER)
+@click.argument("stores", type=_FOLDER, nargs=-1, required=True, metavar="STORE...")
 @click.option("--run", type=_FOLDER, required=True, help="Folder of the run: checkpoints, metrics, settings.")
-@click.option("--architecture", default="cnn", show_default=True, help="cnn or gru.")
+@click.option(
+    "--recipe",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML file with settings; options of the command line come before it.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one setting, as ema=0.999 or augment.noise_percent=80; comes before all else.",
+)
+@click.option(
+    "--architecture",
+    default="cnn",
+    show_default=True,
+    help="Network to train; see `speechcmd models`.",
+)
 @click.option(
     "--words",
     default="yes,no,up,down,left,right,on,off,stop,go",
@@ -54,6 +71,19 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["adamw", "adam", "sgd", "rmsprop"]),
+    default="adamw",
+    show_default=True,
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["cosine", "linear", "step", "constant"]),
+    default="cosine",
+    show_default=True,
+    help="Of the learning rate, after the warm-up.",
+)
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True)
 @click.option("--weight-decay", type=click.FloatRange(min=0), default=0.02, show_default=True)
 @click.option("--label-smoothing", type=click.FloatRange(0, 0.5), default=0.1, show_default=True)
@@ -81,6 +111,24 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     type=_FOLDER,
     help="Begin with the best weights of this run (same network, words and window).",
 )
+@click.option(
+    "--teacher", type=_FOLDER, help="Learn from this run's network too (same words)."
+)
+@click.option(
+    "--feature-cache",
+    type=_FOLDER,
+    help="Folder to keep log-mel in: computed once, then trained on; faster on a processor.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    help="Cross-validate by speaker: a training for each fold.",
+)
+@click.option(
+    "--learning-curve",
+    is_flag=True,
+    help="Train on shares of the clips and draw what more would bring.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--precision",
@@ -97,66 +145,62 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--resume", is_flag=True, help="Go on with the run where it stopped; begins it if there is none."
 )
-def train(store: Path, run: Path, resume: bool, **options: Any) -> None:
-    """Train a network on a STORE that `speechcmd prepare` made.
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    stores: tuple[Path, ...],
+    run: Path,
+    resume: bool,
+    folds: int | None,
+    learning_curve: bool,
+    **options: Any,
+) -> None:
+    """Train a network on one or more STOREs that `speechcmd prepare` made.
 
     Ctrl-C at any time; the same command with --resume goes on exactly where it stopped.
     """
-    from data_prep.store import Store
+    from data_prep.open_store import open_store
     from models.registry import list_architectures
+    from speechcmd.cli import train_series
+    from speechcmd.cli.train_settings import make_config
+
+    if folds and learning_curve:
+        raise click.UsageError("--folds and --learning-curve: expected one of them, got both")
+    if options["architecture"] not in list_architectures():
+        names = ", ".join(list_architectures())
+        raise click.UsageError(f"--architecture: expected one of {names}, got {options['architecture']!r}")
+    opened = [open_store(path) for path in stores]
+    config = make_config(context, options, opened[0].info["length"])
+    if folds:
+        train_series.cross_validate(opened, config, run, resume, folds)
+    elif learning_curve:
+        train_series.draw_learning_curve(opened, config, run, resume)
+    else:
+        _train_one(opened, config, run, resume)
+
+
+def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
     from speechcmd.cli.progress import StepProgress
     from speechcmd.training.checkpoint import LAST
     from speechcmd.training.trainer import Trainer
 
-    if options["architecture"] not in list_architectures():
-        names = ", ".join(list_architectures())
-        raise click.UsageError(f"--architecture: expected one of {names}, got {options['architecture']!r}")
-    opened = Store.open(store)
-    config = _make_config(options, opened.info["length"])
-    trainer = Trainer(opened, config, run, resume=resume and (run / LAST).exists())
-    click.echo(_describe(trainer.network, config), err=True)
     with StepProgress("train") as progress:
-        trainer.fit(lambda report: _report(report, config.epochs, progress))
+        trainer = Trainer(
+            stores,
+            config,
+            run,
+            resume and (run / LAST).exists(),
+            lambda done, total: progress.update(done, total, "windows of the feature cache"),
+        )
+        click.echo(describe_network(trainer.network, config), err=True)
+        trainer.fit(lambda report: report_training(report, config.epochs, progress))
     click.echo(f"Best validation accuracy {trainer.best_accuracy:.2f} % after {trainer.epoch} epochs; {run}")
     click.echo(f"Next: speechcmd export {run} -o {config.architecture}.onnx")
 
 
-def _make_config(options: dict[str, Any], store_length: str) -> Any:
-    from speechcmd.training.augment import AugmentConfig
-    from speechcmd.training.config import TrainConfig
-
-    off = AugmentConfig.off()
-    chosen = {
-        "time_shift_ms": options.pop("time_shift"),
-        "noise_percent": options.pop("noise"),
-        "gain_db": options.pop("gain"),
-    }
-    spec = options.pop("spec_augment")
-    chosen |= {"time_masks": spec, "band_masks": spec}
-    augment = AugmentConfig(**{name: getattr(off, name) for name, is_on in chosen.items() if not is_on})
-    return TrainConfig(
-        words=tuple(word.strip() for word in options.pop("words").split(",") if word.strip()),
-        length=options.pop("length") or store_length,
-        model=dict(map(_parse_setting, options.pop("model_settings"))),
-        initial=str(options.pop("initial") or ""),
-        n_workers=options.pop("workers"),
-        n_threads=options.pop("threads"),
-        augment=augment,
-        **options,
-    )
-
-
-def _parse_setting(text: str) -> tuple[str, Any]:
-    import json
-
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except ValueError as error:
-        raise click.UsageError(f"--model: expected NAME=VALUE with a number or list, got {text!r}") from error
-
-
-def _describe(network: Any, config: Any) -> str:
+def describe_network(network: Any, config: Any) -> str:
+    """What is trained, in one line."""
     seconds = network.window_samples / network.frontend.config.sample_rate
     return (
         f"{config.architecture}: {network.count_parameters():,} parameters, window {seconds:.3f} s, "
@@ -164,7 +208,8 @@ def _describe(network: Any, config: Any) -> str:
     )
 
 
-def _report(report: StepReport | EpochMetrics, n_epochs: int, progress: StepProgress) -> None:
+def report_training(report: StepReport | EpochMetrics, n_epochs: int, progress: StepProgress) -> None:
+    """Move the bar after a batch, print a line after an epoch."""
     from speechcmd.training.trainer import StepReport
 
     if isinstance(report, StepReport):

@@ -14,6 +14,9 @@ METADATA_KEY = "speechcmd"
 SILENCE = "_silence_"
 UNKNOWN = "_unknown_"
 NEVER_FIRE = frozenset({SILENCE, UNKNOWN})
+FLOAT32, INT8 = "float32", "int8"
+INT8_TOLERANCE = 0.5
+"""Of the check vector of an int8 network: a value that is rounded the other way moves a logit that far."""
 
 # no model of ours comes near these; a damaged or hostile card must not make us allocate gigabytes
 _LARGEST = 1e30  # fits float32
@@ -122,6 +125,8 @@ class ModelCard:
     check: CheckVector
     temperature: float = 1.0
     """Logits are divided by it before the softmax."""
+    precision: str = FLOAT32
+    """Of the layers between front end and last layer: `FLOAT32` or `INT8`."""
     schema: int = SCHEMA
 
     @property
@@ -179,6 +184,13 @@ class _Fields:
     def get(self, key: str, read: Callable[[Any], _T]) -> _T:
         if key not in self._content:
             raise ModelError(f"{self._where}: {key!r:.40} is missing; re-export the model")
+        return self._read(key, read)
+
+    def get_or(self, key: str, read: Callable[[Any], _T], default: _T) -> _T:
+        """What a card of an older version need not have."""
+        return self._read(key, read) if key in self._content else default
+
+    def _read(self, key: str, read: Callable[[Any], _T]) -> _T:
         try:
             return read(self._content[key])
         except _WrongError as error:
@@ -240,6 +252,12 @@ def _temperature(value: Any) -> float:
     return float(value)
 
 
+def _precision(value: Any) -> str:
+    if value not in (FLOAT32, INT8):
+        raise _WrongError(f"{FLOAT32!r} or {INT8!r}")
+    return str(value)
+
+
 def _share(value: Any) -> float:
     if not 0 < _number(value) <= 1:
         raise _WrongError("a number above 0 and at most 1")
@@ -277,6 +295,7 @@ def _card_from(fields: _Fields) -> ModelCard:
         window_samples=fields.get("window_samples", _count),
         step_samples=fields.get("step_samples", _count),
         temperature=fields.get("temperature", _temperature),
+        precision=fields.get_or("precision", _precision, FLOAT32),
         decoder=_decoder_from(fields.nested("decoder")),
         measured_on=fields.get("measured_on", _text),
         architecture=fields.get("architecture", _text),

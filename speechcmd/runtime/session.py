@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from speechcmd.audio import Waveform
 from speechcmd.errors import ModelError, printable
+from speechcmd.runtime.model_card import INT8
 from speechcmd.runtime.model_file import ModelCard, check_signals
 
 FloatArray = npt.NDArray[np.float32]
@@ -58,8 +59,8 @@ class Session:
         Raises
         ------
         ModelError
-            If a logit is further from the stored one than the card's tolerance, or the network needs
-            absurdly much time or memory.
+            If a logit is further from the stored one than the card's tolerance, an int8 network hears
+            another label, or the network needs absurdly much time or memory.
         """
         try:
             self._verify(card)
@@ -82,6 +83,11 @@ class Session:
                 f"at most {card.check.tolerance:.2g} is allowed ({_machine()}); "
                 "try another onnxruntime, or export the model again"
             )
+        if card.precision == INT8 and _lost_label(expected, computed, card.check.tolerance / 10):
+            raise ModelError(
+                f"this computer computes the network wrongly: it hears another label ({_machine()}); "
+                "try another onnxruntime, or export the model again"
+            )
 
     def _run_limited(self, waveforms: Waveform) -> FloatArray:
         """Run, but not much longer than `_LONGEST_CHECK_S`: the end comes between two operators."""
@@ -99,6 +105,13 @@ class Session:
             raise ModelError(f"the network took over {_LONGEST_CHECK_S:g} s for its check vector") from error
         finally:
             timer.cancel()
+
+
+def _lost_label(expected: FloatArray, computed: FloatArray, tie: float) -> bool:
+    """True if somewhere the best label of `expected` is beaten by more than a tie."""
+    best = expected.argmax(axis=-1)[..., None]
+    lead = computed.max(axis=-1) - np.take_along_axis(computed, best, axis=-1)[..., 0]
+    return bool((lead > tie).any())
 
 
 @cache

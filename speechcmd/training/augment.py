@@ -17,7 +17,9 @@ class AugmentConfig:
     `time_shift_ms` moves the window either way. `noise_percent` of the clips get background noise
     at a signal-to-noise ratio between the two `noise_snr_db`. `gain_db` either way. SpecAugment
     (Park et al. 2019, arXiv 1904.08779) covers `time_masks` spans of up to `time_mask_frames` and
-    `band_masks` of up to `band_mask_bands` with the mean.
+    `band_masks` of up to `band_mask_bands` with the mean. `speed_percent` makes words up to that much
+    faster or slower. `room_percent` of the clips are heard through a made-up room, `image_percent` of
+    those that are no images already through an 8-bit JPEG image of their log-mel.
     """
 
     time_shift_ms: float = 100.0
@@ -28,11 +30,19 @@ class AugmentConfig:
     time_mask_frames: int = 8
     band_masks: int = 1
     band_mask_bands: int = 6
+    speed_percent: float = 0.0
+    room_percent: float = 0.0
+    image_percent: float = 0.0
 
     @classmethod
     def off(cls) -> AugmentConfig:
         """Nothing is done: for validation."""
         return cls(time_shift_ms=0.0, noise_percent=0.0, gain_db=0.0, time_masks=0, band_masks=0)
+
+    @property
+    def longest_factor(self) -> float:
+        """How many times its own length a window needs to be played faster."""
+        return 1 + self.speed_percent / 100
 
 
 def draw_time_shift(
@@ -56,15 +66,36 @@ def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> n
     return snr_db.astype(np.float32)
 
 
+def draw_speed(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """How many times as fast each clip is played. Shape: (n_clips,)."""
+    most = config.speed_percent / 100
+    return (1 + rng.uniform(-most, most, size=n_clips)).astype(np.float32)
+
+
+def draw_share(percent: float, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Which clips belong to a share of them. Shape: (n_clips,)."""
+    return rng.uniform(0.0, 100.0, size=n_clips) < percent
+
+
 def mix_noise(waveform: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
     """Add noise at a ratio of mean powers over the window; the inputs stay as they are.
 
     Shape: (batch, n_samples) twice, (batch,) -> (batch, n_samples).
     """
-    signal_power = waveform.square().mean(dim=1)
-    noise_power = noise.square().mean(dim=1).clamp_min(1e-10)
-    scale = torch.sqrt(signal_power / noise_power * 10.0 ** (-snr_db / 10.0))
-    return (scale.unsqueeze(1) * noise).add_(waveform)
+    return (noise_scale(waveform, noise, snr_db) * noise).add_(waveform)
+
+
+def noise_scale(waveform: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
+    """What noise is multiplied by to lie at a ratio of mean powers under a signal.
+
+    Shape: (batch, n_samples) twice, (batch,) -> (batch, 1).
+    """
+    # norms, not means of squares: those would write both signals to memory once more
+    signal_rms, noise_rms = (
+        torch.linalg.vector_norm(x, dim=1) / x.shape[1] ** 0.5 for x in (waveform, noise)
+    )
+    ratio: Tensor = signal_rms / noise_rms.clamp_min(1e-5) * 10.0 ** (-snr_db / 20.0)
+    return ratio.unsqueeze(1)
 
 
 def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:

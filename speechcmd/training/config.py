@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import TrainingError
@@ -17,9 +18,16 @@ class TrainConfig:
     """All that decides the weights, but for the store and the machine.
 
     `length` is "mean", "p95" or seconds; `unknown` as in `data_prep.task.TaskConfig`;
-    `initial` is a run whose best weights the training begins with, "" for random ones; `precision`
-    "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better validation
-    accuracy end the training.
+    `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of `optimisation.SCHEDULES`, `momentum`
+    of SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is decoupled; `l1` the factor of
+    the sum of all weights' sizes; `gradient_clip` the largest norm of a gradient; `ema` the decay of
+    the weights' moving average, which is then what is validated and exported; `mixup` the alpha of
+    its Beta distribution; `class_balance` from 0, clips count alike, to 1, labels do. Zero switches
+    any of these off. `initial` is a run whose best weights the training begins with, `teacher` one
+    whose answers it learns from (`teacher_weight` of the loss, at `teacher_temperature`), "" for none;
+    `feature_cache` a folder for log-mel computed once, "" for none; `fold` "1/5" the first of five
+    folds by speaker; `clips_percent` the share of training clips that is used; `precision` "auto",
+    "32-true" or "bf16-mixed"; `patience` epochs without a better validation accuracy end the training.
     """
 
     architecture: str = "cnn"
@@ -29,13 +37,27 @@ class TrainConfig:
     speech_percent: float = 10.0
     epochs: int = 40
     batch_size: int = 128
+    optimizer: str = "adamw"
     learning_rate: float = 2e-3
-    weight_decay: float = 0.02
+    momentum: float = 0.9
+    schedule: str = "cosine"
     warmup_percent: float = 10.0
+    weight_decay: float = 0.02
+    l1: float = 0.0
+    gradient_clip: float = 0.0
+    ema: float = 0.0
     label_smoothing: float = 0.1
+    mixup: float = 0.0
+    class_balance: float = 0.0
+    teacher: str = ""
+    teacher_weight: float = 0.7
+    teacher_temperature: float = 2.0
     patience: int = 15
     seed: int = 0
     initial: str = ""
+    fold: str = ""
+    clips_percent: float = 100.0
+    feature_cache: str = ""
     device: str = "auto"
     precision: str = "auto"
     n_workers: int = 0
@@ -76,6 +98,25 @@ class TrainConfig:
         for name, table in tables.items():
             lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
         return "\n".join(lines) + "\n"
+
+
+def check_same_training(begun: str, config: TrainConfig, path: Path) -> None:
+    """Refuse to go on with a run in `path` under other settings than those it was `begun` with, a JSON.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first setting that differs.
+    """
+    before, now = (json.loads(text) for text in (TrainConfig.from_json(begun).to_json(), config.to_json()))
+    for name in ("device", "n_workers"):  # where it runs may change; what it computes may not
+        before.pop(name), now.pop(name)
+    for name in sorted(before):
+        if before[name] != now[name]:
+            raise TrainingError(
+                f"{path}: the run was begun with {name} = {before[name]}, now it is {now[name]}; "
+                "resume with the same settings or choose another --run"
+            )
 
 
 def _toml(value: Any) -> str:

@@ -1,106 +1,140 @@
-"""The Dataset: a batch is one gather from the memory-mapped store, not a loop over files."""
+"""The Dataset: a batch is a gather from memory-mapped stores, not a loop over files."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data_prep.store import Store
-from data_prep.task import EVALUATION_SILENCE_DB, Indices, SplitTask, TaskConfig, draw_epoch, draw_recordings
-from data_prep.window import place_around_word
-from speechcmd.audio import INT16_SCALE, SAMPLE_RATE
-from speechcmd.training.augment import AugmentConfig, draw_gain, draw_snr, draw_time_shift, mix_noise
+from data_prep.feature_store import FeatureStore
+from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.task import EVALUATION_SILENCE_DB, Indices, SplitTask, draw_recordings
+from models.frontend import FrontEndConfig
+from speechcmd.audio import SAMPLE_RATE
+from speechcmd.training.augment import (
+    AugmentConfig,
+    draw_gain,
+    draw_share,
+    draw_snr,
+    draw_speed,
+    draw_time_shift,
+    noise_scale,
+)
+from speechcmd.training.feature_augment import change_speed, mix_log_mel_noise, shift_level, smear_room
+from speechcmd.training.gather import Levels, place_windows
 from speechcmd.training.random import generator_for
+from speechcmd.training.sampler import ItemKey
+from speechcmd.training.waveform_augment import convolve_rooms, make_rooms, resample_windows, room_spectra
+from speechcmd.training.windows import AudioWindows, FrameWindows, front_end_on
 
-Levels = npt.NDArray[np.float32]
-
-NOISE_TABLE_SAMPLES = 2**18
 SILENCE_GAIN_DB = (-30.0, 10.0)
+N_ROOMS = 64
+ROOM_DECAY_S = (0.1, 0.6)
+ROOM_DIRECT_DB = (-3.0, 12.0)
 
 
-class ItemKey(NamedTuple):
-    """One example of one batch; all randomness of the batch follows from its seed, epoch and number."""
+class Batch(NamedTuple):
+    """Clips of audio stores, then those of feature stores, on one device.
 
-    epoch: int
-    batch: int
-    example: int
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Waveforms float32 (batch, n_samples) and labels int64 (batch,), on one device."""
+    `waveform` float32 (n_audio, n_samples), `log_mel` float32 (n_features, n_frames, n_mels), either of
+    them may be empty; `labels` int64 and `is_image`, whether a clip is an image already, (batch,) each.
+    """
 
     waveform: Tensor
+    log_mel: Tensor
     labels: Tensor
+    is_image: Tensor
     epoch: int
     number: int
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return self._replace(
+            waveform=self.waveform.to(device),
+            log_mel=self.log_mel.to(device),
+            labels=self.labels.to(device),
+            is_image=self.is_image.to(device),
+        )
+
 
 class ClipDataset(Dataset[Batch]):
-    """Windows of `n_samples` samples from a store, for one split of a task.
+    """Windows of `n_samples` samples from stores, for one split of a task.
 
     `__getitems__` is what a DataLoader calls with a whole batch of keys. The audio is mapped when
-    the first batch is asked for, in each worker anew. With `device` set to a GPU the whole store
-    lies there and batches are made there.
+    the first batch is asked for, in each worker anew. With `device` set to a GPU all stores lie
+    there and batches are made there.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: AnyStore | JoinedStores,
         task: SplitTask,
         n_samples: int,
         augment: AugmentConfig,
         seed: int = 0,
         device: torch.device | None = None,
+        frontend: FrontEndConfig = FrontEndConfig(),
     ) -> None:
-        self._store = store
+        self._stores = store.stores if isinstance(store, JoinedStores) else (store,)
         self._task = task
         self.n_samples = n_samples
         self._augment = augment
         self._seed = seed
         self._device = device or torch.device("cpu")
-        self._audio: Tensor | None = None
+        self._frontend = frontend
         self._is_noise = np.zeros(len(task.examples), dtype=np.bool_)
         self._is_noise[task.noise] = True
+        has_frames = np.array([isinstance(each, FeatureStore) for each in self._stores])
+        self._has_frames = has_frames[task.examples.source]
+        self._rooms: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self._task.examples)
 
     def __getstate__(self) -> dict[str, Any]:
         # a mapped array would travel to a worker as a copy of the whole store
-        unopened = Store(self._store.path, self._store.rows, self._store.info)
-        return {**self.__dict__, "_audio": None, "_store": unopened}
+        unopened = tuple(type(each)(each.path, each.rows, each.info) for each in self._stores)
+        return {**self.__dict__, "_stores": unopened, "_rooms": None}
 
     def __getitem__(self, key: ItemKey) -> Batch:
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[ItemKey]) -> Batch:
-        """Make one batch; all keys belong to the same batch."""
+        """Make one batch; all keys belong to the same batch. Clips come sorted by store."""
         epoch, number, _ = keys[0]
-        indices = np.array([key.example for key in keys])
+        indices = self._sorted(np.array([key.example for key in keys]))
         rng = generator_for("augment", self._seed, epoch, number)
         shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
         starts = place_windows(self._task, indices, self.n_samples, shift, rng)
         gain = self._draw_gain(indices, rng)
-        waveform = self._gather(indices, starts, gain, epoch, number)
-        self._mix_noise(waveform, epoch, number)
+        n_audio = int(np.count_nonzero(~self._has_frames[indices]))
+        audio, frames = slice(0, n_audio), slice(n_audio, None)
+        waveform = self._cut_audio(indices[audio], starts[audio], gain[audio], epoch, number)
+        log_mel = self._cut_frames(indices[frames], starts[frames], gain[frames], epoch, number)
         labels = torch.from_numpy(self._task.examples.labels[indices]).to(self._device)
-        return Batch(waveform, labels, epoch, number)
+        is_image = torch.zeros(len(indices), dtype=torch.bool, device=self._device)
+        is_image[frames] = self._frame_windows.is_image(indices[frames])
+        return Batch(waveform, log_mel, labels, is_image, epoch, number)
 
     @property
-    def audio(self) -> Tensor:
-        """The whole store as int16 on the device, mapped or copied once."""
-        if self._audio is None:
-            self._audio = _audio_on(self._store, self._device)
-        return self._audio
+    def _audio_windows(self) -> AudioWindows:
+        return AudioWindows(self._stores, self._task, self._device)
+
+    @property
+    def _frame_windows(self) -> FrameWindows:
+        return FrameWindows(self._stores, self._task, self._device, self._frontend)
+
+    def _sorted(self, indices: Indices) -> Indices:
+        """By store, those of audio first, else in the order given."""
+        return indices[self._order(indices)]
+
+    def _order(self, indices: Indices) -> Indices:
+        return np.lexsort((self._task.examples.source[indices], self._has_frames[indices]))
 
     def _draw_gain(self, indices: Indices, rng: np.random.Generator) -> Levels:
         gain = draw_gain(self._augment, len(indices), rng)
@@ -109,175 +143,119 @@ class ClipDataset(Dataset[Batch]):
         silence_gain = 10.0 ** (rng.uniform(lowest, highest, size=len(indices)) / 20.0)
         return np.where(self._is_noise[indices], silence_gain, gain).astype(np.float32)
 
-    def _gather(self, indices: Indices, starts: Indices, gain: Levels, epoch: int, number: int) -> Tensor:
-        waveform = gather_windows(self.audio, starts, self.n_samples, gain)
-        rng = generator_for("padding", self._seed, epoch, number)
-        self._fill_ends(waveform, indices, starts, gain, rng)
+    # --- clips of audio stores
+
+    def _cut_audio(self, indices: Indices, starts: Indices, gain: Levels, epoch: int, number: int) -> Tensor:
+        padding = generator_for("padding", self._seed, epoch, number)
+        n_longer = math.ceil(self.n_samples * self._augment.longest_factor)
+        starts = starts - (n_longer - self.n_samples) // 2
+        waveform = self._audio_windows.cut(indices, starts, n_longer, gain, padding)
+        if len(indices) == 0:
+            return waveform[:, : self.n_samples]
+        if self._augment.speed_percent:
+            speed = draw_speed(self._augment, len(indices), generator_for("speed", self._seed, epoch, number))
+            waveform = resample_windows(waveform, torch.from_numpy(speed), self.n_samples)
+        self._put_into_rooms(waveform, epoch, number)
+        self._mix_noise(waveform, epoch, number)
         return waveform
 
-    def _fill_ends(
-        self, waveform: Tensor, indices: Indices, starts: Indices, gain: Levels, rng: np.random.Generator
-    ) -> None:
-        examples = self._task.examples
-        before = np.clip(examples.first[indices] - starts, 0, self.n_samples)
-        after = np.clip(starts + self.n_samples - examples.end[indices], 0, self.n_samples)
-        level = (10.0 ** (examples.floor_db[indices] / 20.0)).astype(np.float32)
-        fill_ends(waveform, before, after, level, gain, rng)
+    def _put_into_rooms(self, waveform: Tensor, epoch: int, number: int) -> None:
+        if not self._augment.room_percent:
+            return
+        rng = generator_for("room", self._seed, epoch, number)
+        if self._rooms is None:
+            responses = torch.from_numpy(make_rooms(N_ROOMS, 0, SAMPLE_RATE)).to(self._device)
+            self._rooms = room_spectra(responses, self.n_samples)
+        inside = np.flatnonzero(draw_share(self._augment.room_percent, len(waveform), rng))
+        chosen = torch.from_numpy(rng.integers(0, N_ROOMS, size=len(inside))).to(self._device)
+        rows = torch.from_numpy(inside).to(self._device)
+        waveform[rows] = convolve_rooms(waveform[rows], self._rooms, chosen)
 
     def _mix_noise(self, waveform: Tensor, epoch: int, number: int) -> None:
-        if not self._augment.noise_percent or len(self._task.noise) == 0:
+        among = self._task.noise[~self._has_frames[self._task.noise]]
+        if not self._augment.noise_percent or len(among) == 0:
             return
         rng = generator_for("noise", self._seed, epoch, number)
         snr_db = draw_snr(self._augment, len(waveform), rng)
         noisy = np.flatnonzero(np.isfinite(snr_db))
-        drawn = draw_recordings(self._task, self._task.noise, len(noisy), rng)
-        starts = place_windows(self._task, drawn, self.n_samples, np.zeros(len(drawn), np.int64), rng)
-        unit = np.ones(len(drawn), np.float32)
-        noise = gather_windows(self.audio, starts, self.n_samples, unit)
-        self._fill_ends(noise, drawn, starts, unit, rng)  # a noise shorter than the window
+        noise = self._cut_noise(among, len(noisy), rng)
         rows = torch.from_numpy(noisy).to(self._device)
-        waveform[rows] = mix_noise(waveform[rows], noise, torch.from_numpy(snr_db[noisy]).to(self._device))
+        scale = noise_scale(waveform[rows], noise, torch.from_numpy(snr_db[noisy]).to(self._device))
+        waveform.index_add_(0, rows, noise.mul_(scale))
+
+    def _cut_noise(self, among: Indices, n_drawn: int, rng: np.random.Generator) -> Tensor:
+        """Noise of audio stores. Shape: (n_drawn, n_samples)."""
+        drawn, starts, order = self._draw_noise(among, n_drawn, rng)
+        gain = np.ones(n_drawn, np.float32)
+        return _put_back(self._audio_windows.cut(drawn, starts, self.n_samples, gain, rng), order)
+
+    def _draw_noise(
+        self, among: Indices, n_drawn: int, rng: np.random.Generator
+    ) -> tuple[Indices, Indices, Indices]:
+        """Recordings sorted by store, where to begin in each, and the order that sorted them."""
+        drawn = draw_recordings(self._task, among, n_drawn, rng)
+        order = self._order(drawn)
+        starts = place_windows(self._task, drawn[order], self.n_samples, np.zeros(n_drawn, np.int64), rng)
+        return drawn[order], starts, order
+
+    # --- clips of feature stores
+
+    def _cut_frames(self, indices: Indices, starts: Indices, gain: Levels, epoch: int, number: int) -> Tensor:
+        padding = generator_for("frame_padding", self._seed, epoch, number)
+        n_frames = self._frontend.n_frames(self.n_samples)
+        n_longer = math.ceil(n_frames * self._augment.longest_factor)
+        starts = starts - (n_longer - n_frames) // 2 * self._frontend.hop_length
+        log_mel = self._frame_windows.cut(indices, starts, n_longer, padding)
+        if len(indices) == 0:
+            return log_mel[:, :n_frames]
+        if self._augment.speed_percent:
+            rng = generator_for("frame_speed", self._seed, epoch, number)
+            log_mel = change_speed(
+                log_mel, torch.from_numpy(draw_speed(self._augment, len(indices), rng)), n_frames
+            )
+        if (gain != 1).any():
+            gain_db = torch.from_numpy(20 * np.log10(gain)).to(self._device)
+            log_mel = shift_level(log_mel, gain_db, self._frontend)
+        log_mel = self._smear_rooms(log_mel, epoch, number)
+        return self._mix_frame_noise(log_mel, epoch, number)
+
+    def _smear_rooms(self, log_mel: Tensor, epoch: int, number: int) -> Tensor:
+        if not self._augment.room_percent:
+            return log_mel
+        rng = generator_for("frame_room", self._seed, epoch, number)
+        inside = draw_share(self._augment.room_percent, len(log_mel), rng)
+        decay_s = np.where(inside, rng.uniform(*ROOM_DECAY_S, size=len(log_mel)), 0.0)
+        direct_db = rng.uniform(*ROOM_DIRECT_DB, size=len(log_mel))
+        return smear_room(log_mel, torch.from_numpy(decay_s), torch.from_numpy(direct_db), self._frontend)
+
+    def _mix_frame_noise(self, log_mel: Tensor, epoch: int, number: int) -> Tensor:
+        if not self._augment.noise_percent or len(self._task.noise) == 0:
+            return log_mel
+        rng = generator_for("frame_noise", self._seed, epoch, number)
+        snr_db = draw_snr(self._augment, len(log_mel), rng)
+        noisy = np.flatnonzero(np.isfinite(snr_db))
+        noise = self._cut_frame_noise(len(noisy), log_mel.shape[1], rng)
+        rows = torch.from_numpy(noisy).to(self._device)
+        ratio = torch.from_numpy(snr_db[noisy]).to(self._device)
+        log_mel[rows] = mix_log_mel_noise(log_mel[rows], noise, ratio, self._frontend)
+        return log_mel
+
+    def _cut_frame_noise(self, n_drawn: int, n_frames: int, rng: np.random.Generator) -> Tensor:
+        """Noise of feature stores, else that of audio stores through the front end."""
+        among = self._task.noise[self._has_frames[self._task.noise]]
+        if len(among) == 0:
+            noise = self._cut_noise(self._task.noise, n_drawn, rng)
+            log_mel: Tensor = front_end_on(self._frontend, self._device)(noise)
+            return log_mel
+        drawn, starts, order = self._draw_noise(among, n_drawn, rng)
+        return _put_back(self._frame_windows.cut(drawn, starts, n_frames, rng), order)
 
 
-@functools.lru_cache(maxsize=1)
-def _audio_on(store: Store, device: torch.device) -> Tensor:
-    """A store's audio on a device, one copy for all datasets of the store."""
-    return torch.from_numpy(store.audio).to(device)
-
-
-def place_windows(
-    task: SplitTask, indices: Indices, n_samples: int, shift: Indices, rng: np.random.Generator
-) -> Indices:
-    """First sample of each window: around a word, or anywhere in a recording. Shape: (batch,)."""
-    examples = task.examples
-    word = examples.speech_start[indices], examples.speech_end[indices], examples.centre[indices]
-    starts = place_around_word(*word, n_samples) + shift
-    first, end = examples.first[indices], examples.end[indices]
-    anywhere = first + np.floor(rng.uniform(size=len(indices)) * np.maximum(1, end - first - n_samples + 1))
-    return np.where(examples.is_word[indices], starts, anywhere).astype(np.int64)
-
-
-def gather_windows(audio: Tensor, starts: Indices, n_samples: int, gain: Levels) -> Tensor:
-    """Cut windows out of the store and scale them.
-
-    Shape: int16 (n_total,), (batch,) twice -> float32 (batch, n_samples).
-    """
-    # beyond the first and last sample of the store there is nothing to gather: what comes there is anything
-    inside = np.clip(starts, 0, len(audio) - n_samples)
-    # one pass for both factors; a power of two changes no bit
-    scale = gain / np.float32(INT16_SCALE)
-    gather = gather_rows if audio.device.type == "cpu" else gather_at_once
-    waveform = gather(audio, inside, n_samples, scale)
-    for row in np.flatnonzero(inside != starts):
-        waveform[row] = waveform[row].roll(int(inside[row] - starts[row]))
-    return waveform
-
-
-def gather_rows(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -> Tensor:
-    """Gather in memory: a row stays in the cache between its two steps, which halves the time."""
-    samples = audio.numpy()
-    waveform = np.empty((len(starts), n_samples), dtype=np.float32)
-    for row, start, factor in zip(waveform, starts.tolist(), scale, strict=True):
-        row[:] = samples[start : start + n_samples]
-        row *= factor
-    return torch.from_numpy(waveform)
-
-
-def gather_at_once(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -> Tensor:
-    """The same on a device where each call costs: one gather, one scaling."""
-    windows = audio.unfold(0, n_samples, 1)[torch.from_numpy(starts).to(audio.device)]
-    return windows.to(torch.float32).mul_(_column(scale, audio.device))
-
-
-def fill_ends(
-    waveform: Tensor, before: Indices, after: Indices, level: Levels, gain: Levels, rng: np.random.Generator
-) -> None:
-    """Fill what lies outside the clip, in place, with noise at the clip's own floor.
-
-    Digital zero would be a class cue. `waveform`: (batch, n_samples); `before`, `after`: samples to
-    fill at either end; `level`: root mean square of the noise before `gain`; (batch,) each.
-    """
-    fill = fill_rows if waveform.device.type == "cpu" else fill_at_once
-    for n_filled, is_end in ((before, False), (after, True)):
-        rows = np.flatnonzero(n_filled)
-        if len(rows) == 0:
-            continue
-        offsets = rng.integers(0, NOISE_TABLE_SAMPLES - int(n_filled.max()), size=len(rows))
-        fill(waveform, rows, n_filled[rows], offsets, np.stack([level[rows], gain[rows]]), is_end)
-
-
-def fill_rows(
-    waveform: Tensor, rows: Indices, n_filled: Indices, offsets: Indices, factors: Levels, is_end: bool
-) -> None:
-    """Fill one end of some rows in memory, each row alone. `factors`: (2, n_rows)."""
-    samples, table = waveform.numpy(), _unit_noise(waveform.device).numpy()
-    width, size = int(n_filled.max()), waveform.shape[1]
-    for row, n, offset, level, gain in zip(
-        rows.tolist(), n_filled.tolist(), offsets.tolist(), *factors, strict=True
-    ):
-        first = offset + width - n if is_end else offset
-        target = samples[row, size - n :] if is_end else samples[row, :n]
-        np.multiply(table[first : first + n], level, out=target)
-        target *= gain
-
-
-def fill_at_once(
-    waveform: Tensor, rows: Indices, n_filled: Indices, offsets: Indices, factors: Levels, is_end: bool
-) -> None:
-    """The same on a device where each call costs: all rows as wide as the widest, under a mask."""
-    device, width = waveform.device, int(n_filled.max())
-    noise = _unit_noise(device).unfold(0, width, 1)[torch.from_numpy(offsets).to(device)]
-    noise.mul_(_column(factors[0], device)).mul_(_column(factors[1], device))
-    columns = torch.arange(width, device=device)
-    filled = _column(n_filled, device)
-    mask = columns >= width - filled if is_end else columns < filled
-    part = slice(waveform.shape[1] - width, None) if is_end else slice(0, width)
-    chosen = torch.from_numpy(rows).to(device)
-    waveform[chosen, part] = torch.where(mask, noise, waveform[chosen, part])
-
-
-@functools.cache
-def _unit_noise(device: torch.device) -> Tensor:
-    """A table of normal noise: cutting pieces out of it is many times faster than drawing them."""
-    return torch.randn(NOISE_TABLE_SAMPLES, generator=torch.Generator().manual_seed(0)).to(device)
-
-
-def _column(values: npt.NDArray[Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(values).unsqueeze(1).to(device)
-
-
-class EpochSampler(Sampler[list[ItemKey]]):
-    """Batches of one training epoch after another, each in a new order; the last short batch is left out."""
-
-    def __init__(self, task: SplitTask, config: TaskConfig, batch_size: int, seed: int) -> None:
-        self._task, self._config, self._seed = task, config, seed
-        self._batch_size = batch_size
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        drawn = draw_epoch(self._task, self._config, generator_for("epoch", self._seed, 0))
-        return max(1, len(drawn) // self._batch_size)
-
-    def __iter__(self) -> Iterator[list[ItemKey]]:
-        drawn = draw_epoch(self._task, self._config, generator_for("epoch", self._seed, self.epoch))
-        for number in range(max(1, len(drawn) // self._batch_size)):
-            chosen = drawn[number * self._batch_size : (number + 1) * self._batch_size]
-            yield [ItemKey(self.epoch, number, example) for example in chosen.tolist()]
-
-
-class FixedSampler(Sampler[list[ItemKey]]):
-    """The same indices in the same order each time; every one counts."""
-
-    def __init__(self, indices: Indices, batch_size: int) -> None:
-        self._indices, self._batch_size = indices, batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self._indices) // self._batch_size)
-
-    def __iter__(self) -> Iterator[list[ItemKey]]:
-        for number in range(len(self)):
-            chosen = self._indices[number * self._batch_size : (number + 1) * self._batch_size]
-            yield [ItemKey(0, number, example) for example in chosen.tolist()]
+def _put_back(noise: Tensor, order: Indices) -> Tensor:
+    """Noise in the order of its drawing: sorted by store, a store's clips would meet that store's noise."""
+    if (order[1:] > order[:-1]).all():
+        return noise
+    return noise[torch.from_numpy(np.argsort(order)).to(noise.device)]
 
 
 def make_loader(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -16,13 +15,13 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from data_prep.store import Store
 from models.network import KeywordNetwork
-from models.registry import create_model
 from speechcmd import __version__
-from speechcmd.audio import Waveform, int16_to_float32
-from speechcmd.errors import ExportError, StoreError, TrainingError
+from speechcmd.audio import Waveform
+from speechcmd.errors import ExportError
 from speechcmd.runtime.model_card import (
+    INT8,
+    INT8_TOLERANCE,
     METADATA_KEY,
     CheckVector,
     DataSource,
@@ -35,7 +34,9 @@ from speechcmd.runtime.session import Session
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dft_graph import replace_basis
-from speechcmd.training.run_folder import RUN_FILE
+from speechcmd.training.quantisation import Int8Config, Int8Report, OnClips, quantise_run
+from speechcmd.training.run_clips import read_run_file, real_waveforms
+from speechcmd.training.teacher import load_network
 
 OPSET = 18
 # older runtimes read no newer file format; nothing of ours needs one
@@ -57,11 +58,16 @@ class ExportConfig:
     data: tuple[DataSource, ...] = ()
     threshold: float = DEFAULT_THRESHOLD
     measured_on: str = "thresholds are defaults, not measured"
+    int8: Int8Config | None = None
+    """Whole numbers of 8 bits for the layers between front end and last layer; None for float32."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Largest differences to torch: between runtimes, and between a long signal and its windows."""
+    """Largest differences to torch: between runtimes, and between a long signal and its windows.
+
+    Both are those of the float network, from which `int8` tells what else was lost.
+    """
 
     path: Path
     n_bytes: int
@@ -69,6 +75,7 @@ class ExportReport:
     runtime_difference: float
     window_difference: float
     n_real_clips: int
+    int8: Int8Report | None = None
 
 
 class _Exported(nn.Module):
@@ -83,44 +90,54 @@ class _Exported(nn.Module):
         return self.network.head(embedding), embedding
 
 
-def export_run(run: Path, path: Path, config: ExportConfig = ExportConfig()) -> ExportReport:
+def export_run(
+    run: Path, path: Path, config: ExportConfig = ExportConfig(), on_clips: OnClips | None = None
+) -> ExportReport:
     """Export the best checkpoint of a run to `path`.
+
+    Parameters
+    ----------
+    on_clips
+        Told how many clips of how many an int8 network was measured on.
 
     Raises
     ------
     TrainingError
         If the run has no usable checkpoint.
     ExportError
-        If onnxruntime and torch differ by more than 1e-4 anywhere; nothing is written.
+        If onnxruntime and torch differ by more than 1e-4 anywhere, or int8 loses more than is allowed;
+        nothing is written.
+    StoreError
+        If int8 is asked for and the clips that the run was trained on are gone.
     """
     state = load_checkpoint(run / BEST)
     trained = TrainConfig.from_json(state["config"])
     network = load_network(state)
     model = convert(network)
     runtime = Session(model.SerializeToString())
-    real = _real_waveforms(run, 2 * network.window_samples)
-    runtime_difference = compare_with_torch(network, runtime, real)
-    window_difference = compare_with_windows(network, runtime)
-    for what, difference in (("torch", runtime_difference), ("its windows", window_difference)):
-        if not difference <= LARGEST_DIFFERENCE:
-            raise ExportError(
-                f"{run}: the exported network differs from {what} by {difference:.2g}, at most "
-                f"{LARGEST_DIFFERENCE:g} is allowed; nothing was written"
-            )
+    real = real_waveforms(run, _N_REAL_CLIPS, 2 * network.window_samples)
+    differences = compare_with_torch(network, runtime, real), compare_with_windows(network, runtime)
+    _check_differences(run, differences, LARGEST_DIFFERENCE)
     card = _make_card(run, state, trained, network, config, path)
-    card = replace(card, check=_check_vector(runtime, network))
+    report = None
+    if config.int8 is not None:
+        model, report = quantise_run(run, trained, model, network.window_samples, config.int8, on_clips)
+        runtime = Session(model.SerializeToString())
+        _check_differences(run, (0.0, compare_with_windows(network, runtime)), INT8_TOLERANCE)
+    card = _add_check(card, runtime, is_int8=report is not None)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     n_bytes = _write_checked(model, card, path)
-    return ExportReport(path, n_bytes, card.parameters, runtime_difference, window_difference, len(real))
+    return ExportReport(path, n_bytes, card.parameters, *differences, len(real), report)
 
 
-def load_network(state: dict[str, Any]) -> KeywordNetwork:
-    """The network of a checkpoint, ready to infer."""
-    config = TrainConfig.from_json(state["config"])
-    network = create_model(config.architecture, len(state["labels"]), state["n_samples"], **config.model)
-    network.load_state_dict(state["network"])
-    return network.eval()
+def _check_differences(run: Path, differences: tuple[float, float], largest: float) -> None:
+    for what, difference in zip(("torch", "its windows"), differences, strict=True):
+        if not difference <= largest:
+            raise ExportError(
+                f"{run}: the exported network differs from {what} by {difference:.2g}, at most "
+                f"{largest:g} is allowed; nothing was written"
+            )
 
 
 def convert(network: KeywordNetwork) -> onnx.ModelProto:
@@ -234,34 +251,13 @@ def torch_logits(network: KeywordNetwork, batch: Waveform) -> Logits:
     return logits
 
 
-def _real_waveforms(run: Path, n_samples: int) -> list[Waveform]:
-    """A few clips of the run's store, where it still is, of at least `n_samples` samples each."""
-    try:
-        store = Store.open(_read_run_file(run)["store"])
-    except (OSError, ValueError, KeyError, StoreError):
-        return []
-    rows = store.select("word", "validation")
-    chosen = rows[:: max(1, len(rows) // _N_REAL_CLIPS)][:_N_REAL_CLIPS]
-    # repeated, so that any clip is longer than the window
-    return [
-        int16_to_float32(np.tile(store.samples_of(row), -(-n_samples // row.n_samples))) for row in chosen
-    ]
-
-
-def _read_run_file(run: Path) -> dict[str, Any]:
-    try:
-        described: dict[str, Any] = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{run / RUN_FILE}: missing or damaged; expected the folder of a training run"
-        ) from error
-    return described
-
-
-def _check_vector(runtime: Session, network: KeywordNetwork) -> CheckVector:
-    signals = check_signals(network.window_samples, network.step_samples)
+def _add_check(card: ModelCard, runtime: Session, *, is_int8: bool) -> ModelCard:
+    signals = check_signals(card.window_samples, card.step_samples)
     logits = tuple(tuple(tuple(map(float, step)) for step in signal) for signal in runtime.run(signals))
-    return CheckVector(n_samples=signals.shape[1], logits=logits)
+    check = CheckVector(n_samples=signals.shape[1], logits=logits)
+    if not is_int8:
+        return replace(card, check=check)
+    return replace(card, precision=INT8, check=replace(check, tolerance=INT8_TOLERANCE))
 
 
 def _make_card(
@@ -272,7 +268,7 @@ def _make_card(
     config: ExportConfig,
     path: Path,
 ) -> ModelCard:
-    described = _read_run_file(run)
+    described = read_run_file(run)
     frontend = network.frontend.config
     smoothing = max(1, round(SMOOTHING_S * frontend.sample_rate / network.step_samples))
     return ModelCard(

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-PURPOSES = ("epoch", "augment", "noise", "spec_augment", "padding", "dropout")
+# new ones go to the end: a place in this list is part of what a seed means
+PURPOSES = (
+    "epoch", "augment", "noise", "spec_augment", "padding", "dropout", "speed", "room", "image", "mixup",
+    "share", "frame_padding", "frame_noise", "frame_speed", "frame_room",
+)  # fmt: skip
 
 
 def generator_for(purpose: str, seed: int, epoch: int, batch: int = 0) -> np.random.Generator:

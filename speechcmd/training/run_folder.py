@@ -8,18 +8,20 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from data_prep.store import Store
-from data_prep.task import SplitTask, TaskConfig, digest_of_names, draw_unknown
+from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.task import TaskConfig, digest_of_names, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
+from speechcmd.training.data import TrainingData
 
 SOURCE_FOLDER = Path(__file__).resolve().parents[2]
 METRICS_FILE = "metrics.jsonl"
@@ -33,7 +35,7 @@ class RunFolder:
         self.path = path
 
     def begin(
-        self, store: Store, config: TrainConfig, task_config: TaskConfig, tasks: dict[str, SplitTask]
+        self, stores: Sequence[AnyStore], config: TrainConfig, task_config: TaskConfig, data: TrainingData
     ) -> None:
         """Start a new run.
 
@@ -50,15 +52,15 @@ class RunFolder:
         (self.path / BEST).unlink(missing_ok=True)  # of a run that never came to its last.pt
         write_whole(self.path / "config.toml", config.to_toml())
         draws = {}
-        for split, task in tasks.items():
+        for split, task in (("training", data.training), ("validation", data.validation)):
             drawn = draw_unknown(task, task_config)
             names = [task.examples.paths[index] for index in drawn]
             write_whole(self.path / f"unknown_{split}.txt", "".join(f"{name}\n" for name in names))
             draws[split] = {"n_clips": len(drawn), "sha256": digest_of_names(names)}
-        write_whole(self.path / RUN_FILE, json.dumps(_describe(store, config, draws), indent=1) + "\n")
+        write_whole(self.path / RUN_FILE, json.dumps(_describe(stores, config, draws), indent=1) + "\n")
         write_whole(self.path / METRICS_FILE, "")
 
-    def check_same_data(self, store: Store) -> None:
+    def check_same_data(self, stores: Sequence[AnyStore]) -> None:
         """Refuse to go on with a run on other data than it was begun with.
 
         Raises
@@ -72,10 +74,11 @@ class RunFolder:
             raise TrainingError(
                 f"{self.path / RUN_FILE}: missing or damaged; choose another --run"
             ) from error
-        if begun != store.digest:
+        source = JoinedStores(stores)
+        if begun != source.digest:
             raise TrainingError(
-                f"{self.path}: the run was begun on a store with digest {begun[:12]}, {store.path} has "
-                f"{store.digest[:12]}; resume with the same store or choose another --run"
+                f"{self.path}: the run was begun on a store with digest {begun[:12]}, {source.path} has "
+                f"{source.digest[:12]}; resume with the same store or choose another --run"
             )
 
     def append_metrics(self, metrics: dict[str, Any]) -> None:
@@ -123,13 +126,14 @@ def write_whole(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _describe(store: Store, config: TrainConfig, draws: dict[str, Any]) -> dict[str, Any]:
+def _describe(stores: Sequence[AnyStore], config: TrainConfig, draws: dict[str, Any]) -> dict[str, Any]:
     packages = ("torch", "numpy", "lightning-fabric", "librosa")
+    source = JoinedStores(stores)
     return {
         "tool_version": __version__,
-        "store": str(store.path.resolve()),
-        "data_digest": store.digest,
-        "statistics": store.info["statistics"],
+        "stores": [str(store.path.resolve()) for store in stores],
+        "data_digest": source.digest,
+        "statistics": source.statistics,
         "seed": config.seed,
         "unknown_rule": config.unknown,
         "unknown_draws": draws,

@@ -1,35 +1,114 @@
-"""One training step as a module: features, SpecAugment, network, loss."""
+"""One training step as a module: features, augmentation of features, network, loss."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.network import KeywordNetwork
-from speechcmd.training.augment import AugmentConfig, spec_augment
+from speechcmd.training.augment import draw_share, spec_augment
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.dataset import Batch
+from speechcmd.training.image_channel import BLOCK, through_image
+from speechcmd.training.loss import (
+    cross_entropy,
+    distillation,
+    draw_mixture,
+    soft_targets,
+    weight_size,
+)
 from speechcmd.training.random import generator_for, torch_seed_for
 
 
 class TrainingStep(nn.Module):
-    """Wraps a network so that one `forward` gives the loss: what a distributed wrapper needs."""
+    """Wraps a network so that one `forward` gives the loss: what a distributed wrapper needs.
+
+    `weights`: of each label's clips, (n_labels,). A `teacher` hears the same clips, in its own window.
+    """
+
+    weights: Tensor
 
     def __init__(
-        self, network: KeywordNetwork, augment: AugmentConfig, label_smoothing: float, seed: int
+        self,
+        network: KeywordNetwork,
+        config: TrainConfig,
+        weights: Tensor | None = None,
+        teacher: KeywordNetwork | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self._augment = augment
-        self._label_smoothing = label_smoothing
-        self._seed = seed
+        self._config = config
+        n_labels = network.head.out_features
+        self.register_buffer(
+            "weights", torch.ones(n_labels) if weights is None else weights, persistent=False
+        )
+        # in a list: the teacher's parameters are not the student's
+        self._teachers = [] if teacher is None else [teacher]
 
-    def forward(self, waveform: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        """Loss and the number of right answers, both (). `waveform`: (batch, window_samples)."""
-        torch.manual_seed(torch_seed_for("dropout", self._seed, epoch, number))
+    @property
+    def window_frames(self) -> int:
+        """Frames of a batch: the longest window of those that hear it."""
+        return max(network.window_frames for network in (self.network, *self._teachers))
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss and the number of right answers, both ()."""
+        config = self._config
+        torch.manual_seed(torch_seed_for("dropout", config.seed, batch.epoch, batch.number))
         with torch.no_grad():
-            log_mel = self.network.features(waveform)
-            rng = generator_for("spec_augment", self._seed, epoch, number)
-            log_mel = spec_augment(log_mel, self.network.mel_mean, self._augment, rng)
-        logits = self.network.classify(log_mel)[:, 0].float()
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
-        return loss, (logits.argmax(dim=1) == labels).sum()
+            log_mel = self._make_features(batch)
+            mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, self._rng("mixup", batch))
+            targets = soft_targets(batch.labels, len(self.weights), config.label_smoothing)
+            if mixture is not None:
+                log_mel, targets = mixture.mix(log_mel), mixture.mix(targets)
+        logits = self.network.classify(crop_frames(log_mel, self.network.window_frames))[:, 0].float()
+        loss = cross_entropy(logits, targets, self.weights[batch.labels])
+        for teacher in self._teachers:
+            loss = self._learn_from(teacher, loss, logits, log_mel)
+        if config.l1:
+            loss = loss + config.l1 * weight_size(self.network)
+        return loss, (logits.argmax(dim=1) == batch.labels).sum()
+
+    def _make_features(self, batch: Batch) -> Tensor:
+        """Augmented log-mel of the whole batch. Shape: (batch, n_frames, n_mels)."""
+        log_mel = log_mel_of(self.network, batch)
+        augment = self._config.augment
+        if augment.image_percent:
+            rng = self._rng("image", batch)
+            drawn = torch.from_numpy(draw_share(augment.image_percent, len(log_mel), rng))
+            # a window is cut out of a picture, and its border lies anywhere in the grid of blocks
+            phase = torch.from_numpy(rng.integers(0, BLOCK, size=len(log_mel)))
+            rows = torch.nonzero(drawn.to(log_mel.device) & ~batch.is_image).squeeze(1)
+            log_mel[rows] = through_image(
+                log_mel[rows], phase=phase.to(rows.device)[rows], frontend=self.network.frontend.config
+            )
+        return spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
+
+    def _learn_from(self, teacher: KeywordNetwork, loss: Tensor, logits: Tensor, log_mel: Tensor) -> Tensor:
+        config = self._config
+        with torch.no_grad():
+            answers = (
+                teacher.to(log_mel.device).classify(crop_frames(log_mel, teacher.window_frames))[:, 0].float()
+            )
+        learnt = distillation(logits, answers, config.teacher_temperature)
+        return (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
+
+    def _rng(self, purpose: str, batch: Batch) -> np.random.Generator:
+        return generator_for(purpose, self._config.seed, batch.epoch, batch.number)
+
+
+def log_mel_of(network: KeywordNetwork, batch: Batch) -> Tensor:
+    """Log-mel of a whole batch: computed from its audio, given for the rest.
+
+    Shape: (batch, n_frames, n_mels).
+    """
+    if len(batch.waveform) == 0:
+        return batch.log_mel
+    computed = network.features(batch.waveform)
+    return computed if len(batch.log_mel) == 0 else torch.cat([computed, batch.log_mel])
+
+
+def crop_frames(log_mel: Tensor, n_frames: int) -> Tensor:
+    """The middle of a longer window. Shape: (batch, n_longer, n_mels) -> (batch, n_frames, n_mels)."""
+    first = (log_mel.shape[1] - n_frames) // 2
+    return log_mel[:, first : first + n_frames]

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
-from data_prep.store import Store
-from data_prep.task import SplitTask, TaskConfig, draw_evaluation, make_split_task
+from data_prep.row_source import AnyStore
+from data_prep.task import TaskConfig
 from models.network import KeywordNetwork
-from models.registry import create_model
+from models.registry import check_settings, create_model
 from speechcmd.errors import TrainingError
-from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
-from speechcmd.training.config import TrainConfig
-from speechcmd.training.dataset import Batch, ClipDataset, EpochSampler, FixedSampler, make_loader
+from speechcmd.training.config import TrainConfig, check_same_training
+from speechcmd.training.data import TrainingData, take_cached
+from speechcmd.training.dataset import Batch
+from speechcmd.training.ema import make_average
+from speechcmd.training.feature_cache import Progress
+from speechcmd.training.limit import check_limits
+from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
-from speechcmd.training.step import TrainingStep
+from speechcmd.training.step import TrainingStep, log_mel_of
+from speechcmd.training.teacher import fill_network, load_teacher, take_weights
 
 
 @dataclass(frozen=True)
@@ -57,50 +61,65 @@ class StepReport:
 
 Report = Callable[[StepReport | EpochMetrics], None]
 NORMALISATION_BATCHES = 16
+GPU_REPORT_BATCHES = 20  # reading a number waits for the GPU
 
 
 class Trainer:
-    """Trains one network on one store into one run folder.
+    """Trains one network on one or more stores into one run folder.
 
     Raises
     ------
     StoreError, ModelError
-        If the store and the settings do not fit together.
+        If the stores and the settings do not fit together.
     TrainingError
-        If the run folder holds another training, the loss diverges or a checkpoint cannot be written.
+        If a setting makes no sense, the run folder holds another training, the loss diverges or a
+        checkpoint cannot be written.
     """
 
-    def __init__(self, store: Store, config: TrainConfig, folder: Path, resume: bool = False) -> None:
+    def __init__(
+        self,
+        stores: AnyStore | Sequence[AnyStore],
+        config: TrainConfig,
+        folder: Path,
+        resume: bool = False,
+        on_progress: Progress | None = None,
+    ) -> None:
+        check_limits(config)
         self.config = config
         self.fabric = _make_fabric(config)
-        self.task_config = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
-        self.training = make_split_task(store, self.task_config, "training")
-        self.validation = make_split_task(store, self.task_config, "validation")
+        given = stores if isinstance(stores, Sequence) else [stores]
+        task = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
+        self.labels = task.labels
+        self.data = TrainingData(given, config, task, self.fabric.device)
         torch.manual_seed(config.seed)
-        network = create_model(
-            config.architecture,
-            len(self.task_config.labels),
-            store.length_samples(config.length),
-            **config.model,
-        )
-        self.network = network
+        n_samples = self.data.source.length_samples(config.length)
+        check_settings(config.architecture, config.model)
+        self.network = create_model(config.architecture, len(task.labels), n_samples, **config.model)
         if config.initial and not resume:
-            self._take_weights(Path(config.initial))
-        self._make_loaders(store, network)
-        step = TrainingStep(network, config.augment, config.label_smoothing, config.seed)
-        self.step = self.fabric.setup_module(step)
-        optimizer = torch.optim.AdamW(
-            _parameter_groups(network, config.weight_decay), lr=config.learning_rate, foreach=True
-        )
-        self.optimizer: Any = self.fabric.setup_optimizers(optimizer)
+            take_weights(self.network, config, task.labels)
+        self.step = self._make_step()
+        if config.feature_cache:
+            frontend, frames = self.network.frontend.config, self.step.window_frames
+            cached = take_cached(given, frontend, frames, Path(config.feature_cache), on_progress)
+            self.data = TrainingData(cached, config, task, self.fabric.device)
+        self.data.make_loaders(self.network, self.step.window_frames)
+        self.step = self.fabric.setup_module(self.step)
+        self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.network, config))
+        self.average = make_average(self.network, config.ema)
         self.epoch = 0
         self.best_accuracy = -1.0
         self.epochs_since_best = 0
         self.run = RunFolder(folder)
         if resume:
-            self._resume(store)
+            self._resume(given)
         else:
-            self.run.begin(store, config, self.task_config, self._drawn())
+            self.run.begin(given, config, task, self.data)
+
+    def _make_step(self) -> Any:
+        config = self.config
+        teacher = load_teacher(Path(config.teacher), self.labels) if config.teacher else None
+        weights = self.data.class_weights() if config.class_balance else None
+        return TrainingStep(self.network, config, weights, teacher)
 
     def fit(self, report: Report) -> None:
         """Train until the last epoch or until validation has stopped getting better."""
@@ -118,114 +137,81 @@ class Trainer:
             report(metrics)
         self.run.draw_curves()
 
-    def _take_weights(self, run: Path) -> None:
-        """Begin with the best weights of another run, its normalisation included."""
-        state = load_checkpoint(run / BEST)
-        begun = TrainConfig.from_json(state["config"])
-        asked = TrainConfig.from_json(self.config.to_json())  # lists where JSON has lists
-        same = (begun.architecture, begun.model) == (asked.architecture, asked.model)
-        labels, n_samples = list(self.task_config.labels), self.network.window_samples
-        if not same or (state["labels"], state["n_samples"]) != (labels, n_samples):
-            raise TrainingError(
-                f"{run}: expected a run of the same network, labels and window to begin with, got "
-                f"{begun.architecture} for {', '.join(state['labels'])} with windows of {state['n_samples']} "
-                "samples; train without --initial"
-            )
-        self.network.load_state_dict(state["network"])
-
-    def _make_loaders(self, store: Store, network: KeywordNetwork) -> None:
-        config, device = self.config, self.fabric.device
-        n_samples = network.window_samples
-        on_device = device if device.type == "cuda" else None
-        dataset = ClipDataset(store, self.training, n_samples, config.augment, config.seed, on_device)
-        plain = ClipDataset(store, self.training, n_samples, AugmentConfig.off(), config.seed, on_device)
-        held_out = ClipDataset(store, self.validation, n_samples, AugmentConfig.off(), config.seed, on_device)
-        n_workers = 0 if on_device else config.n_workers
-        self.sampler = EpochSampler(self.training, self.task_config, config.batch_size, config.seed)
-        self.train_batches = make_loader(dataset, self.sampler, n_workers)
-        self.plain_batches = make_loader(plain, self.sampler)
-        drawn = draw_evaluation(self.validation, self.task_config)
-        if len(drawn) == 0:
-            raise TrainingError(
-                f"{store.path}: no validation clip of {', '.join(config.words)}; expected some of "
-                "other speakers than the training clips', prepare the store from more speakers"
-            )
-        self.validation_batches = make_loader(held_out, FixedSampler(drawn, 2 * config.batch_size))
-
-    def _drawn(self) -> dict[str, SplitTask]:
-        return {"training": self.training, "validation": self.validation}
+    @property
+    def answering(self) -> KeywordNetwork:
+        """The network that is validated and exported: the average where there is one."""
+        return self.network if self.average is None else cast(KeywordNetwork, self.average.module)
 
     @torch.no_grad()
     def _learn_normalisation(self) -> None:
         """Mean and deviation of each band over clips of the first epoch as they are."""
         frames = []
-        for number, batch in enumerate(self.plain_batches):
+        for number, batch in enumerate(self.data.plain_batches):
             if number == NORMALISATION_BATCHES:
                 break
-            frames.append(self.network.features(batch.waveform.to(self.fabric.device)).flatten(0, 1))
+            frames.append(log_mel_of(self.network, batch.to(self.fabric.device)).flatten(0, 1))
         log_mel = torch.cat(frames).double()
         self.network.set_normalisation(log_mel.mean(dim=0).float(), log_mel.std(dim=0).float())
 
     def _run_epoch(self, report: Report) -> EpochMetrics:
-        self.sampler.epoch = self.epoch
-        n_batches, began = len(self.sampler), time.perf_counter()
+        self.data.sampler.epoch = self.epoch
+        n_batches, began = len(self.data.sampler), time.perf_counter()
+        every = GPU_REPORT_BATCHES if self.fabric.device.type == "cuda" else 1
         self.step.train()
-        loss_sum, n_right, n_clips = 0.0, 0, 0
-        for number, batch in enumerate(self.train_batches):
-            self._set_learning_rate(self.epoch + number / n_batches)
-            loss, right = self._train_batch(batch)
-            if not math.isfinite(loss):
-                raise TrainingError(self._why_diverged(f"batch {number + 1}"))
-            loss_sum += loss * len(batch.labels)
-            n_right += right
+        # stay on the device: each number that is read waits for it
+        sums = torch.zeros(2, dtype=torch.float64, device=self.fabric.device)
+        n_clips = 0
+        for number, batch in enumerate(self.data.train_batches, start=1):
+            self._set_learning_rate(self.epoch + (number - 1) / n_batches)
+            sums += self._train_batch(batch)
             n_clips += len(batch.labels)
+            if number % every and number != n_batches:
+                continue
+            loss, right = (sums / n_clips).tolist()
+            if not math.isfinite(loss):
+                raise TrainingError(self._why_diverged(f"batch {number}"))
             speed = n_clips / (time.perf_counter() - began)
-            report(
-                StepReport(
-                    self.epoch, number + 1, n_batches, loss_sum / n_clips, 100 * n_right / n_clips, speed
-                )
-            )
+            report(StepReport(self.epoch, number, n_batches, loss, 100 * right, speed))
         seconds = time.perf_counter() - began
-        validation_loss, validation_accuracy = self.evaluate(self.validation_batches)
+        validation_loss, validation_accuracy = self.evaluate(self.data.validation_batches)
         if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
             raise TrainingError(self._why_diverged("validation"))
         return EpochMetrics(
-            self.epoch, loss_sum / n_clips, 100 * n_right / n_clips, validation_loss, validation_accuracy,
-            self._learning_rate(float(self.epoch)), n_clips / seconds, seconds,
+            self.epoch, loss, 100 * right, validation_loss, validation_accuracy,
+            learning_rate(self.config, float(self.epoch)), n_clips / seconds, seconds,
         )  # fmt: skip
 
-    def _train_batch(self, batch: Batch) -> tuple[float, int]:
-        device = self.fabric.device
+    def _train_batch(self, batch: Batch) -> Tensor:
+        """Train on one batch. Its loss times its clips, and its right answers: (2,)."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss, right = self.step(batch.waveform.to(device), batch.labels.to(device), batch.epoch, batch.number)
+        loss, right = self.step(batch.to(self.fabric.device))
         self.fabric.backward(loss)
+        if self.config.gradient_clip:
+            # of a loss that is no number too: it is said where the loss is read
+            self.fabric.clip_gradients(
+                self.step, self.optimizer, max_norm=self.config.gradient_clip, error_if_nonfinite=False
+            )
         self.optimizer.step()
-        return float(loss.detach()), int(right)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        return torch.stack([loss.detach().double() * len(batch.labels), right.double()])
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Batch]) -> tuple[float, float]:
         """Mean loss and accuracy in percent over a fixed set; every clip counts."""
-        self.step.eval()
+        network = self.answering.eval()
         loss_sum, n_right, n_clips = 0.0, 0, 0
-        for batch in batches:
-            labels = batch.labels.to(self.fabric.device)
-            logits: Tensor = self.network(batch.waveform.to(self.fabric.device))[:, 0]
-            loss_sum += float(functional.cross_entropy(logits, labels, reduction="sum"))
-            n_right += int((logits.argmax(dim=1) == labels).sum())
-            n_clips += len(labels)
+        for given in batches:
+            batch = given.to(self.fabric.device)
+            logits: Tensor = network.classify(log_mel_of(network, batch))[:, 0]
+            loss_sum += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
+            n_right += int((logits.argmax(dim=1) == batch.labels).sum())
+            n_clips += len(batch.labels)
         return loss_sum / n_clips, 100 * n_right / n_clips
-
-    def _learning_rate(self, epoch: float) -> float:
-        """Linear warm-up, then half a cosine down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
-        done = epoch / self.config.epochs
-        warm = self.config.warmup_percent / 100
-        if done < warm:
-            return self.config.learning_rate * (done / warm * 0.99 + 0.01)
-        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
 
     def _set_learning_rate(self, epoch: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(epoch)
+            group["lr"] = learning_rate(self.config, epoch)
 
     def _why_diverged(self, where: str) -> str:
         kept = (
@@ -239,52 +225,35 @@ class Trainer:
     def _save(self, is_best: bool) -> None:
         state = {
             "config": self.config.to_json(),
-            "labels": list(self.task_config.labels),
+            "labels": list(self.labels),
             "n_samples": self.network.window_samples,
             "epoch": self.epoch,
             "best_accuracy": self.best_accuracy,
             "epochs_since_best": self.epochs_since_best,
             "n_threads": torch.get_num_threads(),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
         }
         if is_best:
-            save_checkpoint(self.run.path / BEST, {k: v for k, v in state.items() if k != "optimizer"})
+            save_checkpoint(self.run.path / BEST, {**state, "network": self.answering.state_dict()})
+        state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
         # last: a kill between the two leaves a best that the repeated epoch writes again
         save_checkpoint(self.run.path / LAST, state)
 
-    def _resume(self, store: Store) -> None:
+    def _resume(self, stores: Sequence[AnyStore]) -> None:
         state = load_checkpoint(self.run.path / LAST)
-        _check_same_training(state, self.config, self.run.path)
-        self.run.check_same_data(store)
+        check_same_training(state["config"], self.config, self.run.path)
+        self.run.check_same_data(stores)
         if self.fabric.device.type == "cpu":
             torch.set_num_threads(state["n_threads"])  # another number would round differently
-        self.network.load_state_dict(state["network"])
+        fill_network(self.network, state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.epoch = state["epoch"]
         self.best_accuracy = state["best_accuracy"]
         self.epochs_since_best = state["epochs_since_best"]
         self.run.cut_metrics(self.epoch)
-
-
-def _check_same_training(state: dict[str, Any], config: TrainConfig, path: Path) -> None:
-    begun, asked = json.loads(state["config"]), json.loads(config.to_json())
-    for name in ("device", "n_workers"):  # where it runs may change; what it computes may not
-        begun.pop(name), asked.pop(name)
-    different = sorted(name for name in begun if begun[name] != asked[name])
-    if different:
-        name = different[0]
-        raise TrainingError(
-            f"{path}: the run was begun with {name} = {begun[name]}, now it is {asked[name]}; "
-            "resume with the same settings or choose another --run"
-        )
-
-
-def _parameter_groups(network: KeywordNetwork, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; biases and the scales of norms do not."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def _make_fabric(config: TrainConfig) -> Fabric:

@@ -1,0 +1,180 @@
+"""The examples of a training: which stores, which split of them, in which batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from data_prep.feature_store import FeatureStore
+from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.store import Row
+from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_evaluation, draw_unknown, make_split_task
+from models.frontend import FrontEndConfig
+from models.network import KeywordNetwork
+from speechcmd.errors import StoreError, TrainingError
+from speechcmd.training.augment import AugmentConfig
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.dataset import Batch, ClipDataset, make_loader
+from speechcmd.training.feature_cache import Progress, cached_features
+from speechcmd.training.limit import parse_fold
+from speechcmd.training.loss import class_weights
+from speechcmd.training.random import generator_for
+from speechcmd.training.sampler import EpochSampler, FixedSampler
+
+CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every window of up to 1.3 s
+
+
+class TrainingData:
+    """Tasks and loaders of one training.
+
+    Raises
+    ------
+    StoreError, TrainingError
+        If the stores do not fit together, the network or what is asked for.
+    """
+
+    def __init__(
+        self, stores: Sequence[AnyStore], config: TrainConfig, task: TaskConfig, device: torch.device
+    ) -> None:
+        self.source = JoinedStores(split_by_fold(stores, config.fold))
+        self.training = take_share(make_split_task(self.source, task, "training"), config)
+        if len(self.training.words) == 0:
+            raise TrainingError(
+                f"{self.source.path}: clips_percent = {config.clips_percent:g} leaves no training clip of "
+                f"{', '.join(config.words)}; take a larger share"
+            )
+        self.validation = make_split_task(self.source, task, "validation")
+        self._config, self._task = config, task
+        self._device = device if device.type == "cuda" else None
+        self.sampler = EpochSampler(self.training, task, config.batch_size, config.seed)
+
+    def make_loaders(self, network: KeywordNetwork, window_frames: int) -> None:
+        """Loaders for a network; batches of training have windows of `window_frames` frames."""
+        config, frontend = self._config, network.frontend.config
+        for store in self.source.stores:
+            check_front_end(store, frontend)
+
+        def dataset(task: SplitTask, n_samples: int, augment: AugmentConfig) -> ClipDataset:
+            return ClipDataset(self.source, task, n_samples, augment, config.seed, self._device, frontend)
+
+        n_samples, off = frontend.n_samples(window_frames), AugmentConfig.off()
+        n_workers = 0 if self._device else config.n_workers
+        self.train_batches = make_loader(
+            dataset(self.training, n_samples, config.augment), self.sampler, n_workers
+        )
+        self.plain_batches = make_loader(dataset(self.training, n_samples, off), self.sampler)
+        drawn = draw_evaluation(self.validation, self._task)
+        if len(drawn) == 0:
+            raise TrainingError(
+                f"{self.source.path}: no validation clip of {', '.join(config.words)}; expected some of "
+                "other speakers than the training clips', prepare the store from more speakers"
+            )
+        self.validation_batches = self._fixed(dataset(self.validation, network.window_samples, off), drawn)
+        self.n_validation_clips = len(drawn)
+        self._known = dataset(self.training, network.window_samples, off)
+
+    def known_batches(self, n_clips: int) -> tuple[DataLoader[Batch], int]:
+        """Up to `n_clips` clips that are trained on, as they are, by the rule of validation; and how many."""
+        known = draw_evaluation(self.training, self._task)
+        n_taken = min(n_clips, len(known))
+        taken = known[np.arange(n_taken) * len(known) // n_taken]
+        return self._fixed(self._known, taken), n_taken
+
+    def count_training_clips(self) -> int:
+        """Clips of words and of other words that are trained on, however often."""
+        is_official = self._task.unknown == "official"
+        unknown = draw_unknown(self.training, self._task) if is_official else self.training.unknown
+        return len(self.training.words) + len(unknown)
+
+    def _fixed(self, dataset: ClipDataset, indices: np.ndarray) -> DataLoader[Batch]:
+        return make_loader(dataset, FixedSampler(indices, 2 * self._config.batch_size))
+
+    def class_weights(self) -> torch.Tensor:
+        """Weight of the clips of each label. Shape: (n_labels,)."""
+        drawn = draw_epoch(self.training, self._task, generator_for("epoch", self._config.seed, 0))
+        labels = self.training.examples.labels[drawn]
+        counts = np.bincount(labels, minlength=len(self._task.labels))
+        return torch.from_numpy(class_weights(counts, self._config.class_balance))
+
+
+def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:
+    """Refuse features that another front end made. Another floor is no reason: it is exchanged.
+
+    Raises
+    ------
+    StoreError
+        Naming the first setting that differs.
+    """
+    if not isinstance(store, FeatureStore):
+        return
+    for name, value in asdict(frontend).items():
+        if name != "log_floor" and store.front_end.get(name) != value:
+            raise StoreError(
+                f"{store.path}: features of a front end with {name} = {store.front_end.get(name)}, the "
+                f"network's has {value}; make the store again from audio, or leave it out"
+            )
+
+
+def take_cached(
+    stores: Sequence[AnyStore],
+    frontend: FrontEndConfig,
+    window_frames: int,
+    folder: Path,
+    on_progress: Progress | None = None,
+) -> list[AnyStore]:
+    """The stores, those of audio replaced by their log-mel in a cache, computed where it is not there."""
+    n_frames = -(-window_frames // CACHE_FRAMES) * CACHE_FRAMES
+    return [
+        store
+        if isinstance(store, FeatureStore)
+        else cached_features(store, frontend, n_frames, folder, on_progress)
+        for store in stores
+    ]
+
+
+def split_by_fold(stores: Sequence[AnyStore], fold: str) -> list[AnyStore]:
+    """The stores with the words of one fold's speakers as validation, all others but testing as training.
+
+    Speakers are dealt out in the order of a hash of their names: every fold gets as many. All stores
+    together, or somebody in two of them might be trained on in one and validated in the other.
+    """
+    parsed = parse_fold(fold)
+    if parsed is None:
+        return list(stores)
+    number, n_folds = parsed
+    kept_back = set(speakers_of(stores)[number::n_folds])
+    return [
+        type(store)(store.path, tuple(_move(row, kept_back) for row in store.rows), store.info)
+        for store in stores
+    ]
+
+
+def speakers_of(stores: Sequence[AnyStore]) -> list[str]:
+    """Speakers of training and validation words in an order that their names alone decide."""
+    speakers = {row.speaker for store in stores for row in store.rows if _is_dealt(row)}
+    return sorted(speakers, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
+
+
+def _is_dealt(row: Row) -> bool:
+    return row.kind == "word" and row.split in ("training", "validation")
+
+
+def _move(row: Row, kept_back: set[str]) -> Row:
+    if not _is_dealt(row):
+        return row
+    return replace(row, split="validation" if row.speaker in kept_back else "training")
+
+
+def take_share(task: SplitTask, config: TrainConfig) -> SplitTask:
+    """The task with a share of its words and unknown words; a smaller share is part of a larger one."""
+    if config.clips_percent >= 100:
+        return task
+    drawn = generator_for("share", config.seed, 0).uniform(0, 100, size=len(task.examples))
+    is_kept = drawn < config.clips_percent
+    return replace(task, words=task.words[is_kept[task.words]], unknown=task.unknown[is_kept[task.unknown]])

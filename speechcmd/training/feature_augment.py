@@ -1,0 +1,126 @@
+"""Augmentation of log-mel spectrograms in the power domain: level, noise, speed and rooms.
+
+Every function takes a whole batch on any device and leaves its inputs as they are. Log-mel is
+`ln(power + floor)` with the front end's floor; `power` is what the operations are about.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from models.frontend import FrontEndConfig
+
+_SILENT_POWER = 1e-10
+_NOTHING_LEFT = 1e-20
+_CHUNK_FRAMES = 16
+
+
+def change_floor(log_mel: Tensor, before: float, after: float) -> Tensor:
+    """Log-mel `ln(power + before)` as `ln(power + after)`, of any shape."""
+    if before == after:
+        return log_mel.clone()
+    return _to_power(log_mel, before).add_(after).log_()
+
+
+def shift_level(log_mel: Tensor, gain_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """The spectrogram of a louder or quieter waveform; the floor stays where it is.
+
+    Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
+    """
+    gain = torch.pow(10.0, gain_db.to(log_mel) / 10.0)[:, None, None]
+    return _to_power(log_mel, frontend.log_floor).mul_(gain).add_(frontend.log_floor).log_()
+
+
+def mix_log_mel_noise(
+    log_mel: Tensor, noise: Tensor, snr_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()
+) -> Tensor:
+    """Add noise at a ratio of mean powers over the window and the bands; an infinite ratio changes nothing.
+
+    Powers add, which is right on average: what two signals cancel or double in one frame is left out.
+    The front end's mel filters overlap to about one, so for signals within its bands the ratio is that
+    of `mix_noise`; noise that reaches beyond them comes out louder, by what lies beyond.
+
+    Shape: (batch, n_frames, n_mels) twice, (batch,) -> (batch, n_frames, n_mels).
+    """
+    signal_power = _to_power(log_mel, frontend.log_floor)
+    noise_power = _to_power(noise, frontend.log_floor)
+    noise_mean = noise_power.mean(dim=(1, 2)).clamp_min(_SILENT_POWER)
+    snr_db = snr_db.to(log_mel)
+    scale = signal_power.mean(dim=(1, 2)) / noise_mean * torch.pow(10.0, -snr_db / 10.0)
+    mixed = noise_power.mul_(scale[:, None, None]).add_(signal_power).add_(frontend.log_floor).log_()
+    return torch.where(torch.isposinf(snr_db)[:, None, None], log_mel, mixed)
+
+
+def change_speed(log_mel: Tensor, factor: Tensor, n_frames: int | None = None) -> Tensor:
+    """Play the frames `factor` times as fast about the middle; pitch stays.
+
+    A factor above one shortens a word and needs frames from beyond the window: give more than the
+    `n_frames` wanted (default: as many as come in), else the frames at the edge come again, mirrored.
+
+    Shape: (batch, n_longer, n_mels) and (batch,) -> (batch, n_frames, n_mels).
+    """
+    n_longer, n_mels = log_mel.shape[1:]
+    n_frames = n_longer if n_frames is None else n_frames
+    steps = torch.arange(n_frames, device=log_mel.device, dtype=log_mel.dtype) - (n_frames - 1) / 2
+    places = steps * factor.to(log_mel).unsqueeze(1) + (n_longer - 1) / 2
+    last = n_longer - 1
+    places = last - (last - places.abs()).abs()  # mirrored at both ends
+    places = places.clamp_(0.0, last)
+    before = places.floor().clamp_max_(max(last - 1, 0))
+    share = (places - before).unsqueeze(2)
+    first = before.long().add_(torch.arange(len(log_mel), device=log_mel.device).unsqueeze(1) * n_longer)
+    flat = log_mel.reshape(-1, n_mels)
+    left = flat.index_select(0, first.view(-1)).view(-1, n_frames, n_mels)
+    right = flat.index_select(0, first.add_(min(1, last)).view(-1)).view(-1, n_frames, n_mels)
+    return torch.lerp(left, right, share)
+
+
+def smear_room(
+    log_mel: Tensor, decay_s: Tensor, direct_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()
+) -> Tensor:
+    """Late reverberation: each frame's power dies away over the frames after it.
+
+    `decay_s` is the time in which it falls by 60 dB (zero: the clip stays as it is), `direct_db` the
+    ratio of direct to reverberant power. A steady sound keeps its level.
+
+    Shape: (batch, n_frames, n_mels), (batch,) twice -> (batch, n_frames, n_mels).
+    """
+    decay_s, direct_db = decay_s.to(log_mel)[:, None, None], direct_db.to(log_mel)[:, None, None]
+    frame_s = frontend.hop_length / frontend.sample_rate
+    kept = torch.exp(-math.log(1e6) * frame_s / decay_s)  # of the tail's power from frame to frame
+    reverberant = torch.pow(10.0, -direct_db / 10.0)
+    # the tail starts in the middle of the direct sound's frame: half a hop of it falls there
+    first = (1.0 + reverberant * (1.0 - kept.sqrt())) / (1.0 + reverberant)
+    second = reverberant * kept.sqrt() * (1.0 - kept) / (1.0 + reverberant)
+    with torch.autocast(log_mel.device.type, enabled=False):
+        smeared = _smeared(_to_power(log_mel, frontend.log_floor), first, second, kept)
+    return torch.where(decay_s > 0.0, smeared.add_(frontend.log_floor).log_(), log_mel)
+
+
+def _to_power(log_mel: Tensor, floor: float) -> Tensor:
+    """A new tensor."""
+    return log_mel.exp().sub_(floor).clamp_min_(0.0)
+
+
+def _smeared(power: Tensor, first: Tensor, second: Tensor, kept: Tensor) -> Tensor:
+    """Convolution along time with `first, second, second * kept, second * kept^2, ...` of (batch, 1, 1).
+
+    In chunks: a matrix within each, and what sounds on from all before it.
+    """
+    frames = torch.arange(_CHUNK_FRAMES, device=power.device)
+    lags = frames.unsqueeze(1) - frames
+    within = torch.pow(kept, (lags - 1).clamp_min_(0)) * second * (lags > 0) + first * (lags == 0)
+    sounding_on = torch.pow(kept, frames.unsqueeze(1)) * second
+    gathered = torch.pow(kept, frames.flip(0))
+    state = torch.zeros_like(power[:, :1])
+    parts = []
+    for start in range(0, power.shape[1], _CHUNK_FRAMES):
+        chunk = power[:, start : start + _CHUNK_FRAMES]
+        size = chunk.shape[1]
+        parts.append(torch.baddbmm(sounding_on[:, :size] * state, within[:, :size, :size], chunk))
+        state = torch.baddbmm(state * gathered[:, :, :1] * kept, gathered[:, :, -size:], chunk)
+        state = state.clamp_min_(_NOTHING_LEFT)  # denormal numbers are slow
+    return torch.cat(parts, dim=1)

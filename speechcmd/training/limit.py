@@ -1,0 +1,81 @@
+"""Which values the settings of a training may have."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from speechcmd.errors import TrainingError
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.optimisation import OPTIMIZERS, SCHEDULES
+
+_ANY = math.inf  # however large, but a number
+_MOST_DB = 100
+_RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, _ANY), "batch_size": (2, _ANY), "learning_rate": (1e-12, _ANY), "momentum": (0, 0.9999),
+    "warmup_percent": (0, 100), "weight_decay": (0, _ANY), "l1": (0, _ANY), "gradient_clip": (0, _ANY),
+    "ema": (0, 0.99999), "label_smoothing": (0, 0.5), "mixup": (0, _ANY), "class_balance": (0, 1),
+    "teacher_weight": (0, 1), "teacher_temperature": (0.1, 100), "patience": (1, _ANY),
+    "speech_percent": (0, _ANY), "clips_percent": (0.1, 100), "seed": (0, 2**32 - 1), "n_workers": (0, 1024),
+    "n_threads": (0, 1024), "augment.time_shift_ms": (0, 1000), "augment.noise_percent": (0, 100),
+    "augment.gain_db": (0, 60), "augment.time_masks": (0, 100), "augment.time_mask_frames": (0, _ANY),
+    "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
+    "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
+}  # fmt: skip
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "optimizer": tuple(OPTIMIZERS),
+    "schedule": tuple(SCHEDULES),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("auto", "32-true", "bf16-mixed"),
+}
+
+
+def check_limits(config: TrainConfig) -> None:
+    """Refuse values that no training can have.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first of them and what was expected.
+    """
+    for name, (lowest, highest) in _RANGES.items():
+        value = _value_of(config, name)
+        if not lowest <= value <= highest or value == math.inf:
+            expected = f"at least {lowest:g}" if highest == _ANY else f"{lowest:g} to {highest:g}"
+            raise TrainingError(f"{name}: expected {expected}, got {value}")
+    for name, choices in _CHOICES.items():
+        if _value_of(config, name) not in choices:
+            raise TrainingError(
+                f"{name}: expected one of {', '.join(choices)}, got {_value_of(config, name)!r}"
+            )
+    lowest_db, highest_db = config.augment.noise_snr_db
+    if not -_MOST_DB <= lowest_db <= highest_db <= _MOST_DB:
+        raise TrainingError(
+            f"augment.noise_snr_db: expected two ratios from -{_MOST_DB} to {_MOST_DB} dB, the lower first, "
+            f"got {lowest_db:g}, {highest_db:g}"
+        )
+    parse_fold(config.fold)
+
+
+def parse_fold(fold: str) -> tuple[int, int] | None:
+    """The number of a fold, from 0, and of all folds; None if there are none.
+
+    >>> parse_fold("2/5"), parse_fold("")
+    ((1, 5), None)
+
+    Raises
+    ------
+    TrainingError
+        If it is neither "" nor like "1/5".
+    """
+    if not fold:
+        return None
+    number, _, total = fold.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total) >= 2):
+        raise TrainingError(f"fold: expected one like 1/5, got {fold!r}")
+    return int(number) - 1, int(total)
+
+
+def _value_of(config: TrainConfig, name: str) -> Any:
+    table, _, inner = name.rpartition(".")
+    return getattr(config.augment, inner) if table else getattr(config, inner)

@@ -1,0 +1,154 @@
+"""Recipes: TOML files with settings of a training, and single settings that change them.
+
+    architecture = "bc_resnet"
+    optimizer = "sgd"
+    ema = 0.999
+
+    [model]
+    tau = 1
+
+    [augment]
+    noise_percent = 80
+
+Keys are the fields of `TrainConfig`; those of `AugmentConfig` stand in the table `augment`, those of
+the network in `model`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from speechcmd.errors import TrainingError
+from speechcmd.training.augment import AugmentConfig
+from speechcmd.training.config import TrainConfig
+
+Settings = dict[str, Any]
+
+_TABLES = ("augment", "model")
+_TOP = {field.name: field for field in fields(TrainConfig) if field.name not in _TABLES}
+_AUGMENT = {field.name: field for field in fields(AugmentConfig)}
+# what text of the command line may be meant by
+_CONSTANTS = {"true": True, "false": False}
+
+
+def setting_names() -> tuple[str, ...]:
+    """All names of settings but the network's own, as `--set` takes them."""
+    return (*_TOP, *(f"augment.{name}" for name in _AUGMENT))
+
+
+def read_recipe(path: Path) -> Settings:
+    """Settings of a TOML file by name, those of a table as "table.name".
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read, is no TOML or has a key that is no setting.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(
+            f"{path}: cannot be read ({error.strerror}); expected a recipe in TOML"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: not TOML ({error})") from error
+    settings: Settings = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            settings |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
+        else:
+            settings[name] = value
+    for name in settings:
+        _check_name(name, str(path))
+    return settings
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """A setting "NAME=VALUE" of the command line.
+
+    >>> parse_setting("augment.noise_snr_db=[0,20]"), parse_setting("schedule=linear")
+    (('augment.noise_snr_db', [0, 20]), ('schedule', 'linear'))
+
+    Raises
+    ------
+    TrainingError
+        If there is no such setting.
+    """
+    name, _, value = text.partition("=")
+    _check_name(name.strip(), "--set")
+    value = value.strip()
+    if value in _CONSTANTS:
+        return name.strip(), _CONSTANTS[value]
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value
+
+
+def apply_settings(config: TrainConfig, settings: Settings) -> TrainConfig:
+    """The configuration with some settings changed.
+
+    Raises
+    ------
+    TrainingError
+        If a value has another type than its setting.
+    """
+    top, augment, model = {}, {}, dict(config.model)
+    for name, value in settings.items():
+        table, _, inner = name.rpartition(".")
+        if table == "model":
+            model[inner] = value
+        elif table == "augment":
+            augment[inner] = _fit(name, value, getattr(config.augment, inner))
+        else:
+            top[name] = _fit(name, value, getattr(config, name))
+    return replace(config, **top, model=model, augment=replace(config.augment, **augment))
+
+
+def _check_name(name: str, where: str) -> None:
+    if name.startswith("model.") or name in setting_names():
+        return
+    without_table = [known for known in setting_names() if known.endswith(f".{name}")]
+    near = difflib.get_close_matches(name, [*setting_names(), "model."], n=1, cutoff=0.0)
+    nearest = (without_table or near)[0]
+    raise TrainingError(f"{where}: unknown setting {name!r}; the nearest is {nearest!r}")
+
+
+def _fit(name: str, value: Any, default: Any) -> Any:
+    """A value as the type of its default: a whole number may stand for a float, a list for a tuple."""
+    wanted = type(default)
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        return _fit_list(name, value, default)
+    if isinstance(default, tuple) and isinstance(value, str) and _holds_texts(default):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted is str and type(value) in (int, float):  # unknown = 3000, length = 1.0
+        return str(value)
+    if type(value) is not wanted:
+        raise TrainingError(f"{name}: expected {_kind_of(default)}, got {value!r}")
+    return value
+
+
+def _fit_list(name: str, value: Iterable[Any], default: tuple[Any, ...]) -> tuple[Any, ...]:
+    if _holds_texts(default):
+        return tuple(_fit(name, each, "") for each in value)
+    fitted = tuple(_fit(name, each, default[0]) for each in value)
+    if len(fitted) != len(default):
+        raise TrainingError(f"{name}: expected {len(default)} numbers, got {list(value)}")
+    return fitted
+
+
+def _holds_texts(default: tuple[Any, ...]) -> bool:
+    return all(isinstance(each, str) for each in default)
+
+
+def _kind_of(default: Any) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list"}
+    return kinds[type(default)]

@@ -1,0 +1,122 @@
+"""Clips of a finished run's own stores: to check an export, to calibrate it, to measure what it lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.open_store import open_store
+from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.store import Store
+from data_prep.task import TaskConfig, draw_evaluation, make_split_task
+from speechcmd.audio import Waveform, int16_to_float32
+from speechcmd.errors import StoreError, TrainingError
+from speechcmd.training.augment import AugmentConfig
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.data import split_by_fold
+from speechcmd.training.dataset import ClipDataset, make_loader
+from speechcmd.training.run_folder import RUN_FILE
+from speechcmd.training.sampler import FixedSampler
+
+_BATCH_SIZE = 50
+
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RunClips:
+    """Windows as a training saw them, without augmentation, in batches.
+
+    `n_clips` of them; iterating gives waveforms float32 (batch, n_samples) with labels (batch,), each
+    time the same ones.
+    """
+
+    n_clips: int
+    _dataset: ClipDataset
+    _drawn: Labels
+
+    def __iter__(self) -> Iterator[tuple[Waveform, Labels]]:
+        for batch in make_loader(self._dataset, FixedSampler(self._drawn, _BATCH_SIZE)):
+            yield batch.waveform.numpy(), batch.labels.numpy()
+
+
+def draw_run_clips(
+    run: Path, config: TrainConfig, split: str, n_samples: int, n_clips: int | None = None
+) -> RunClips:
+    """Clips of a split by the official rule: words, `_unknown_` and `_silence_`.
+
+    Only audio stores are drawn from: a model file takes waveforms.
+
+    Parameters
+    ----------
+    n_samples
+        Length of a window.
+    n_clips
+        Draw that many of them, the same for the same run; None for all.
+
+    Raises
+    ------
+    TrainingError
+        If the run's description is missing or damaged.
+    StoreError
+        If no audio store of the run is there any more, or it lacks what the run was trained on.
+    """
+    source = JoinedStores(_only_audio(run, split_by_fold(_stores(run), config.fold)))
+    task_config = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
+    task = make_split_task(source, task_config, split)
+    drawn = draw_evaluation(task, task_config)
+    if n_clips is not None:
+        rng = np.random.Generator(np.random.PCG64(config.seed))
+        drawn = rng.permutation(drawn)[:n_clips]
+    if len(drawn) == 0:
+        raise StoreError(f"{source.path}: no {split} clip of {', '.join(config.words)} in an audio store")
+    return RunClips(len(drawn), ClipDataset(source, task, n_samples, AugmentConfig.off(), config.seed), drawn)
+
+
+def real_waveforms(run: Path, n_clips: int, n_samples: int) -> list[Waveform]:
+    """A few validation clips, where their store still is, repeated to at least `n_samples` samples each."""
+    try:
+        store = _only_audio(run, _stores(run))[0]
+    except (OSError, ValueError, StoreError):
+        return []
+    rows = store.select("word", "validation")
+    chosen = rows[:: max(1, len(rows) // n_clips)][:n_clips]
+    return [
+        int16_to_float32(np.tile(store.samples_of(row), -(-n_samples // row.n_samples))) for row in chosen
+    ]
+
+
+def read_run_file(run: Path) -> dict[str, Any]:
+    """The description of a run.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing or damaged.
+    """
+    try:
+        described: dict[str, Any] = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{run / RUN_FILE}: missing or damaged; expected the folder of a training run"
+        ) from error
+    return described
+
+
+def _stores(run: Path) -> list[AnyStore]:
+    described = read_run_file(run)
+    # a run of an older version knows one store
+    return [open_store(path) for path in described.get("stores") or [described.get("store", "")]]
+
+
+def _only_audio(run: Path, given: Sequence[AnyStore]) -> list[Store]:
+    stores = [store for store in given if isinstance(store, Store)]
+    if not stores:
+        raise StoreError(f"{run}: trained on features alone; expected a store of audio among its stores")
+    return stores

@@ -1,0 +1,172 @@
+"""Augmentation of log-mel spectrograms against the front end itself on changed waveforms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import butter, fftconvolve, sosfilt
+
+from models.frontend import FrontEndConfig, LogMel
+from speechcmd.training.augment import mix_noise
+from speechcmd.training.feature_augment import (
+    change_floor,
+    change_speed,
+    mix_log_mel_noise,
+    shift_level,
+    smear_room,
+)
+
+FLOOR = FrontEndConfig().log_floor
+N_CLIPS = 24
+
+
+def log_mel_of(waveform: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return LogMel()(waveform)
+
+
+def in_band(seed: int) -> torch.Tensor:
+    """Noise up to 3.5 kHz that swells and fades. Shape: (clips, samples)."""
+    rng = np.random.default_rng(seed)
+    band = butter(8, 3500, fs=16_000, output="sos")
+    noise = sosfilt(band, rng.standard_normal((N_CLIPS, 16_000)))
+    centre = rng.uniform(0.3, 0.7, (N_CLIPS, 1))
+    loudness = 0.02 + np.exp(-(((np.arange(16_000) / 16_000 - centre) / 0.15) ** 2))
+    return torch.from_numpy((0.1 * noise * loudness).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def waveform() -> torch.Tensor:
+    return in_band(0)
+
+
+@pytest.fixture(scope="module")
+def log_mel(waveform: torch.Tensor) -> torch.Tensor:
+    return log_mel_of(waveform)
+
+
+def test_another_floor_is_that_of_the_same_power() -> None:
+    power = torch.tensor([0.0, 1e-7, 1e-4, 1.0, 1000.0])
+    changed = change_floor(torch.log(power + 1e-6), 1e-6, 5e-7)
+    assert torch.allclose(changed, torch.log(power + 5e-7), atol=2e-3)  # float32 at a power under the floor
+    same = torch.log(power + 1e-6)
+    assert torch.equal(change_floor(same, 1e-6, 1e-6), same)
+
+
+def test_level_is_that_of_the_front_end_on_a_louder_waveform(
+    waveform: torch.Tensor, log_mel: torch.Tensor
+) -> None:
+    gain_db = torch.linspace(-30, 12, N_CLIPS)
+    before = log_mel.clone()
+    expected = log_mel_of(waveform * 10 ** (gain_db / 20).unsqueeze(1))
+    assert torch.allclose(shift_level(log_mel, gain_db), expected, atol=2e-3)
+    assert torch.equal(log_mel, before)
+
+
+def test_silence_stays_at_the_floor_at_any_level() -> None:
+    silence = torch.full((2, 5, 40), math.log(FLOOR))
+    assert torch.allclose(shift_level(silence, torch.tensor([-60.0, 60.0])), silence, atol=1e-4)
+
+
+@pytest.mark.parametrize("snr_db", [-5.0, 5.0, 20.0])
+def test_mixed_noise_is_that_of_the_front_end_on_average(
+    waveform: torch.Tensor, log_mel: torch.Tensor, snr_db: float
+) -> None:
+    noise, asked = in_band(1), torch.full((N_CLIPS,), snr_db)
+    expected = log_mel_of(mix_noise(waveform, noise, asked))
+    mixed = mix_log_mel_noise(log_mel, log_mel_of(noise), asked)
+    assert abs(float((mixed - expected).mean())) < 0.1  # in 4 dB units: 0.4 dB
+    assert np.corrcoef(mixed.ravel(), expected.ravel())[0, 1] > 0.98
+    assert float((mixed - expected).square().mean().sqrt()) < 0.5
+
+
+def test_no_noise_changes_no_bit(log_mel: torch.Tensor) -> None:
+    snr_db = torch.full((N_CLIPS,), torch.inf)
+    snr_db[0] = 10.0
+    mixed = mix_log_mel_noise(log_mel, log_mel.flip(0), snr_db)
+    assert torch.equal(mixed[1:], log_mel[1:])
+    assert not torch.equal(mixed[0], log_mel[0])
+
+
+def test_ratio_of_mixed_noise_is_of_mean_powers() -> None:
+    signal = torch.full((1, 4, 2), 1.0)
+    signal[:, 2:] = 3.0  # mean power 2
+    noise = torch.tensor([4.0, 12.0]).expand(1, 4, 2)  # mean power 8
+    mixed = mix_log_mel_noise(torch.log(signal + FLOOR), torch.log(noise + FLOOR), torch.tensor([10.0]))
+    assert torch.allclose(mixed.exp() - FLOOR, signal + noise * (0.2 / 8), atol=1e-4)
+
+
+def test_silent_noise_adds_nothing_infinite(log_mel: torch.Tensor) -> None:
+    silence = torch.full_like(log_mel, math.log(FLOOR) - 1.0)
+    assert torch.allclose(mix_log_mel_noise(log_mel, silence, torch.zeros(N_CLIPS)), log_mel, atol=1e-3)
+
+
+def test_speed_draws_a_line_of_frames_out_and_together() -> None:
+    ramp = torch.arange(30.0)[None, :, None].expand(3, 30, 2)
+    changed = change_speed(ramp, torch.tensor([1.0, 0.5, 1.2]), 20)
+    steps = torch.arange(20.0) - 9.5
+    for factor, line in zip((1.0, 0.5, 1.2), changed, strict=True):
+        assert torch.allclose(line[:, 0], 14.5 + factor * steps, atol=1e-5)
+        assert torch.equal(line[:, 0], line[:, 1])
+
+
+def test_speed_equals_interpolation_with_mirrored_ends(log_mel: torch.Tensor) -> None:
+    factor = torch.linspace(0.7, 1.6, N_CLIPS)
+    changed = change_speed(log_mel, factor)
+    n_frames = log_mel.shape[1]
+    mirrored = np.pad(log_mel.double().numpy(), ((0, 0), (50, 50), (0, 0)), mode="reflect")
+    for clip in (0, 7, 23):
+        places = 50 + (n_frames - 1) / 2 + (np.arange(n_frames) - (n_frames - 1) / 2) * float(factor[clip])
+        expected = np.interp(places, np.arange(n_frames + 100), mirrored[clip, :, 11])
+        assert np.allclose(changed[clip, :, 11], expected, atol=2e-3)
+
+
+def test_speed_one_changes_no_bit(log_mel: torch.Tensor) -> None:
+    assert torch.equal(change_speed(log_mel, torch.ones(N_CLIPS)), log_mel)
+    assert torch.equal(change_speed(log_mel, torch.ones(N_CLIPS), 90), log_mel[:, 4:94])
+    assert torch.equal(change_speed(log_mel[:, :1], torch.full((N_CLIPS,), 1.3)), log_mel[:, :1])
+
+
+def test_smearing_equals_a_convolution_of_powers(log_mel: torch.Tensor) -> None:
+    decay_s, direct_db = np.linspace(0.1, 0.8, N_CLIPS), np.linspace(-6.0, 15.0, N_CLIPS)
+    smeared = smear_room(log_mel, torch.from_numpy(decay_s).float(), torch.from_numpy(direct_db).float())
+    edges_s = np.maximum(np.arange(99) - 0.5, 0) * 0.01
+    for clip in (0, 9, 23):
+        left = 10 ** (-6 * edges_s / decay_s[clip])
+        response = (left[:-1] - left[1:]) * 10 ** (-direct_db[clip] / 10)
+        response[0] += 1
+        response /= 1 + 10 ** (-direct_db[clip] / 10)
+        power = np.exp(log_mel[clip].double().numpy()) - FLOOR
+        expected = np.log(fftconvolve(power, response[:, None], axes=0)[:98] + FLOOR)
+        assert np.allclose(smeared[clip], expected, atol=2e-3)
+
+
+def test_smearing_is_that_of_a_noisy_room_on_average(waveform: torch.Tensor) -> None:
+    rng, decay_s = np.random.default_rng(2), 0.4
+    tail = rng.standard_normal((N_CLIPS, 16_000)) * 10 ** (-3 * np.arange(16_000) / 16_000 / decay_s)
+    tail /= np.sqrt(np.square(tail).sum(axis=1, keepdims=True))
+    tail[:, 0] += 1
+    burst = waveform.clone()
+    burst[:, :4000] = 0.0
+    burst[:, 8000:] = 0.0
+    wet = fftconvolve(burst.numpy(), tail, axes=1)[:, :16_000] / math.sqrt(2)
+    expected = log_mel_of(torch.from_numpy(wet.astype(np.float32)))
+    smeared = smear_room(log_mel_of(burst), torch.full((N_CLIPS,), decay_s), torch.zeros(N_CLIPS))
+    # the course of the mean power from the burst on, over half a second of dying away
+    got, true = ((x.exp() - FLOOR).mean(dim=(0, 2))[25:90].log() for x in (smeared, expected))
+    assert true[26] - true[64] > 8
+    assert (got - true).abs().max() < 0.5
+    assert (got - true).mean().abs() < 0.1
+
+
+def test_no_decay_changes_no_bit_and_a_steady_sound_keeps_its_level(log_mel: torch.Tensor) -> None:
+    decay_s = torch.zeros(N_CLIPS)
+    decay_s[0] = 0.3
+    smeared = smear_room(log_mel, decay_s, torch.zeros(N_CLIPS))
+    assert torch.equal(smeared[1:], log_mel[1:])
+    assert not torch.equal(smeared[0], log_mel[0])
+    steady = torch.full((1, 120, 40), 2.0)
+    assert torch.allclose(smear_room(steady, decay_s[:1], torch.zeros(1))[:, 60:], steady[:, 60:], atol=1e-3)

@@ -1,0 +1,110 @@
+"""Learning from a larger run: in its own window, towards its answers, and exactly resumed."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from run_checks import assert_same_run, failure, metrics_of
+from toy_features import toy_images
+from toy_run import PLAIN, WORDS, temporary_folder, toy_config, toy_store
+
+from speechcmd.training.checkpoint import BEST, load_checkpoint, save_checkpoint
+from speechcmd.training.config import TrainConfig
+from speechcmd.training.gather import place_windows
+from speechcmd.training.run_folder import RunFolder
+from speechcmd.training.step import log_mel_of
+from speechcmd.training.teacher import load_teacher
+from speechcmd.training.trainer import StepReport, Trainer
+
+LABELS = (*WORDS, "_unknown_", "_silence_")
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunFolder, "draw_curves", lambda self: None)
+
+
+@functools.cache
+def teacher_run() -> Path:
+    """A teacher with a window of 0.8 s; students here have the mean, about half of it."""
+    folder = temporary_folder() / "teacher"
+    Trainer(toy_store(), toy_config("mlp", length="0.8"), folder).fit(lambda report: None)
+    return folder
+
+
+def student_config(architecture: str = "mlp", **changes: object) -> TrainConfig:
+    return toy_config(architecture, unknown="0", teacher=str(teacher_run()), **changes)
+
+
+def test_student_and_teacher_hear_their_own_windows(tmp_path: Path) -> None:
+    trainer = Trainer([toy_images(), toy_store()], student_config("lstm", augment=PLAIN), tmp_path)
+    (teacher,) = trainer.step._teachers
+    assert teacher.window_frames == trainer.step.window_frames > trainer.network.window_frames + 10
+    assert not teacher.training
+    batch = next(iter(trainer.data.train_batches))
+    log_mel = log_mel_of(trainer.network, batch)
+    assert log_mel.shape[1] == teacher.window_frames
+    # what the student hears is in the middle of it, a window around the same word
+    task, indices = trainer.data.training, trainer.data.training.words
+    middle = (teacher.window_samples - trainer.network.window_samples) / 2
+    unmoved = np.zeros(len(indices), np.int64)
+    starts = [
+        place_windows(task, indices, network.window_samples, unmoved, np.random.default_rng(0))
+        for network in (teacher, trainer.network)
+    ]
+    # a window leans to hold the whole word, a longer one less: 50 ms
+    assert np.median(np.abs(starts[1] - starts[0] - middle)) <= 800
+    # validation is in the student's own window
+    validated = next(iter(trainer.data.validation_batches))
+    assert log_mel_of(trainer.network, validated).shape[1] == trainer.network.window_frames
+
+
+def test_a_student_comes_to_answer_as_its_teacher(tmp_path: Path) -> None:
+    config = student_config(
+        teacher_weight=1.0, augment=PLAIN, epochs=8, schedule="constant", learning_rate=0.02
+    )
+    losses = []
+    trainer = Trainer(toy_store(), config, tmp_path)
+    before = [parameter.clone() for parameter in trainer.step._teachers[0].state_dict().values()]
+    trainer.fit(lambda seen: losses.append(seen.loss) if isinstance(seen, StepReport) else None)
+    assert np.mean(losses[-3:]) < 0.4 * losses[0]
+    assert losses[-1] > 0  # a divergence
+    for old, new in zip(before, trainer.step._teachers[0].state_dict().values(), strict=True):
+        assert torch.equal(old, new)  # who teaches does not learn
+    best = load_checkpoint(tmp_path / BEST)["network"]
+    assert best.keys() == trainer.network.state_dict().keys()  # and is not kept in the student's files
+
+
+def test_resume_with_a_teacher_is_exact(tmp_path: Path) -> None:
+    config = student_config("tc_resnet")
+    Trainer(toy_store(), config, tmp_path / "whole").fit(lambda report: None)
+
+    def stop(seen: object) -> None:
+        if isinstance(seen, StepReport) and (seen.epoch, seen.batch) == (1, 2):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Trainer(toy_store(), config, tmp_path / "parts").fit(stop)
+    Trainer(toy_store(), config, tmp_path / "parts", resume=True).fit(lambda report: None)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert len(metrics_of(tmp_path / "parts")) == 2
+
+
+def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
+    assert load_teacher(teacher_run(), LABELS).window_frames > 40
+    message = failure(lambda: load_teacher(teacher_run(), (*WORDS[::-1], "_unknown_", "_silence_")))
+    assert "expected a teacher for up, no, _unknown_, _silence_, got one for no, up" in message
+    config = toy_config("mlp", teacher=str(tmp_path / "none"))
+    message = failure(lambda: Trainer(toy_store(), config, tmp_path / "run"))
+    assert "no such checkpoint; expected the folder of a training run" in message
+    assert not (tmp_path / "run").exists()
+    state = load_checkpoint(teacher_run() / BEST)
+    (tmp_path / "changed").mkdir()
+    broken = {name: value for name, value in state["network"].items() if name != "head.bias"}
+    save_checkpoint(tmp_path / "changed" / BEST, {**state, "network": broken})
+    message = failure(lambda: load_teacher(tmp_path / "changed", LABELS))
+    assert "do not fit the Mlp of this version; use the version that trained it" in message
