@@ -74,6 +74,11 @@ def test_every_speaker_is_validated_in_one_fold(n_folds: int) -> None:
 def test_who_is_in_two_stores_is_in_one_fold() -> None:
     """Also where the official split of one store keeps somebody back and that of the other does not."""
     one, other = imaginary_store("a"), imaginary_store("b", split="training")
+    more = replace(other.rows[0], speaker="bert"), replace(other.rows[0], speaker="carl", split="validation")
+    other = Store(other.path, (*other.rows, *more), other.info)
+    everybody = heard([one, other], "training") | heard([one, other], "validation")
+    folds = [heard(split_by_fold([one, other], f"{number}/3"), "validation") for number in range(1, 4)]
+    assert sorted(speaker for fold in folds for speaker in fold) == sorted(everybody)
     for number in range(1, 4):
         first, second = split_by_fold([one, other], f"{number}/3")
         assert not heard([first, second], "validation") & heard([first, second], "training")
@@ -201,7 +206,7 @@ def test_features_of_another_front_end_are_refused() -> None:
         check_front_end(store, replace(FRONT_END, log_floor=1e-3))  # exchanged
         for change, name in (({"f_max_hz": 8000.0}, "f_max_hz = 4000.0"), ({"n_mels": 64}, "n_mels = 40"),
                              ({"hop_length": 320}, "hop_length = 160")):  # fmt: skip
-            asked = replace(FRONT_END, **change)  # type: ignore[arg-type]
+            asked = replace(FRONT_END, **change)
             message = failure(lambda store=store, asked=asked: check_front_end(store, asked))  # type: ignore[misc]
             value = next(iter(change.values()))
             assert f"{store.path}: features of a front end with {name}, the network's has {value};" in message

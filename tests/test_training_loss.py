@@ -171,8 +171,7 @@ def test_moving_average_by_hand() -> None:
     # the first weights; then decays (1 + 1) / (10 + 1) > 0.15 and (1 + 2) / (10 + 2) > 0.15
     second = 0.15 * 1 + 0.85 * 2
     assert seen == pytest.approx([1.0, second, 0.15 * second + 0.85 * 4], rel=1e-6)
-    early = make_average(network, 0.999)
-    assert early is not None
+    early: Any = make_average(network, 0.999)
     for value in (1.0, 2.0, 4.0):
         network[0].weight.data.fill_(value)
         early.update_parameters(network)
@@ -223,6 +222,7 @@ def step_of(config: TrainConfig, **options: object) -> TrainingStep:
 BARE = TrainConfig(label_smoothing=0.0)
 
 
+@torch.no_grad()
 def test_the_loss_of_a_step_by_hand() -> None:
     """Mixed targets and inputs, weighted clips, a teacher's part, then the weights' size."""
     weights = torch.tensor([1.0, 2.0, 0.5, 1.0])

@@ -20,6 +20,7 @@ from toy_features import toy_cache_path, toy_images
 from toy_line import command
 from toy_run import WORDS, toy_config, toy_store, toy_store_path, train
 
+from data_prep.feature_store import FeatureStore
 from models.registry import list_architectures
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
@@ -86,6 +87,8 @@ def test_resume_is_exact_with_everything_on(tmp_path: Path, cached: bool) -> Non
         schedule="step", fold="1/3", clips_percent=80.0, feature_cache=str(toy_cache_path()) if cached else "",
     )  # fmt: skip
     assert_exact_resume(tmp_path, config, lambda: [toy_store(), toy_images()])
+    stores = Trainer([toy_store(), toy_images()], config, tmp_path / "new").data.source.stores
+    assert [isinstance(store, FeatureStore) for store in stores] == [cached, True]
     last = load_checkpoint(tmp_path / "whole" / LAST)
     best = load_checkpoint(tmp_path / "whole" / BEST)
     assert int(last["average"]["n_averaged"]) > 2

@@ -26,6 +26,7 @@ from speechcmd.training.limit import parse_fold
 from speechcmd.training.loss import class_weights
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import EpochSampler, FixedSampler
+from speechcmd.training.windows import release_stores
 
 CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every window of up to 1.3 s
 
@@ -57,6 +58,7 @@ class TrainingData:
     def make_loaders(self, network: KeywordNetwork, window_frames: int) -> None:
         """Loaders for a network; batches of training have windows of `window_frames` frames."""
         config, frontend = self._config, network.frontend.config
+        release_stores()
         for store in self.source.stores:
             check_front_end(store, frontend)
 

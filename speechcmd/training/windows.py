@@ -86,16 +86,22 @@ def by_source(
             yield store, slice(int(edges[number]), int(edges[number + 1]))
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def audio_on(store: Store, device: torch.device) -> Tensor:
     """A store's audio on a device, one copy for all datasets of the store."""
     return torch.from_numpy(store.audio).to(device)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def frames_on(store: FeatureStore, device: torch.device, log_floor: float) -> FrameSource:
     """A store's log-mel on a device, one copy for all datasets of the store."""
     return FrameSource(store, device, log_floor)
+
+
+def release_stores() -> None:
+    """Let go of what earlier trainings of this process hold on devices."""
+    audio_on.cache_clear()
+    frames_on.cache_clear()
 
 
 @functools.lru_cache(maxsize=2)
