@@ -23,6 +23,7 @@ import numpy as np
 from runs import RECIPE, answer_clips, open_stores, train_whole, with_changes
 
 from data_prep.store import Store
+from models.cost import count_multiplies
 from models.registry import list_architectures
 from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.runtime.session import Session
@@ -89,9 +90,11 @@ def print_row(name: str, runs: list[Path], audio: Store) -> None:
     middle = found[len(found) // 2]
     low, high = wilson_interval(int((middle.labels == middle.given).sum()), len(middle.labels))
     spread = f" ± {statistics.stdev(accuracies):.2f}" if len(runs) > 1 else ""
+    cost = count_multiplies(network)
     window_s = network.window_samples / network.frontend.config.sample_rate
     print(
-        f"| {name} | {network.kind} | {window_s:.2f} | {network.count_parameters():,} | {len(runs)} | "
+        f"| {name} | {network.kind} | {window_s:.2f} | {network.count_parameters():,} | "
+        f"{cost.window / 1e6:.1f} | {cost.second / 1e6:.1f} | {len(runs)} | "
         f"{statistics.mean(accuracies):.2f}{spread} | {100 * low:.1f}–{100 * high:.1f} | {step_ms(runs[0]):.3f} |",
         flush=True,
     )
@@ -117,8 +120,11 @@ def main() -> None:
     names = arguments.names.split(",")
     if not arguments.no_training:
         train_all(arguments, names)
-    print("| architecture | kind | window s | parameters | seeds | testing % | interval | step ms |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| architecture | kind | window s | parameters | M MACs a window | M MACs a second | seeds | testing % | "
+        "interval | step ms |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in names:
         print_row(name, list(finished(arguments.runs, name, arguments.epochs)), Store.open(arguments.audio))
 

@@ -6,7 +6,8 @@ usage: python benchmarks/recipe_parts.py AUDIO IMAGES --runs DIR --cache DIR
 Trains like benchmarks/architectures.py, on both stores, each row with each seed into DIR/ROW-SEED. Accuracy is on
 the validation clips of AUDIO by the official 12-class rule: as they are, and with noise kept for validation
 mixed in at 5 dB. (Choosing a recipe by the testing clips would spoil them.) Training accuracy is that of the last
-epoch, augmented. A difference is to the first row, seed by seed; two standard errors of the accuracy are printed.
+epoch, augmented. A difference is to the first row, seed by seed; two standard errors of the accuracy are printed. Training is on
+log-mel: speed changes tempo without pitch, noise and rooms add up as powers.
 """
 
 from __future__ import annotations

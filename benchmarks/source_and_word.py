@@ -118,7 +118,7 @@ def embeddings(run: Path, stores: list[AnyStore]) -> Iterator[tuple[str, np.ndar
         speakers = np.array(
             [task.examples.paths[clip].rpartition("/")[2].partition("_")[0] for clip in clips]
         )
-        yield word, found, batch.is_image.numpy(), speakers
+        yield word, found, batch.is_image, speakers
 
 
 def print_probe(runs: Path, stores: list[AnyStore]) -> None:

@@ -54,14 +54,14 @@ def test_label_smoothing_is_torchs(smoothing: float) -> None:
     assert torch.allclose(targets.sum(dim=1), torch.ones(6))
     assert float(targets[0, 0]) == pytest.approx(1 - smoothing * 3 / 4)
     expected = functional.cross_entropy(logits, LABELS, label_smoothing=smoothing)
-    assert float(cross_entropy(logits, targets, torch.ones(6))) == pytest.approx(float(expected), abs=EXACT)
+    assert float(cross_entropy(logits, targets)) == pytest.approx(float(expected), abs=EXACT)
 
 
 def test_class_weights_are_torchs_for_hard_targets() -> None:
     """The clips' losses are weighted by their label and divided by the sum of the weights."""
     logits, weights = some_logits(), torch.tensor([0.5, 2.0, 0.0, 3.0])
     expected = functional.cross_entropy(logits, LABELS, weight=weights)
-    given = cross_entropy(logits, soft_targets(LABELS, 4, 0.0), weights[LABELS])
+    given = cross_entropy(logits, soft_targets(LABELS, 4, 0.0) * weights[LABELS, None])
     assert float(given) == pytest.approx(float(expected), abs=EXACT)
 
 
@@ -241,9 +241,12 @@ def test_the_loss_of_a_step_by_hand() -> None:
     log_mel = mixture.mix(batch.log_mel)
     logits = step.network.classify(log_mel[:, 4:-4])[:, 0]
     log_probabilities = logits.log_softmax(dim=1)
-    targets = mixture.mix(functional.one_hot(LABELS, 4) * 0.9 + 0.025)
-    each = -(targets * log_probabilities).sum(dim=1)
-    hard = (each * weights[LABELS]).sum() / weights[LABELS].sum()
+    own = -((functional.one_hot(LABELS, 4) * 0.9 + 0.025) * log_probabilities).sum(dim=1) * weights[LABELS]
+    others = LABELS[mixture.partner]
+    other = -((functional.one_hot(others, 4) * 0.9 + 0.025) * log_probabilities).sum(dim=1) * weights[others]
+    share = mixture.share[:, 0]
+    counted = share * weights[LABELS] + (1 - share) * weights[others]
+    hard = (share * own + (1 - share) * other).sum() / counted.sum()
     wanted = (teacher.classify(log_mel)[:, 0] / 2).softmax(dim=1)
     soft = 4 * (wanted * (wanted.log() - (logits / 2).log_softmax(dim=1))).sum(dim=1).mean()
     size = sum(float(p.detach().abs().sum()) for p in step.network.parameters() if p.ndim > 1)

@@ -111,9 +111,7 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     type=_FOLDER,
     help="Begin with the best weights of this run (same network, words and window).",
 )
-@click.option(
-    "--teacher", type=_FOLDER, help="Learn from this run's network too (same words)."
-)
+@click.option("--teacher", type=_FOLDER, help="Learn from this run's network too (same words).")
 @click.option(
     "--feature-cache",
     type=_FOLDER,

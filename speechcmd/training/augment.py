@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from speechcmd.training.transfer import put
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -106,7 +108,7 @@ def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.r
     n_clips, n_frames, n_mels = log_mel.shape
     covered = _spans(config.time_masks, config.time_mask_frames, n_clips, n_frames, rng)[:, :, None]
     covered = covered | _spans(config.band_masks, config.band_mask_bands, n_clips, n_mels, rng)[:, None, :]
-    return torch.where(torch.from_numpy(covered).to(log_mel.device), fill, log_mel)
+    return torch.where(put(covered, log_mel.device), fill, log_mel)
 
 
 def _spans(

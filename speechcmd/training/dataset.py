@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -29,6 +30,7 @@ from speechcmd.training.feature_augment import change_speed, mix_log_mel_noise, 
 from speechcmd.training.gather import Levels, place_windows
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import ItemKey
+from speechcmd.training.transfer import put
 from speechcmd.training.waveform_augment import convolve_rooms, make_rooms, resample_windows, room_spectra
 from speechcmd.training.windows import AudioWindows, FrameWindows, front_end_on
 
@@ -42,13 +44,13 @@ class Batch(NamedTuple):
     """Clips of audio stores, then those of feature stores, on one device.
 
     `waveform` float32 (n_audio, n_samples), `log_mel` float32 (n_features, n_frames, n_mels), either of
-    them may be empty; `labels` int64 and `is_image`, whether a clip is an image already, (batch,) each.
+    them may be empty; `labels` int64 (batch,); `is_image`, whether a clip is an image already, in memory.
     """
 
     waveform: Tensor
     log_mel: Tensor
     labels: Tensor
-    is_image: Tensor
+    is_image: npt.NDArray[np.bool_]
     epoch: int
     number: int
 
@@ -58,7 +60,6 @@ class Batch(NamedTuple):
             waveform=self.waveform.to(device),
             log_mel=self.log_mel.to(device),
             labels=self.labels.to(device),
-            is_image=self.is_image.to(device),
         )
 
 
@@ -116,8 +117,8 @@ class ClipDataset(Dataset[Batch]):
         audio, frames = slice(0, n_audio), slice(n_audio, None)
         waveform = self._cut_audio(indices[audio], starts[audio], gain[audio], epoch, number)
         log_mel = self._cut_frames(indices[frames], starts[frames], gain[frames], epoch, number)
-        labels = torch.from_numpy(self._task.examples.labels[indices]).to(self._device)
-        is_image = torch.zeros(len(indices), dtype=torch.bool, device=self._device)
+        labels = put(self._task.examples.labels[indices], self._device)
+        is_image = np.zeros(len(indices), dtype=np.bool_)
         is_image[frames] = self._frame_windows.is_image(indices[frames])
         return Batch(waveform, log_mel, labels, is_image, epoch, number)
 
@@ -154,7 +155,7 @@ class ClipDataset(Dataset[Batch]):
             return waveform[:, : self.n_samples]
         if self._augment.speed_percent:
             speed = draw_speed(self._augment, len(indices), generator_for("speed", self._seed, epoch, number))
-            waveform = resample_windows(waveform, torch.from_numpy(speed), self.n_samples)
+            waveform = resample_windows(waveform, put(speed, self._device), self.n_samples)
         self._put_into_rooms(waveform, epoch, number)
         self._mix_noise(waveform, epoch, number)
         return waveform
@@ -164,11 +165,11 @@ class ClipDataset(Dataset[Batch]):
             return
         rng = generator_for("room", self._seed, epoch, number)
         if self._rooms is None:
-            responses = torch.from_numpy(make_rooms(N_ROOMS, 0, SAMPLE_RATE)).to(self._device)
+            responses = put(make_rooms(N_ROOMS, 0, SAMPLE_RATE), self._device)
             self._rooms = room_spectra(responses, self.n_samples)
         inside = np.flatnonzero(draw_share(self._augment.room_percent, len(waveform), rng))
-        chosen = torch.from_numpy(rng.integers(0, N_ROOMS, size=len(inside))).to(self._device)
-        rows = torch.from_numpy(inside).to(self._device)
+        chosen = put(rng.integers(0, N_ROOMS, size=len(inside)), self._device)
+        rows = put(inside, self._device)
         waveform[rows] = convolve_rooms(waveform[rows], self._rooms, chosen)
 
     def _mix_noise(self, waveform: Tensor, epoch: int, number: int) -> None:
@@ -179,8 +180,8 @@ class ClipDataset(Dataset[Batch]):
         snr_db = draw_snr(self._augment, len(waveform), rng)
         noisy = np.flatnonzero(np.isfinite(snr_db))
         noise = self._cut_noise(among, len(noisy), rng)
-        rows = torch.from_numpy(noisy).to(self._device)
-        scale = noise_scale(waveform[rows], noise, torch.from_numpy(snr_db[noisy]).to(self._device))
+        rows = put(noisy, self._device)
+        scale = noise_scale(waveform[rows], noise, put(snr_db[noisy], self._device))
         waveform.index_add_(0, rows, noise.mul_(scale))
 
     def _cut_noise(self, among: Indices, n_drawn: int, rng: np.random.Generator) -> Tensor:
@@ -211,10 +212,10 @@ class ClipDataset(Dataset[Batch]):
         if self._augment.speed_percent:
             rng = generator_for("frame_speed", self._seed, epoch, number)
             log_mel = change_speed(
-                log_mel, torch.from_numpy(draw_speed(self._augment, len(indices), rng)), n_frames
+                log_mel, put(draw_speed(self._augment, len(indices), rng), self._device), n_frames
             )
         if (gain != 1).any():
-            gain_db = torch.from_numpy(20 * np.log10(gain)).to(self._device)
+            gain_db = put(20 * np.log10(gain), self._device)
             log_mel = shift_level(log_mel, gain_db, self._frontend)
         log_mel = self._smear_rooms(log_mel, epoch, number)
         return self._mix_frame_noise(log_mel, epoch, number)
@@ -226,7 +227,7 @@ class ClipDataset(Dataset[Batch]):
         inside = draw_share(self._augment.room_percent, len(log_mel), rng)
         decay_s = np.where(inside, rng.uniform(*ROOM_DECAY_S, size=len(log_mel)), 0.0)
         direct_db = rng.uniform(*ROOM_DIRECT_DB, size=len(log_mel))
-        return smear_room(log_mel, torch.from_numpy(decay_s), torch.from_numpy(direct_db), self._frontend)
+        return smear_room(log_mel, put(decay_s, self._device), put(direct_db, self._device), self._frontend)
 
     def _mix_frame_noise(self, log_mel: Tensor, epoch: int, number: int) -> Tensor:
         if not self._augment.noise_percent or len(self._task.noise) == 0:
@@ -235,8 +236,8 @@ class ClipDataset(Dataset[Batch]):
         snr_db = draw_snr(self._augment, len(log_mel), rng)
         noisy = np.flatnonzero(np.isfinite(snr_db))
         noise = self._cut_frame_noise(len(noisy), log_mel.shape[1], rng)
-        rows = torch.from_numpy(noisy).to(self._device)
-        ratio = torch.from_numpy(snr_db[noisy]).to(self._device)
+        rows = put(noisy, self._device)
+        ratio = put(snr_db[noisy], self._device)
         log_mel[rows] = mix_log_mel_noise(log_mel[rows], noise, ratio, self._frontend)
         return log_mel
 
@@ -255,7 +256,7 @@ def _put_back(noise: Tensor, order: Indices) -> Tensor:
     """Noise in the order of its drawing: sorted by store, a store's clips would meet that store's noise."""
     if (order[1:] > order[:-1]).all():
         return noise
-    return noise[torch.from_numpy(np.argsort(order)).to(noise.device)]
+    return noise[put(np.argsort(order), noise.device)]
 
 
 def make_loader(

@@ -17,12 +17,14 @@ def make_average(network: nn.Module, decay: float) -> AveragedModel | None:
     if not decay:
         return None
 
-    def average(kept: Tensors, new: Tensors, n_averaged: Tensor | int) -> None:
-        """All tensors of one type at once: on a GPU each number that is read waits for it."""
+    def average(kept: Tensors, new: Tensors, _: Tensor | int) -> None:
+        """All tensors of one type at once."""
         if not kept[0].is_floating_point():
             torch._foreach_copy_(kept, new)
             return
-        n_steps = float(n_averaged)
+        # not the number that is handed in: that lies on the GPU, and reading it would wait for it
+        n_steps = float(averaged.n_averaged)
         torch._foreach_lerp_(kept, new, 1 - min(decay, (1 + n_steps) / (10 + n_steps)))
 
-    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    return averaged

@@ -13,6 +13,7 @@ from torch import Tensor
 from data_prep.task import Indices, SplitTask
 from data_prep.window import place_around_word
 from speechcmd.audio import INT16_SCALE
+from speechcmd.training.transfer import put
 
 Levels = npt.NDArray[np.float32]
 
@@ -59,7 +60,7 @@ def gather_rows(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -
 
 def gather_at_once(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -> Tensor:
     """The same on a device where each call costs: one gather, one scaling."""
-    windows = audio.unfold(0, n_samples, 1)[torch.from_numpy(starts).to(audio.device)]
+    windows = audio.unfold(0, n_samples, 1)[put(starts, audio.device)]
     return windows.to(torch.float32).mul_(column(scale, audio.device))
 
 
@@ -100,13 +101,13 @@ def fill_at_once(
 ) -> None:
     """The same on a device where each call costs: all rows as wide as the widest, under a mask."""
     device, width = waveform.device, int(n_filled.max())
-    noise = _unit_noise(device).unfold(0, width, 1)[torch.from_numpy(offsets).to(device)]
+    noise = _unit_noise(device).unfold(0, width, 1)[put(offsets, device)]
     noise.mul_(column(factors[0], device)).mul_(column(factors[1], device))
     columns = torch.arange(width, device=device)
     filled = column(n_filled, device)
     mask = columns >= width - filled if is_end else columns < filled
     part = slice(waveform.shape[1] - width, None) if is_end else slice(0, width)
-    chosen = torch.from_numpy(rows).to(device)
+    chosen = put(rows, device)
     waveform[chosen, part] = torch.where(mask, noise, waveform[chosen, part])
 
 
@@ -117,4 +118,4 @@ def _unit_noise(device: torch.device) -> Tensor:
 
 
 def column(values: npt.NDArray[Any], device: torch.device) -> Tensor:
-    return torch.from_numpy(values).unsqueeze(1).to(device)
+    return put(values, device).unsqueeze(1)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechcmd.training.transfer import put
+
 
 def soft_targets(labels: Tensor, n_labels: int, label_smoothing: float) -> Tensor:
     """Probabilities that a network shall give: most for the label, the rest spread over all.
@@ -44,9 +46,7 @@ def draw_mixture(
         return None
     share = rng.beta(alpha, alpha, size=(n_clips, 1)).astype(np.float32)
     partner = rng.permutation(n_clips)
-    return Mixture(
-        torch.from_numpy(partner).to(device), torch.from_numpy(np.maximum(share, 1 - share)).to(device)
-    )
+    return Mixture(put(partner, device), put(np.maximum(share, 1 - share), device))
 
 
 def class_weights(counts: npt.NDArray[np.int64], balance: float) -> npt.NDArray[np.float32]:
@@ -62,13 +62,12 @@ def class_weights(counts: npt.NDArray[np.int64], balance: float) -> npt.NDArray[
     return weights.astype(np.float32)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Mean over the clips of the cross-entropy with soft targets, each clip weighted.
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the clips of the cross-entropy with soft targets; a row's sum is the weight of its clip.
 
-    Shape: (batch, n_labels) twice, (batch,) -> ().
+    Shape: (batch, n_labels) twice -> ().
     """
-    losses = -(targets * logits.log_softmax(dim=1)).sum(dim=1)
-    return (losses * weights).sum() / weights.sum()
+    return -(targets * logits.log_softmax(dim=1)).sum() / targets.sum()
 
 
 def distillation(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -19,6 +19,7 @@ from speechcmd.training.loss import (
     weight_size,
 )
 from speechcmd.training.random import generator_for, torch_seed_for
+from speechcmd.training.transfer import put
 
 
 class TrainingStep(nn.Module):
@@ -59,10 +60,11 @@ class TrainingStep(nn.Module):
             log_mel = self._make_features(batch)
             mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, self._rng("mixup", batch))
             targets = soft_targets(batch.labels, len(self.weights), config.label_smoothing)
+            targets = targets * self.weights[batch.labels].unsqueeze(1)
             if mixture is not None:
                 log_mel, targets = mixture.mix(log_mel), mixture.mix(targets)
         logits = self.network.classify(crop_frames(log_mel, self.network.window_frames))[:, 0].float()
-        loss = cross_entropy(logits, targets, self.weights[batch.labels])
+        loss = cross_entropy(logits, targets)
         for teacher in self._teachers:
             loss = self._learn_from(teacher, loss, logits, log_mel)
         if config.l1:
@@ -75,12 +77,12 @@ class TrainingStep(nn.Module):
         augment = self._config.augment
         if augment.image_percent:
             rng = self._rng("image", batch)
-            drawn = torch.from_numpy(draw_share(augment.image_percent, len(log_mel), rng))
+            drawn = draw_share(augment.image_percent, len(log_mel), rng) & ~batch.is_image
             # a window is cut out of a picture, and its border lies anywhere in the grid of blocks
-            phase = torch.from_numpy(rng.integers(0, BLOCK, size=len(log_mel)))
-            rows = torch.nonzero(drawn.to(log_mel.device) & ~batch.is_image).squeeze(1)
+            phase = rng.integers(0, BLOCK, size=len(log_mel))[drawn]
+            rows = put(np.flatnonzero(drawn), log_mel.device)
             log_mel[rows] = through_image(
-                log_mel[rows], phase=phase.to(rows.device)[rows], frontend=self.network.frontend.config
+                log_mel[rows], phase=put(phase, log_mel.device), frontend=self.network.frontend.config
             )
         return spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
 

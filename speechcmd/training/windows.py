@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -67,12 +68,12 @@ class FrameWindows:
             )
         return torch.cat(parts) if len(parts) > 2 else parts[-1]
 
-    def is_image(self, indices: Indices) -> Tensor:
-        """Whether each clip is an image already. Shape: bool (batch,)."""
+    def is_image(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        """Whether each clip is an image already. Shape: (batch,)."""
         image = np.zeros(len(indices), dtype=np.bool_)
         for store, part in by_source(self._stores, self._task, indices):
             image[part] = frames_on(store, self._device, self._frontend.log_floor).is_image
-        return torch.from_numpy(image).to(self._device)
+        return image
 
 
 def by_source(

@@ -1,0 +1,18 @@
+"""Small arrays on their way to a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+def put(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """An array as a tensor on a device; a GPU goes on with its work meanwhile, nothing waits."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    if device.type != "cuda":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
