@@ -186,7 +186,7 @@ def write_feature_store(
     """
     meaning = {"scale": scale, "offset": offset, "front_end": front_end}
     _check_info(path, {**meaning, "n_frames": 1})
-    _check_free(path)
+    check_free(path)
     part = make_part(path)
     try:
         written, n_frames = _write_features(part / LOG_MEL_FILE, rows, features, int(front_end["n_mels"]))
@@ -234,7 +234,14 @@ def _check_info(path: Path, info: dict[str, Any]) -> None:
         )
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """Refuse a name that something else than a feature store has.
+
+    Raises
+    ------
+    StoreError
+        If something else is there.
+    """
     if path.exists() and (not is_ours(path) or (path / AUDIO_FILE).exists()):
         raise StoreError(
             f"{path}: expected a feature store or a new name, found something else; choose another name"

@@ -8,6 +8,7 @@ that one output sees, and a long recording costs one pass. One output each 40 ms
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,10 +19,10 @@ from models.layer import PooledNetwork, centre_frames, channels_last
 from models.network import nearest_on_grid
 
 _BASE_CHANNELS = 8
-# channels (in units of the base), blocks, stride along frequency, dilation along time
-_STAGES = ((1.0, 2, 1, 1), (1.5, 2, 2, 2), (2.0, 4, 2, 4), (2.5, 4, 1, 8))
+_BLOCKS = (2, 2, 4, 4)
+# of each stage: channels (in units of the base), stride along frequency, dilation along time
+_STAGES = ((1.0, 1, 1), (1.5, 2, 2), (2.0, 2, 4), (2.5, 1, 8))
 _FIRST = _LAST = 5
-_SEEN_FRAMES = _FIRST + _LAST - 1 + 2 * sum(n * dilation for _, n, _, dilation in _STAGES)
 _SUB_BANDS = 5
 _SMALLEST_PADDED = 20
 
@@ -29,7 +30,7 @@ _SMALLEST_PADDED = 20
 class BcResNet(PooledNetwork):
     """A 5 x 5 convolution, four stages of broadcasted residual blocks, a separable convolution, mean, linear.
 
-    `tau` multiplies the channels: the paper's networks are 1, 1.5, 2, 3, 6 and 8.
+    `tau` multiplies the channels: the paper's networks are 1, 1.5, 2, 3, 6 and 8. `n_blocks` of each stage.
     `block_dropout` leaves out channels of the one-dimensional path, `dropout` features of the embedding.
     """
 
@@ -39,6 +40,7 @@ class BcResNet(PooledNetwork):
         window_frames: int,
         frontend: FrontEndConfig = FrontEndConfig(),
         tau: float = 1.0,
+        n_blocks: Sequence[int] = _BLOCKS,
         time_padding: bool = False,
         block_dropout: float = 0.1,
         dropout: float = 0.0,
@@ -50,7 +52,7 @@ class BcResNet(PooledNetwork):
             frontend,
             n_features=4 * base,
             dropout=dropout,
-            seen_frames=_SEEN_FRAMES,
+            seen_frames=_seen_frames(n_blocks),
             frame_stride=1,
             time_padding=time_padding,
         )
@@ -58,10 +60,10 @@ class BcResNet(PooledNetwork):
         self.first_norm = nn.Sequential(nn.BatchNorm2d(2 * base), nn.ReLU(inplace=True))
         blocks = []
         n_in, n_bands = 2 * base, -(-frontend.n_mels // 2)
-        for times, n_blocks, stride, dilation in _STAGES:
+        for (times, stride, dilation), n_of_stage in zip(_STAGES, n_blocks, strict=True):
             n_out = int(base * times)
             n_bands = -(-n_bands // stride)
-            for k in range(n_blocks):
+            for k in range(n_of_stage):
                 blocks.append(
                     _Block(n_in, n_out, stride if k == 0 else 1, dilation, time_padding, block_dropout)
                 )
@@ -77,14 +79,21 @@ class BcResNet(PooledNetwork):
         )
 
     @classmethod
-    def fit_window(cls, n_frames: int, time_padding: bool = False, **settings: Any) -> int:
-        smallest = _SMALLEST_PADDED if time_padding else _SEEN_FRAMES
+    def fit_window(
+        cls, n_frames: int, n_blocks: Sequence[int] = _BLOCKS, time_padding: bool = False, **settings: Any
+    ) -> int:
+        smallest = _SMALLEST_PADDED if time_padding else _seen_frames(n_blocks)
         return nearest_on_grid(n_frames, smallest, cls.step_frames)
 
     def encode(self, normalised: Tensor) -> Tensor:
         image = channels_last(self.first(normalised.unsqueeze(1)))  # (batch, channels, time, bands)
         encoded: Tensor = self.last(self.blocks(self.first_norm(image)))
         return encoded.squeeze(3)
+
+
+def _seen_frames(n_blocks: Sequence[int]) -> int:
+    """Frames that one output depends on."""
+    return _FIRST + _LAST - 1 + 2 * sum(n * stage[2] for n, stage in zip(n_blocks, _STAGES, strict=True))
 
 
 class _Block(nn.Module):

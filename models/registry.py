@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +53,12 @@ _ARCHITECTURES = {
         {"channels": 6, "outer_channels": 8, "kernels": (3, 5), "repeats": 2},
         {"padded": {"time_padding": True, "channels": 6, "outer_channels": 8}},
     ),
-    "bc_resnet": Architecture(BcResNet, 13_000, {"tau": 0.5}, {"padded": {"time_padding": True, "tau": 0.5}}),
+    "bc_resnet": Architecture(
+        BcResNet,
+        13_000,
+        {"tau": 0.5, "n_blocks": (2, 1, 1, 1)},
+        {"padded": {"time_padding": True, "tau": 0.5, "n_blocks": (2, 1, 1, 1)}},
+    ),
 }
 
 
@@ -87,18 +93,21 @@ def list_settings(architecture: str) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in parameters.items() if name not in given}
 
 
-def check_settings(architecture: str, names: Iterable[str]) -> None:
-    """Refuse what is no setting of the architecture.
+def check_settings(architecture: str, settings: Mapping[str, Any]) -> None:
+    """Refuse what is no setting of the architecture, and values of another type than the default's.
 
     Raises
     ------
     ModelError
-        Naming the first unknown one, or if there is no such architecture.
+        Naming the first such setting, or if there is no such architecture.
     """
     known = list_settings(architecture)
-    unknown = sorted(set(names) - set(known))
+    unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ModelError(f"{architecture}: unknown setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+    for name, value in settings.items():
+        if not _is_like(value, known[name]):
+            raise ModelError(f"{architecture}: {name}: expected {_kind_of(known[name])}, got {value!r}")
 
 
 def create_model(
@@ -125,3 +134,17 @@ def create_model(
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         settings = ", ".join(f"{name}={value}" for name, value in config.items())
         raise ModelError(f"{architecture}: no network can be built with {settings}: {error}") from error
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value has the type of its default: a text is no flag, though Python would take it for one."""
+    if isinstance(default, list | tuple):
+        return isinstance(value, list | tuple) and all(_is_like(each, default[0]) for each in value)
+    if isinstance(default, float):
+        return type(value) in (int, float) and abs(value) < math.inf
+    return type(value) is type(default)
+
+
+def _kind_of(default: Any) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+    return kinds.get(type(default), "a list of whole numbers")

@@ -101,6 +101,7 @@ def test_padding_along_time_decides_kind_and_window(name: str) -> None:
 def test_an_output_sees_its_whole_smallest_window_and_no_more(name: str) -> None:
     torch.manual_seed(0)
     settings: dict[str, Any] = find_architecture(name).variants["padded"] | {"time_padding": False}
+    settings.pop("n_blocks", None)  # as many as by default
     network = with_statistics(create_model(name, 3, 0, **settings))
     log_mel = torch.randn(1, SEEN[name] + network.step_frames, 40).double().requires_grad_()
     (gradient,) = torch.autograd.grad(network.double().classify(log_mel)[0, 0].sum(), log_mel)

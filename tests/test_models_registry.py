@@ -13,7 +13,7 @@ import models
 from models.cnn import fit_dilations
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork, nearest_on_grid
-from models.registry import create_model, find_architecture, list_architectures
+from models.registry import check_settings, create_model, find_architecture, list_architectures
 from speechcmd.errors import ModelError
 
 NAMES = ("mlp", "rnn", "lstm", "gru", "crnn", "cnn", "ds_cnn", "tc_resnet", "matchboxnet", "bc_resnet")
@@ -178,10 +178,37 @@ def test_wrong_names_and_values_are_one_line() -> None:
         create_model("transformer", 3)
     with pytest.raises(ModelError, match=r"cnn: unknown setting 'hidden'; it has channels, dilations"):
         create_model("cnn", 3, hidden=4)
-    for settings in ({"channels": [1, 2]}, {"width": "wide"}, {"width": -4}, {"dropout": 2.0}):
+    for settings in ({"channels": [1, 2]}, {"width": -4}, {"dropout": 2.0}):
         with pytest.raises(ModelError, match="no network can be built") as caught:
             create_model("cnn", 3, **settings)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("bc_resnet", {"time_padding": "no"}, "time_padding: expected true or false, got 'no'"),
+        ("bc_resnet", {"time_padding": "False"}, "time_padding: expected true or false, got 'False'"),
+        ("bc_resnet", {"time_padding": 1}, "time_padding: expected true or false, got 1"),
+        ("bc_resnet", {"tau": True}, "tau: expected a number, got True"),
+        ("bc_resnet", {"tau": "2"}, "tau: expected a number, got '2'"),
+        ("cnn", {"dropout": float("nan")}, "dropout: expected a number, got nan"),
+        ("cnn", {"width": "wide"}, "width: expected a whole number, got 'wide'"),
+        ("cnn", {"width": 64.0}, "width: expected a whole number, got 64.0"),
+        ("cnn", {"width": False}, "width: expected a whole number, got False"),
+        ("cnn", {"channels": 4}, "channels: expected a list of whole numbers, got 4"),
+        ("cnn", {"channels": "456"}, "channels: expected a list of whole numbers, got '456'"),
+        ("cnn", {"channels": [4, 6, 8.5]}, "channels: expected a list of whole numbers, got [4, 6, 8.5]"),
+    ],
+)
+def test_values_of_another_type_are_refused(name: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        create_model(name, 3, **settings)
+    assert str(caught.value) == f"{name}: {message}"
+
+
+def test_a_whole_number_is_a_number_too() -> None:
+    check_settings("bc_resnet", {"tau": 2, "time_padding": False})
 
 
 def test_blocks_that_no_window_can_feed_are_one_line() -> None:

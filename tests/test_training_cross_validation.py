@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -149,6 +150,8 @@ def test_a_label_without_clips_in_a_fold_is_refused(rows: list[Row], message: st
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"batch_size": 0}, "batch_size: expected at least 2, got 0"),
+        ({"seed": -1}, "seed: expected 0 to "),
         ({"fold": "1/2"}, "fold: expected none in a cross-validation, got 1/2"),
         (
             {"initial": "runs/a"},
@@ -160,7 +163,9 @@ def test_a_label_without_clips_in_a_fold_is_refused(rows: list[Row], message: st
         ),
     ],
 )
-def test_what_would_make_the_figures_too_good_is_refused(changes: dict[str, str], message: str) -> None:
+def test_what_is_no_setting_or_would_make_the_figures_too_good_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
     assert message in failure([store_of(many_clips("no up", "a b"))], config_of("no up", **changes), 2)
 
 

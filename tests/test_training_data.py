@@ -21,7 +21,13 @@ from data_prep.store import Row, Store
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.data import TrainingData, check_front_end, split_by_fold, take_share
+from speechcmd.training.data import (
+    TrainingData,
+    check_front_end,
+    check_together,
+    split_by_fold,
+    take_share,
+)
 from speechcmd.training.dataset import ClipDataset
 from speechcmd.training.sampler import ItemKey
 
@@ -197,6 +203,57 @@ def test_two_audio_stores_as_one() -> None:
     order = np.argsort(task.examples.source[task.words], kind="stable")
     assert torch.equal(given.waveform, expected.waveform[order])
     assert torch.equal(given.labels, expected.labels[order])
+
+
+def other_speakers(name: str, *more: Row) -> Store:
+    store = imaginary_store(name)
+    rows = (replace(each, speaker=each.speaker and f"other {each.speaker}") for each in store.rows)
+    return Store(store.path, (*rows, *more), store.info)
+
+
+def test_stores_whose_speakers_keep_their_split_go_together() -> None:
+    check_together([imaginary_store("a"), imaginary_store("b"), other_speakers("c")])
+    unnamed = [imaginary_store(name, speaker="", split=split) for name, split in zip("ab", ("training", "testing"),
+               strict=True)]  # fmt: skip
+    check_together(unnamed)
+    check_together([toy_images(), toy_store(), toy_features()])
+
+
+@pytest.mark.parametrize(("split", "other"), [("training", "validation"), ("testing", "training")])
+def test_who_is_in_another_split_of_another_store_is_refused(split: str, other: str) -> None:
+    first = other_speakers("a", row(200, "anna", other))
+    second = other_speakers("b", row(300, "anna", split))
+    message = failure(lambda: check_together([first, imaginary_store("between"), second]))
+    assert f"b: expected a speaker in the same split of all stores, got anna in {split} here" in message
+    assert f"in {other} of a; leave one of the two out" in message
+    recording = other_speakers("b", row(300, "anna", split, "speech"))
+    check_together([first, recording])
+
+
+@pytest.mark.parametrize(("split", "is_dealt"), [("testing", False), ("validation", True)])
+def test_folds_deal_out_who_is_validated_but_not_who_is_tested(split: str, is_dealt: bool) -> None:
+    given = toy_store()
+    rows = [replace(each, split=split) for each in given.select("word", "training")]
+    stores = [given, Store(Path("again"), tuple(rows), {**given.info, "data_digest": "another"})]
+
+    def make(fold: str) -> TrainingData:
+        return TrainingData(stores, toy_config(fold=fold), TaskConfig(WORDS), CPU)
+
+    expected = "again: expected a speaker in the same split of all stores, got "
+    assert failure(lambda: make("")).startswith(expected)
+    if is_dealt:
+        assert len(make("1/2").training.words)
+    else:
+        assert failure(lambda: make("1/2")).startswith(expected)
+
+
+def test_a_store_given_twice_is_refused() -> None:
+    message = failure(
+        lambda: check_together([imaginary_store("a"), other_speakers("b"), imaginary_store("a")])
+    )
+    assert message == (
+        "a: expected stores of different clips, got those of a again; leave one of the two out"
+    )
 
 
 def test_features_of_another_front_end_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_checks import failure
 
 from data_prep import log_mel_images
 from data_prep.feature_store import FeatureStore
@@ -216,6 +218,40 @@ def test_a_stale_or_damaged_cache_is_computed_again(
     assert (again.path / "log_mel.npy").read_bytes() == whole
     assert FeatureStore.open(again.path).info == first.info
     assert [path.name for path in again.path.parent.iterdir()] == [again.path.name]
+
+
+def test_two_processes_may_write_the_same_cache(store: Store, tmp_path: Path) -> None:
+    """Interleaved: the second begins and ends while the first is at work, and is what both use."""
+    written: list[int] = []
+
+    def meanwhile(done: int, total: int) -> None:
+        written.append((cache(store, tmp_path).path / "log_mel.npy").stat().st_ino)
+
+    first = cache(store, tmp_path, on_progress=meanwhile)
+    assert written == [(first.path / "log_mel.npy").stat().st_ino]
+    assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
+    assert_frames(first, "yes/exact", log_mel_of(store.samples_of(store.rows[0])))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.txt/cache"])
+def test_what_is_no_folder_is_one_line(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    message = failure(lambda: cached_features(store, FRONT_END, N_FRAMES, tmp_path / name))
+    assert message.startswith(f"{tmp_path / name}: cannot keep a feature cache (")
+    assert message.endswith(
+        "expected a folder that can be written and has room; choose another --feature-cache"
+    )
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_full_disk_is_one_line(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(feature_cache, "write_feature_store", fail)
+    message = failure(lambda: cache(store, tmp_path))
+    assert "cache: cannot keep a feature cache (No space left on device); expected a folder" in message
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_somebody_elses_folder_is_left_alone(store: Store, tmp_path: Path) -> None:

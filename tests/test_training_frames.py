@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from toy_features import FRONT_END, IMAGE_FRONT_END, toy_features, toy_images, write_images
 from toy_run import WORDS, toy_config, toy_store
 
+from data_prep.feature_store import write_feature_store
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.frontend import LogMel
@@ -62,10 +63,12 @@ def log_mel_batch(source: AnyStore | JoinedStores, augment: AugmentConfig = OFF,
 
 def test_frames_gathered_by_hand() -> None:
     stored = torch.arange(3 * 5 * 2, dtype=torch.uint8).reshape(3, 5, 2)
-    clips, first = np.array([2, 0, 1, 1, 0]), np.array([1, -2, 3, 9, -7])
-    frames = gather_frames(stored, clips, first, 4)
+    clips, first = np.array([2, 0, 1, 1, 0, 2, 0, 1]), np.array([1, -2, 3, 9, -7, 1, -2, 3])
+    n_valid = np.array([5, 5, 5, 5, 5, 3, 1, 2])  # of the last three clips the rest is filling
+    frames = gather_frames(stored, clips, n_valid, first, 4)
     assert frames.dtype == torch.float32
     expected = [[22, 24, 26, 28], [0, 0, 0, 2], [16, 18, 18, 18], [18] * 4, [0] * 4]
+    expected += [[22, 24, 24, 24], [0] * 4, [12] * 4]
     assert frames[:, :, 0].tolist() == expected
     assert torch.equal(frames[:, :, 1], frames[:, :, 0] + 1)
 
@@ -75,21 +78,28 @@ def test_memory_and_device_gather_the_same_frames(n_frames: int) -> None:
     """What a GPU does at once, run here on the processor, against the loop over windows."""
     stored = torch.randn(4, 9, 3, generator=torch.Generator().manual_seed(0)).half()
     first = np.arange(-35, 15)
-    clips = np.arange(len(first)) % 4
-    by_row, at_once = (gather(stored, clips, first, n_frames) for gather in (gather_rows, gather_at_once))
+    clips, n_valid = np.arange(len(first)) % 4, 1 + np.arange(len(first)) % 9
+    by_row, at_once = (
+        gather(stored, clips, n_valid, first, n_frames) for gather in (gather_rows, gather_at_once)
+    )
     assert torch.equal(by_row, at_once)
 
 
 def test_what_lies_outside_is_filled_with_quiet_frames() -> None:
-    log_mel = torch.arange(3 * 40.0).reshape(3, 40, 1).expand(3, 40, 4)  # each frame louder than the last
-    first = np.array([-15, 10, 0])  # in clips of 40 frames: 15 too early, 10 too late, inside
+    log_mel = torch.arange(4 * 40.0).reshape(4, 40, 1).expand(4, 40, 4)  # each frame louder than the last
+    # 15 frames too early, 10 too late, inside, and the whole of a clip that is 25 frames long
+    first, n_valid = np.array([-15, 10, 0, 0]), np.array([40, 40, 40, 25])
     filled, again = log_mel.clone(), log_mel.clone()
-    fill_frames(filled, first, 40, np.random.default_rng(0))
-    fill_frames(again, first, 40, np.random.default_rng(1))
+    fill_frames(filled, first, n_valid, np.random.default_rng(0))
+    fill_frames(again, first, n_valid, np.random.default_rng(1))
     assert torch.equal(filled[0, 15:], log_mel[0, 15:])
     assert torch.equal(filled[1, :30], log_mel[1, :30])
     assert torch.equal(filled[2], log_mel[2])
-    for clip, outside, quiet in ((0, slice(0, 15), range(15, 25)), (1, slice(30, 40), range(40, 50))):
+    assert torch.equal(filled[3, :25], log_mel[3, :25])
+    for clip, outside, quiet in (
+        (0, slice(0, 15), range(15, 25)), (1, slice(30, 40), range(40, 50)),
+        (3, slice(25, 40), range(120, 130)),
+    ):  # fmt: skip
         found = set(filled[clip, outside, 0].tolist())
         assert found <= set(quiet)
         assert len(found) > 3  # no constant, not even the quiet frame at the border
@@ -99,7 +109,7 @@ def test_what_lies_outside_is_filled_with_quiet_frames() -> None:
 def test_a_clip_that_lies_wholly_outside_gives_its_nearest_frame() -> None:
     frames = torch.full((1, 12, 3), -7.0)
     for first in (-12, 20):
-        fill_frames(frames, np.array([first]), 20, np.random.default_rng(0))
+        fill_frames(frames, np.array([first]), np.array([20]), np.random.default_rng(0))
         assert bool((frames == -7.0).all())
 
 
@@ -107,7 +117,7 @@ def by_hand(source: JoinedStores, task: SplitTask, index: int, start: int) -> tu
     """True log-mel of a window of a feature store and which of its frames lie inside the clip."""
     store = source.stores[task.examples.source[index]]
     row = next(r for r in store.rows if r.path == task.examples.paths[index])
-    log_mel = store.log_mel_of(row)
+    log_mel = store.log_mel_of(row)[: FRONT_END.n_frames(row.n_samples)]  # the rest is filling
     first = round((start - row.offset) / 160)
     inside = slice(max(0, first), max(0, first, min(len(log_mel), first + N_FRAMES)))
     return log_mel[inside], slice(inside.start - first, inside.stop - first)
@@ -136,13 +146,29 @@ def test_windows_of_feature_stores_are_slices(shift: int) -> None:
     assert n_inside > 0.2 * cut[..., 0].size
 
 
+def test_filling_is_not_trained_on(tmp_path: Path) -> None:
+    """Of a clip of 50 frames, kept with zeros behind it, a longer window holds none of the zeros."""
+    place = (FRONT_END.n_samples(50), 0, FRONT_END.n_samples(50), 4_000)
+    row = replace(toy_features().select("word", "training")[0], word=WORDS[0])
+    row = replace(row, **dict(zip(("n_samples", "speech_start", "speech_end", "centre"), place, strict=True)))
+    frames = np.zeros((1, 98, 40), np.float16)
+    frames[0, :50] = np.random.default_rng(0).uniform(-13, -5, (50, 40))
+    store = write_feature_store(
+        tmp_path / "one", [row], [frames], scale=1, offset=0, front_end=asdict(FRONT_END), info={}
+    )
+    task = make_split_task(store, TaskConfig((WORDS[0],)), "training", needs_noise=False)
+    given = ClipDataset(store, task, FRONT_END.n_samples(98), OFF).__getitems__(keys([0])).log_mel[0]
+    sound = {tuple(frame) for frame in frames[0, :50].astype(np.float32).tolist()}
+    assert all(tuple(frame) in sound for frame in given.tolist())
+
+
 def test_another_floor_is_exchanged(tmp_path: Path) -> None:
     """Powers of pictures with floor 5e-7 come back with the network's 1e-6."""
     row = toy_images().rows[0]
     pixels = np.arange(0, 240, dtype=np.uint8).reshape(1, 6, 40)
     store = write_images(tmp_path / "one", [row], pixels)
     source = FrameSource(store, CPU, FRONT_END.log_floor)
-    given = source.cut(np.array([0]), np.array([0]), 6, np.random.default_rng(0)).numpy()[0]
+    given = source.cut(np.array([0]), np.array([6]), np.array([0]), 6, np.random.default_rng(0)).numpy()[0]
     power = np.maximum(np.exp((pixels[0].astype(float) - 146.3) / 10) - 5e-7, 0)
     assert np.allclose(given, np.log(power + 1e-6), atol=1e-5)
     assert source.is_image
@@ -220,7 +246,7 @@ def test_batches_are_the_same_whatever_the_workers() -> None:
     assert len(made[0]) == 3
     for one, other in zip(*made, strict=True):
         for name in ("waveform", "log_mel", "labels", "is_image"):
-            assert torch.equal(getattr(one, name), getattr(other, name)), name
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
 # --- augmentation

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from toy_run import temporary_folder, toy_config, toy_store
 
-from data_prep.task import TaskConfig
+from data_prep.row_source import JoinedStores
+from data_prep.store import Store
+from data_prep.task import TaskConfig, make_split_task
 from speechcmd.errors import TrainingError
 from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.training.checkpoint import BEST, load_checkpoint
@@ -33,7 +35,7 @@ from speechcmd.training.curve_reading import (
     read_curve,
     summarise,
 )
-from speechcmd.training.data import TrainingData
+from speechcmd.training.data import TrainingData, take_share
 from speechcmd.training.learning_curve import (
     CURVE_FILE,
     PICTURE_FILE,
@@ -187,6 +189,8 @@ def test_shares_are_nested_and_trained_for_the_same_number_of_steps() -> None:
             "initial: expected none in a series of trainings, got runs/a; it may have been",
         ),
         ({"teacher": "runs/b"}, "teacher: expected none in a series of trainings, got runs/b"),
+        ({"batch_size": 0}, "batch_size: expected at least 2, got 0"),
+        ({"seed": -1}, "seed: expected 0 to "),
     ],
 )
 def test_what_makes_no_curve_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -198,6 +202,41 @@ def test_a_share_without_a_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("speechcmd.training.learning_curve.SHARES_PERCENT", (0.1, 100.0))
     with pytest.raises(TrainingError, match=r"clips_percent = 0.1 leaves no training clip of no, up"):
         plan_shares([toy_store()], toy_config())
+
+
+def test_a_share_without_a_rare_word_is_refused() -> None:
+    store = toy_store()
+    first = next(row for row in store.select("word", "training") if row.word == "up")
+    rows = [row for row in store.rows if row is first or (row.word, row.split) != ("up", "training")]
+    rare = type(store)(store.path, tuple(rows), store.info)
+    with pytest.raises(TrainingError, match=r"clips_percent = 12.5 leaves no training clip of up; take a"):
+        plan_shares([rare], toy_config(seed=seed_that_leaves_out(rare)))
+
+
+def seed_that_leaves_out(store: Store) -> int:
+    """A seed by which the smallest share has a clip of one word and none of the other."""
+    config = toy_config(clips_percent=12.5)
+    task = make_split_task(JoinedStores([store]), TaskConfig(config.words), "training")
+    for seed in range(20):
+        words = take_share(task, replace(config, seed=seed)).words
+        if set(task.examples.labels[words].tolist()) == {0}:
+            return seed
+    raise ValueError("no seed")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "expected"),
+    [
+        ("30", ["4", "8", "15", "30"]),  # 3.75, 7.5
+        ("2", ["1", "1", "1", "2"]),
+        ("0", ["0", "0", "0", "0"]),
+        ("all", ["all"] * 4),
+        ("official", ["official"] * 4),
+    ],
+)
+def test_a_number_of_unknown_clips_follows_the_share(unknown: str, expected: list[str]) -> None:
+    members = plan_shares([toy_store()], toy_config(unknown=unknown))
+    assert [member.config.unknown for member in members] == expected
 
 
 def toy_curve_config() -> TrainConfig:

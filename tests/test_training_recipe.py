@@ -79,14 +79,20 @@ def test_what_a_run_writes_is_a_recipe_of_it(tmp_path: Path) -> None:
         ("mixpu = 0.2", "recipe.toml: unknown setting 'mixpu'; the nearest is 'mixup'"),
         ("[augment]\nnoise_precent = 3", "'augment.noise_precent'; the nearest is 'augment.noise_percent'"),
         ("[optimizer]\nname = 'sgd'", "unknown setting 'optimizer.name'; the nearest is 'optimizer'"),
-        ("model = 3", "unknown setting 'model'"),
-        ("[augment.noise]\nshare = 3", "unknown setting 'augment.noise'"),
+        ("model = 3", "unknown setting 'model'; it is a table, write model.NAME"),
+        ("[augment.noise]\nshare = 3", "'augment.noise'; the nearest is 'augment.noise_percent'"),
+        ("[modle]", "unknown setting 'modle'; the nearest is 'model'"),
+        ("[modle]\nwidth = 3", "unknown setting 'modle.width'; the nearest is 'model.width'"),
         ("epochs = ", "recipe.toml: not TOML"),
         ("epochs: 3", "recipe.toml: not TOML"),
     ],
 )
 def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
     assert message in failure(lambda: read_recipe(write(tmp_path, text)))
+
+
+def test_tables_may_be_empty(tmp_path: Path) -> None:
+    assert read_recipe(write(tmp_path, "epochs = 3\n[augment]\n[model]")) == {"epochs": 3}
 
 
 def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:
@@ -132,12 +138,26 @@ def test_every_setting_can_be_set_to_what_it_is() -> None:
         ("mixpu=1", "--set: unknown setting 'mixpu'; the nearest is 'mixup'"),
         ("augment.noise_precent=1", "the nearest is 'augment.noise_percent'"),
         ("noise_percent=1", "the nearest is 'augment.noise_percent'"),
-        ("modle.width=1", "unknown setting 'modle.width'"),
+        ("modle.width=1", "the nearest is 'model.width'"),
+        ("tau=2", "unknown setting 'tau'; the nearest is 'model.tau'"),
+        ("dropout=0.1", "the nearest is 'model.dropout'"),
+        ("time_padding=true", "the nearest is 'model.time_padding'"),
+        ("widht=64", "the nearest is 'model.width'"),
+        ("lr=0.1", "the nearest is 'learning_rate'"),
+        ("noise=0", "the nearest is 'augment.noise_percent'"),
+        ("augment.mixup=0", "the nearest is 'mixup'"),
+        ("zzz=1", "unknown setting 'zzz'; docs/training.md and the config.toml of any run name them all"),
+        ("=1", "unknown setting ''; docs/training.md"),
+        ("model.=1", "unknown setting 'model.'"),
+        ("model.a.b=3", "unknown setting 'model.a.b'"),
+        ("augment.noise.db=3", "unknown setting 'augment.noise.db'"),
         ("ema=much", "ema: expected a number, got 'much'"),
         ("ema=true", "ema: expected a number, got True"),
         ("epochs=2.5", "epochs: expected a whole number, got 2.5"),
         ("epochs=true", "epochs: expected a whole number, got True"),
         ("deterministic=1", "deterministic: expected true or false, got 1"),
+        ("deterministic=True", "deterministic: expected true or false, got 'True'"),
+        ("deterministic=no", "deterministic: expected true or false, got 'no'"),
         ("optimizer=[1]", "optimizer: expected a text, got [1]"),
         ("teacher=null", "teacher: expected a text, got None"),
         ("words=5", "words: expected a list, got 5"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,8 @@ from toy_run import PLAIN, WORDS, temporary_folder, toy_config, toy_store
 
 from speechcmd.training.checkpoint import BEST, load_checkpoint, save_checkpoint
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.gather import place_windows
 from speechcmd.training.run_folder import RunFolder
-from speechcmd.training.step import log_mel_of
+from speechcmd.training.step import crop_frames, log_mel_of
 from speechcmd.training.teacher import load_teacher
 from speechcmd.training.trainer import StepReport, Trainer
 
@@ -48,16 +48,21 @@ def test_student_and_teacher_hear_their_own_windows(tmp_path: Path) -> None:
     batch = next(iter(trainer.data.train_batches))
     log_mel = log_mel_of(trainer.network, batch)
     assert log_mel.shape[1] == teacher.window_frames
-    # what the student hears is in the middle of it, a window around the same word
-    task, indices = trainer.data.training, trainer.data.training.words
-    middle = (teacher.window_samples - trainer.network.window_samples) / 2
-    unmoved = np.zeros(len(indices), np.int64)
-    starts = [
-        place_windows(task, indices, network.window_samples, unmoved, np.random.default_rng(0))
-        for network in (teacher, trainer.network)
-    ]
-    # a window leans to hold the whole word, a longer one less: 50 ms
-    assert np.median(np.abs(starts[1] - starts[0] - middle)) <= 800
+    # what the student hears is the middle of it: the window that it has without a teacher
+    alone = Trainer(
+        [toy_images(), toy_store()], toy_config("lstm", unknown="0", augment=PLAIN), tmp_path / "b"
+    )
+    other = next(iter(alone.data.train_batches))
+    assert torch.equal(batch.labels, other.labels)
+    heard = crop_frames(log_mel, trainer.network.window_frames)
+    expected = log_mel_of(alone.network, other)
+    assert heard.shape == expected.shape
+    same = ((heard - expected).abs() < 1e-4).all(dim=2)
+    assert 0.8 < float(same.float().mean()) < 1  # the ends of short clips are filled with other noise
+    assert bool(same[:, 10:-10].all())
+    # so is what the normalisation is learnt from
+    plain = [log_mel_of(each.network, next(iter(each.data.plain_batches))) for each in (trainer, alone)]
+    assert torch.equal(*plain)
     # validation is in the student's own window
     validated = next(iter(trainer.data.validation_batches))
     assert log_mel_of(trainer.network, validated).shape[1] == trainer.network.window_frames
@@ -95,8 +100,8 @@ def test_resume_with_a_teacher_is_exact(tmp_path: Path) -> None:
 
 
 def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
-    assert load_teacher(teacher_run(), LABELS).window_frames > 40
-    message = failure(lambda: load_teacher(teacher_run(), (*WORDS[::-1], "_unknown_", "_silence_")))
+    assert load_teacher(teacher_run(), LABELS, "").window_frames > 40
+    message = failure(lambda: load_teacher(teacher_run(), (*WORDS[::-1], "_unknown_", "_silence_"), ""))
     assert "expected a teacher for up, no, _unknown_, _silence_, got one for no, up" in message
     config = toy_config("mlp", teacher=str(tmp_path / "none"))
     message = failure(lambda: Trainer(toy_store(), config, tmp_path / "run"))
@@ -106,5 +111,42 @@ def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
     (tmp_path / "changed").mkdir()
     broken = {name: value for name, value in state["network"].items() if name != "head.bias"}
     save_checkpoint(tmp_path / "changed" / BEST, {**state, "network": broken})
-    message = failure(lambda: load_teacher(tmp_path / "changed", LABELS))
+    message = failure(lambda: load_teacher(tmp_path / "changed", LABELS, ""))
     assert "do not fit the Mlp of this version; use the version that trained it" in message
+
+
+@pytest.mark.parametrize("name", ["teacher", "initial"])
+def test_a_run_of_another_fold_is_refused(tmp_path: Path, name: str) -> None:
+    """It has heard the speakers of this validation, or some of them."""
+    other = tmp_path / "other"
+    fold_of_run(other, "1/2")
+    for fold in ("", "2/2"):
+        config = toy_config("mlp", length="0.8", fold=fold, **{name: str(other)})
+        message = failure(lambda config=config: Trainer(toy_store(), config, tmp_path / "run"))
+        assert message.startswith(f"{other}: expected a run with fold = '{fold}', got one with fold = '1/2'")
+    config = toy_config("mlp", length="0.8", fold="1/2", **{name: str(other)})
+    Trainer(toy_store(), config, tmp_path / "run")
+    fold_of_run(other, "")
+    message = failure(lambda: Trainer(toy_store(), config, tmp_path / "run"))
+    assert "expected a run with fold = '1/2', got one with fold = ''" in message
+
+
+def fold_of_run(run: Path, fold: str) -> None:
+    """The teacher in another folder, as if that was its fold."""
+    run.mkdir(exist_ok=True)
+    state = load_checkpoint(teacher_run() / BEST)
+    config = replace(TrainConfig.from_json(state["config"]), fold=fold)
+    save_checkpoint(run / BEST, {**state, "config": config.to_json()})
+
+
+def test_resume_with_a_teacher_that_has_changed_is_refused(tmp_path: Path) -> None:
+    teacher, run = tmp_path / "teacher", tmp_path / "run"
+    fold_of_run(teacher, "")
+    config = replace(student_config(epochs=1), teacher=str(teacher))
+    Trainer(toy_store(), config, run).fit(lambda report: None)
+    Trainer(toy_store(), config, run, resume=True)
+    state = load_checkpoint(teacher / BEST)
+    state["network"]["head.bias"][0] += 1
+    save_checkpoint(teacher / BEST, state)
+    message = failure(lambda: Trainer(toy_store(), config, run, resume=True))
+    assert f"the best network of {teacher} is another than when the run was begun" in message

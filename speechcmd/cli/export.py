@@ -99,6 +99,8 @@ def _describe_int8(report: Int8Report) -> str:
     before, after = report.float_time, report.int8_time
     recurrent = f" ({report.n_recurrent} recurrent)" if report.n_recurrent else ""
     n_float = report.n_layers - report.n_int8_layers
+    missing = ", ".join(report.missing_words)
+    unheard = (f"  not heard {missing}: no clip of it in a store of audio",) if missing else ()
     lines = (
         f"int8: {report.n_int8_layers} of {report.n_layers} layers, {n_float} in float{recurrent}; "
         f"ranges from {report.n_calibration_clips} training clips",
@@ -110,7 +112,7 @@ def _describe_int8(report: Int8Report) -> str:
         f"  time      {before.window_ms:.2f} -> {after.window_ms:.2f} ms a window, "
         f"{before.second_ms:.2f} -> {after.second_ms:.2f} ms a second of a long signal",
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, *unheard])
 
 
 def _parse_source(text: str) -> DataSource:

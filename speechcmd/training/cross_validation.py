@@ -15,6 +15,7 @@ from data_prep.task import UNKNOWN
 from speechcmd.errors import TrainingError
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import speakers_of, split_by_fold
+from speechcmd.training.limit import check_limits
 from speechcmd.training.run_folder import write_whole
 from speechcmd.training.series import Member, Watcher, check_not_taught, run_series
 
@@ -113,13 +114,14 @@ def plan_folds(stores: Sequence[AnyStore], config: TrainConfig, n_folds: int) ->
     Raises
     ------
     TrainingError
-        If there are too few speakers, or a fold lacks clips of a label.
+        If a setting makes no sense, there are too few speakers, or a fold lacks clips of a label.
     """
+    check_limits(config)
     if config.fold:
         raise TrainingError(f"fold: expected none in a cross-validation, got {config.fold}; all are trained")
     check_not_taught(
         config,
-        "it may have heard the speakers of a fold; if not, train each alone with --set fold=1/5",
+        "it may have heard the speakers of a fold; train each alone, with --set fold=1/5 for both runs",
     )
     n_speakers = len(speakers_of(stores))
     if n_speakers < n_folds:

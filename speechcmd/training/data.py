@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.split import SPLITS
 from data_prep.store import Row
 from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_evaluation, draw_unknown, make_split_task
 from models.frontend import FrontEndConfig
@@ -44,11 +45,14 @@ class TrainingData:
         self, stores: Sequence[AnyStore], config: TrainConfig, task: TaskConfig, device: torch.device
     ) -> None:
         self.source = JoinedStores(split_by_fold(stores, config.fold))
+        check_together(self.source.stores)
         self.training = take_share(make_split_task(self.source, task, "training"), config)
-        if len(self.training.words) == 0:
+        labels = self.training.examples.labels[self.training.words]
+        missing = [word for number, word in enumerate(config.words) if number not in labels]
+        if missing:
             raise TrainingError(
                 f"{self.source.path}: clips_percent = {config.clips_percent:g} leaves no training clip of "
-                f"{', '.join(config.words)}; take a larger share"
+                f"{', '.join(missing)}; take a larger share, add clips, or leave what is rare out of --words"
             )
         self.validation = make_split_task(self.source, task, "validation")
         self._config, self._task = config, task
@@ -56,30 +60,36 @@ class TrainingData:
         self.sampler = EpochSampler(self.training, task, config.batch_size, config.seed)
 
     def make_loaders(self, network: KeywordNetwork, window_frames: int) -> None:
-        """Loaders for a network; batches of training have windows of `window_frames` frames."""
+        """Loaders for a network; batches of training have windows of `window_frames` frames.
+
+        What reaches beyond the network's own window is for a teacher: the middle is what it would be.
+        """
         config, frontend = self._config, network.frontend.config
         release_stores()
         for store in self.source.stores:
             check_front_end(store, frontend)
 
         def dataset(task: SplitTask, n_samples: int, augment: AugmentConfig) -> ClipDataset:
-            return ClipDataset(self.source, task, n_samples, augment, config.seed, self._device, frontend)
+            return ClipDataset(
+                self.source, task, n_samples, augment, config.seed, self._device, frontend,
+                network.window_samples,
+            )  # fmt: skip
 
-        n_samples, off = frontend.n_samples(window_frames), AugmentConfig.off()
+        n_own, off = network.window_samples, AugmentConfig.off()
         n_workers = 0 if self._device else config.n_workers
         self.train_batches = make_loader(
-            dataset(self.training, n_samples, config.augment), self.sampler, n_workers
+            dataset(self.training, frontend.n_samples(window_frames), config.augment), self.sampler, n_workers
         )
-        self.plain_batches = make_loader(dataset(self.training, n_samples, off), self.sampler)
+        self.plain_batches = make_loader(dataset(self.training, n_own, off), self.sampler)
         drawn = draw_evaluation(self.validation, self._task)
         if len(drawn) == 0:
             raise TrainingError(
                 f"{self.source.path}: no validation clip of {', '.join(config.words)}; expected some of "
                 "other speakers than the training clips', prepare the store from more speakers"
             )
-        self.validation_batches = self._fixed(dataset(self.validation, network.window_samples, off), drawn)
+        self.validation_batches = self._fixed(dataset(self.validation, n_own, off), drawn)
         self.n_validation_clips = len(drawn)
-        self._known = dataset(self.training, network.window_samples, off)
+        self._known = dataset(self.training, n_own, off)
 
     def known_batches(self, n_clips: int) -> tuple[DataLoader[Batch], int]:
         """Up to `n_clips` clips that are trained on, as they are, by the rule of validation; and how many."""
@@ -103,6 +113,39 @@ class TrainingData:
         labels = self.training.examples.labels[drawn]
         counts = np.bincount(labels, minlength=len(self._task.labels))
         return torch.from_numpy(class_weights(counts, self._config.class_balance))
+
+
+def check_together(stores: Sequence[AnyStore]) -> None:
+    """Refuse a store that is given twice, and a speaker who is in one split here and in another there.
+
+    Raises
+    ------
+    StoreError
+        Naming the stores, and one such speaker.
+    """
+    by_digest: dict[str, AnyStore] = {}
+    heard: dict[tuple[str, str], AnyStore] = {}
+    for store in stores:
+        if store.digest in by_digest:
+            raise StoreError(
+                f"{store.path}: expected stores of different clips, got those of "
+                f"{by_digest[store.digest].path} again; leave one of the two out"
+            )
+        own = {(row.speaker, row.split) for row in store.rows if row.kind == "word" and row.speaker}
+        for speaker, split in sorted(own):
+            _check_split(speaker, split, store, heard)
+        by_digest[store.digest] = store
+        heard = dict.fromkeys(own, store) | heard
+
+
+def _check_split(speaker: str, split: str, store: AnyStore, heard: dict[tuple[str, str], AnyStore]) -> None:
+    for other in SPLITS:
+        if other != split and (speaker, other) in heard:
+            raise StoreError(
+                f"{store.path}: expected a speaker in the same split of all stores, got {speaker} in {split} "
+                f"here and in {other} of {heard[speaker, other].path}; leave one of the two out, or make "
+                "them with the same splits"
+            )
 
 
 def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:

@@ -69,6 +69,10 @@ class ClipDataset(Dataset[Batch]):
     `__getitems__` is what a DataLoader calls with a whole batch of keys. The audio is mapped when
     the first batch is asked for, in each worker anew. With `device` set to a GPU all stores lie
     there and batches are made there.
+
+    With `n_placed` it is windows of that length that are placed, and what comes reaches beyond them on
+    both sides: cropped to the middle, a batch is that of a dataset of `n_placed` samples. Noise and
+    rooms are those of the whole window, so is the ratio of noise.
     """
 
     def __init__(
@@ -80,10 +84,15 @@ class ClipDataset(Dataset[Batch]):
         seed: int = 0,
         device: torch.device | None = None,
         frontend: FrontEndConfig = FrontEndConfig(),
+        n_placed: int | None = None,
     ) -> None:
         self._stores = store.stores if isinstance(store, JoinedStores) else (store,)
         self._task = task
         self.n_samples = n_samples
+        self._n_placed = n_samples if n_placed is None else n_placed
+        # whole frames: the middle is cut out of log-mel
+        n_beyond = frontend.n_frames(n_samples) - frontend.n_frames(self._n_placed)
+        self._n_before = n_beyond // 2 * frontend.hop_length
         self._augment = augment
         self._seed = seed
         self._device = device or torch.device("cpu")
@@ -111,7 +120,7 @@ class ClipDataset(Dataset[Batch]):
         indices = self._sorted(np.array([key.example for key in keys]))
         rng = generator_for("augment", self._seed, epoch, number)
         shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
-        starts = place_windows(self._task, indices, self.n_samples, shift, rng)
+        starts = place_windows(self._task, indices, self._n_placed, shift, rng) - self._n_before
         gain = self._draw_gain(indices, rng)
         n_audio = int(np.count_nonzero(~self._has_frames[indices]))
         audio, frames = slice(0, n_audio), slice(n_audio, None)

@@ -11,14 +11,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from data_prep.feature_store import FeatureStore, write_feature_store
+from data_prep.feature_store import FeatureStore, check_free, write_feature_store
 from data_prep.store import Row, Store
+from data_prep.store_folder import replace_folder
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd import __version__
 from speechcmd.audio import Waveform, int16_to_float32
@@ -53,12 +55,13 @@ def cached_features(
 
     A word is kept from its first sample; of one that is longer than the window, the part around its
     centre. A recording becomes consecutive pieces, "NAME#0" and so on. A damaged cache, or one of
-    another store, front end or length, is not used. `on_progress(done, total)` counts windows.
+    another store, front end or length, is not used. `on_progress(done, total)` counts windows. Several
+    processes may want the same cache at once: each computes it for itself, and that of the first is kept.
 
     Raises
     ------
     StoreError
-        If something else than a feature store has the name of the cache.
+        If something else than a feature store has the name of the cache, or `folder` cannot be written.
     """
     settings = {
         "store": store.digest,
@@ -68,7 +71,14 @@ def cached_features(
     }
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / key
-    return _open_if_same(path, settings) or _compute(store, frontend, n_frames, path, settings, on_progress)
+    try:
+        found = _open_if_same(path, settings)
+        return found or _compute_into(path, store, frontend, n_frames, settings, on_progress)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot keep a feature cache ({error.strerror}); expected a folder that can be "
+            "written and has room; choose another --feature-cache"
+        ) from error
 
 
 def _open_if_same(path: Path, settings: dict[str, Any]) -> FeatureStore | None:
@@ -77,6 +87,25 @@ def _open_if_same(path: Path, settings: dict[str, Any]) -> FeatureStore | None:
     except StoreError:
         return None
     return found if found.info.get("settings") == settings else None
+
+
+def _compute_into(
+    path: Path,
+    store: Store,
+    frontend: FrontEndConfig,
+    n_frames: int,
+    settings: dict[str, Any],
+    on_progress: Progress | None,
+) -> FeatureStore:
+    check_free(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a folder of its own: another process may write the same cache
+    with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as own:
+        written = _compute(store, frontend, n_frames, Path(own) / path.name, settings, on_progress)
+        found = _open_if_same(path, settings)
+        if found is None:
+            replace_folder(written.path, path)
+    return found or FeatureStore(path, written.rows, written.info)
 
 
 def _compute(

@@ -9,27 +9,31 @@ from torch import Tensor
 from data_prep.feature_store import FeatureStore
 from data_prep.task import Indices
 from speechcmd.training.feature_augment import change_floor
+from speechcmd.training.transfer import put
 
 QUIET_FRAMES = 10
 
 
-def gather_frames(stored: Tensor, clips: Indices, first: Indices, n_frames: int) -> Tensor:
+def gather_frames(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
     """Cut a window of frames out of each clip; where it reaches beyond, its nearest frame stands.
 
-    Shape: (n_clips, n_stored_frames, n_mels), (batch,) twice -> float32 (batch, n_frames, n_mels).
+    Of each clip the first `n_valid` frames, one or more, are sound; behind them lies filling.
+
+    Shape: (n_clips, n_stored_frames, n_mels), (batch,) thrice -> float32 (batch, n_frames, n_mels).
     """
     gather = gather_rows if stored.device.type == "cpu" else gather_at_once
-    return gather(stored, clips, first, n_frames)
+    return gather(stored, clips, n_valid, first, n_frames)
 
 
-def gather_rows(stored: Tensor, clips: Indices, first: Indices, n_frames: int) -> Tensor:
+def gather_rows(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
     """Gather in memory: the frames of a window lie side by side, copying them beats an index for each."""
-    source, n_stored = stored.numpy(), stored.shape[1]
+    source = stored.numpy()
     windows = np.empty((len(clips), n_frames, stored.shape[2]), dtype=source.dtype)
-    for window, clip, start in zip(windows, clips.tolist(), first.tolist(), strict=True):
+    places = zip(clips.tolist(), n_valid.tolist(), first.tolist(), strict=True)
+    for window, (clip, n_sound, start) in zip(windows, places, strict=True):
         # of a window that lies wholly outside one frame is left
-        low = min(max(0, start), n_stored - 1)
-        high = max(min(n_stored, start + n_frames), low + 1)
+        low = min(max(0, start), n_sound - 1)
+        high = max(min(n_sound, start + n_frames), low + 1)
         begin = min(max(0, low - start), n_frames - 1)
         end = min(begin + high - low, n_frames)
         window[begin:end] = source[clip, low : low + end - begin]
@@ -37,29 +41,28 @@ def gather_rows(stored: Tensor, clips: Indices, first: Indices, n_frames: int) -
     return torch.from_numpy(windows).to(torch.float32)
 
 
-def gather_at_once(stored: Tensor, clips: Indices, first: Indices, n_frames: int) -> Tensor:
+def gather_at_once(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
     """The same on a device where each call costs: one index."""
     device = stored.device
-    places = torch.from_numpy(first).to(device).unsqueeze(1) + torch.arange(n_frames, device=device)
-    chosen = torch.from_numpy(clips).to(device).unsqueeze(1)
-    return stored[chosen, places.clamp(0, stored.shape[1] - 1)].to(torch.float32)
+    chosen, start, last = (put(values, device).unsqueeze(1) for values in (clips, first, n_valid - 1))
+    places = (start + torch.arange(n_frames, device=device)).clamp_min_(0)
+    return stored[chosen, torch.minimum(places, last)].to(torch.float32)
 
 
-def fill_frames(log_mel: Tensor, first: Indices, n_stored: int, rng: np.random.Generator) -> None:
+def fill_frames(log_mel: Tensor, first: Indices, n_valid: Indices, rng: np.random.Generator) -> None:
     """Put one of the window's own quietest frames, drawn anew each time, wherever it lies outside its clip.
 
-    In place. A constant would be a class cue. `first`: where each window begins in its clip of `n_stored`
-    frames. Shape: (batch, n_frames, n_mels), (batch,).
+    In place. A constant would be a class cue. `first`: where each window begins in its clip of `n_valid`
+    frames. Shape: (batch, n_frames, n_mels), (batch,) twice.
     """
     n_frames = log_mel.shape[1]
     places = first[:, None] + np.arange(n_frames)
-    rows, columns = np.nonzero((places < 0) | (places >= n_stored))
+    rows, columns = np.nonzero((places < 0) | (places >= n_valid[:, None]))
     if len(rows) == 0:
         return
     n_quiet = min(QUIET_FRAMES, n_frames)
     drawn, at, to = (
-        torch.from_numpy(index).to(log_mel.device)
-        for index in (rng.integers(0, n_quiet, len(rows)), rows, columns)
+        put(index, log_mel.device) for index in (rng.integers(0, n_quiet, len(rows)), rows, columns)
     )
     level = log_mel.mean(dim=2)
     level[at, to] = torch.inf  # the border's frame stands there: were it quiet, it alone would fill the end
@@ -76,12 +79,18 @@ class FrameSource:
         self._stored = torch.from_numpy(store.log_mel).to(device)
         self.is_image = store.log_mel.dtype == np.uint8
 
-    def cut(self, clips: Indices, first: Indices, n_frames: int, rng: np.random.Generator) -> Tensor:
-        """Windows of true log-mel. Shape: (batch,) twice -> (batch, n_frames, n_mels)."""
-        log_mel = gather_frames(self._stored, clips, first, n_frames)
+    def cut(
+        self, clips: Indices, n_valid: Indices, first: Indices, n_frames: int, rng: np.random.Generator
+    ) -> Tensor:
+        """Windows of true log-mel of clips that are sound in their first `n_valid` frames.
+
+        Shape: (batch,) thrice -> (batch, n_frames, n_mels).
+        """
+        n_valid = np.clip(n_valid, 1, self._stored.shape[1])
+        log_mel = gather_frames(self._stored, clips, n_valid, first, n_frames)
         if (self._scale, self._offset) != (1.0, 0.0):
             log_mel.mul_(self._scale).add_(self._offset)
         if len(set(self._floors)) > 1:
             log_mel = change_floor(log_mel, *self._floors)
-        fill_frames(log_mel, first, self._stored.shape[1], rng)
+        fill_frames(log_mel, first, n_valid, rng)
         return log_mel

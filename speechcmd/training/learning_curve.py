@@ -17,6 +17,7 @@ from speechcmd.training.config import TrainConfig
 from speechcmd.training.curve_picture import draw_learning_curve
 from speechcmd.training.curve_reading import Answer, CurvePoint, read_curve, summarise
 from speechcmd.training.data import TrainingData
+from speechcmd.training.limit import check_limits
 from speechcmd.training.run_folder import write_whole
 from speechcmd.training.series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.trainer import Trainer
@@ -79,8 +80,9 @@ def plan_shares(stores: Sequence[AnyStore], config: TrainConfig) -> list[Member]
     Raises
     ------
     TrainingError
-        If a share lacks clips of a word.
+        If a setting makes no sense or a share lacks clips of a word.
     """
+    check_limits(config)
     if config.clips_percent != 100:
         raise TrainingError(
             f"clips_percent: expected 100 for a learning curve, got {config.clips_percent:g}; "
@@ -90,11 +92,18 @@ def plan_shares(stores: Sequence[AnyStore], config: TrainConfig) -> list[Member]
     n_steps = config.epochs * _steps_of_epoch(stores, config)
     members = []
     for percent in SHARES_PERCENT:
-        share = replace(config, clips_percent=percent)
+        share = replace(config, clips_percent=percent, unknown=_share_unknown(config.unknown, percent))
         n_epochs = round(n_steps / _steps_of_epoch(stores, share))
         settings = replace(share, epochs=n_epochs, patience=n_epochs)
         members.append(Member(f"share-{int(percent)}", settings, f"{percent:g} % of the clips"))
     return members
+
+
+def _share_unknown(unknown: str, percent: float) -> str:
+    """A number of clips shrinks with the share, or the balance of labels would change along the curve."""
+    if not unknown.isdecimal() or int(unknown) == 0:
+        return unknown
+    return str(max(1, round(int(unknown) * percent / 100)))
 
 
 def _steps_of_epoch(stores: Sequence[AnyStore], config: TrainConfig) -> int:

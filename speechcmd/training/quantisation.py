@@ -44,12 +44,16 @@ class Int8Config:
 
 @dataclass(frozen=True)
 class Int8Report:
-    """What an int8 network is beside the float one. Bytes are those of the networks without a card."""
+    """What an int8 network is beside the float one. Bytes are those of the networks without a card.
+
+    The loss says nothing of `missing_words`: only features of them were there to train on.
+    """
 
     n_int8_layers: int
     n_layers: int
     n_recurrent: int
     n_calibration_clips: int
+    missing_words: tuple[str, ...]
     loss: PairedLoss
     float_bytes: int
     int8_bytes: int
@@ -97,8 +101,8 @@ def quantise_run(
         )
     float_time, int8_time = time_steps(pair, window_samples)
     report = Int8Report(
-        n_int8, n_layers, n_recurrent, known.n_clips, loss, model.ByteSize(), quantised.ByteSize(),
-        float_time, int8_time,
+        n_int8, n_layers, n_recurrent, known.n_clips, held_out.missing_words, loss,
+        model.ByteSize(), quantised.ByteSize(), float_time, int8_time,
     )  # fmt: skip
     return quantised, report
 

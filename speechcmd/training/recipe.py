@@ -24,6 +24,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from models.registry import list_architectures, list_settings
 from speechcmd.errors import TrainingError
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
@@ -33,8 +34,9 @@ Settings = dict[str, Any]
 _TABLES = ("augment", "model")
 _TOP = {field.name: field for field in fields(TrainConfig) if field.name not in _TABLES}
 _AUGMENT = {field.name: field for field in fields(AugmentConfig)}
-# what text of the command line may be meant by
-_CONSTANTS = {"true": True, "false": False}
+# what others call them
+_SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
+_NEAR = 0.6  # likeness of two names, from 0 to 1, below which naming one for the other misleads
 
 
 def setting_names() -> tuple[str, ...]:
@@ -60,7 +62,7 @@ def read_recipe(path: Path) -> Settings:
         raise TrainingError(f"{path}: not TOML ({error})") from error
     settings: Settings = {}
     for name, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and (value or name in _TABLES):
             settings |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
         else:
             settings[name] = value
@@ -82,13 +84,10 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, _, value = text.partition("=")
     _check_name(name.strip(), "--set")
-    value = value.strip()
-    if value in _CONSTANTS:
-        return name.strip(), _CONSTANTS[value]
     try:
         return name.strip(), json.loads(value)
     except ValueError:
-        return name.strip(), value
+        return name.strip(), value.strip()
 
 
 def apply_settings(config: TrainConfig, settings: Settings) -> TrainConfig:
@@ -101,7 +100,7 @@ def apply_settings(config: TrainConfig, settings: Settings) -> TrainConfig:
     """
     top, augment, model = {}, {}, dict(config.model)
     for name, value in settings.items():
-        table, _, inner = name.rpartition(".")
+        table, _, inner = name.partition(".")
         if table == "model":
             model[inner] = value
         elif table == "augment":
@@ -112,12 +111,33 @@ def apply_settings(config: TrainConfig, settings: Settings) -> TrainConfig:
 
 
 def _check_name(name: str, where: str) -> None:
-    if name.startswith("model.") or name in setting_names():
-        return
-    without_table = [known for known in setting_names() if known.endswith(f".{name}")]
-    near = difflib.get_close_matches(name, [*setting_names(), "model."], n=1, cutoff=0.0)
-    nearest = (without_table or near)[0]
-    raise TrainingError(f"{where}: unknown setting {name!r}; the nearest is {nearest!r}")
+    table, _, inner = name.partition(".")
+    is_of_network = table == "model" and inner and "." not in inner  # which ones it has, it says itself
+    if not is_of_network and name not in setting_names():
+        raise TrainingError(f"{where}: unknown setting {name!r}; {_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    """What may have been meant by a name that is no setting."""
+    if name in _TABLES:
+        return f"it is a table, write {name}.NAME"
+    bare = name.rpartition(".")[2]
+    of_networks = {each for architecture in list_architectures() for each in list_settings(architecture)}
+    known = (*setting_names(), *(f"model.{each}" for each in sorted(of_networks)), *_TABLES)
+
+    def likeness(other: str) -> float:
+        other_bare = other.rpartition(".")[2]
+        if _SYNONYMS.get(bare, bare) == other_bare:  # in another table
+            return 2
+        if other_bare.startswith(f"{bare}_"):
+            return 1
+        pairs = ((name, other), (bare, other_bare))
+        return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+    nearest = max(known, key=likeness)
+    if likeness(nearest) >= _NEAR:
+        return f"the nearest is {nearest!r}"
+    return "docs/training.md and the config.toml of any run name them all"
 
 
 def _fit(name: str, value: Any, default: Any) -> Any:

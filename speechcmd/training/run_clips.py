@@ -34,10 +34,11 @@ class RunClips:
     """Windows as a training saw them, without augmentation, in batches.
 
     `n_clips` of them; iterating gives waveforms float32 (batch, n_samples) with labels (batch,), each
-    time the same ones.
+    time the same ones. `missing_words` have no clip in any audio store, in this split.
     """
 
     n_clips: int
+    missing_words: tuple[str, ...]
     _dataset: ClipDataset
     _drawn: Labels
 
@@ -51,7 +52,7 @@ def draw_run_clips(
 ) -> RunClips:
     """Clips of a split by the official rule: words, `_unknown_` and `_silence_`.
 
-    Only audio stores are drawn from: a model file takes waveforms.
+    Only clips of audio stores are taken: a model file takes waveforms.
 
     Parameters
     ----------
@@ -65,18 +66,27 @@ def draw_run_clips(
     TrainingError
         If the run's description is missing or damaged.
     StoreError
-        If no audio store of the run is there any more, or it lacks what the run was trained on.
+        If a store of the run is gone, or none of audio has a clip of any of its words.
     """
-    source = JoinedStores(_only_audio(run, split_by_fold(_stores(run), config.fold)))
+    stores = split_by_fold(_stores(run), config.fold)
+    audio = _only_audio(run, stores)
+    spoken = {row.word for store in audio for row in store.select("word", split)}
+    missing = tuple(word for word in config.words if word not in spoken)
+    source = JoinedStores(stores)
     task_config = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
     task = make_split_task(source, task_config, split)
     drawn = draw_evaluation(task, task_config)
+    drawn = drawn[np.isin(task.examples.source[drawn], [stores.index(store) for store in audio])]
     if n_clips is not None:
         rng = np.random.Generator(np.random.PCG64(config.seed))
         drawn = rng.permutation(drawn)[:n_clips]
-    if len(drawn) == 0:
-        raise StoreError(f"{source.path}: no {split} clip of {', '.join(config.words)} in an audio store")
-    return RunClips(len(drawn), ClipDataset(source, task, n_samples, AugmentConfig.off(), config.seed), drawn)
+    if len(missing) == len(config.words):
+        raise StoreError(
+            f"{source.path}: expected {split} clips of {', '.join(config.words)} in a store of audio, found "
+            "none; add such a store to the training, or export without --int8"
+        )
+    dataset = ClipDataset(source, task, n_samples, AugmentConfig.off(), config.seed)
+    return RunClips(len(drawn), missing, dataset, drawn)
 
 
 def real_waveforms(run: Path, n_clips: int, n_samples: int) -> list[Waveform]:

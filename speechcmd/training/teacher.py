@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,25 @@ def load_network(state: dict[str, Any]) -> KeywordNetwork:
     return network.eval()
 
 
-def load_teacher(run: Path, labels: Sequence[str]) -> KeywordNetwork:
+def digest_weights(network: KeywordNetwork) -> str:
+    """SHA-256 of all weights and statistics: a training tells by it whether its teacher is the same."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_teacher(run: Path, labels: Sequence[str], fold: str) -> KeywordNetwork:
     """The best network of a run, to learn from: frozen, of any architecture and window.
 
     Raises
     ------
     TrainingError
-        If there is none, or it has other labels.
+        If there is none, or it has other labels or was trained with another `fold`.
     """
     state = load_checkpoint(run / BEST)
+    _check_fold(run, TrainConfig.from_json(state["config"]), fold)
     if state["labels"] != list(labels):
         raise TrainingError(
             f"{run}: expected a teacher for {', '.join(labels)}, got one for {', '.join(state['labels'])}"
@@ -60,11 +71,12 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
     Raises
     ------
     TrainingError
-        If that run is of another network, other labels or another window.
+        If that run is of another network, other labels, another window or another fold.
     """
     run = Path(config.initial)
     state = load_checkpoint(run / BEST)
     begun = TrainConfig.from_json(state["config"])
+    _check_fold(run, begun, config.fold)
     asked = TrainConfig.from_json(config.to_json())  # lists where JSON has lists
     same = (begun.architecture, begun.model) == (asked.architecture, asked.model)
     if not same or (state["labels"], state["n_samples"]) != (list(labels), network.window_samples):
@@ -74,3 +86,12 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
             "samples; train without --initial"
         )
     fill_network(network, state["network"])
+
+
+def _check_fold(run: Path, begun: TrainConfig, fold: str) -> None:
+    """Another fold was trained on speakers that this one is validated with."""
+    if begun.fold != fold:
+        raise TrainingError(
+            f"{run}: expected a run with fold = {fold!r}, got one with fold = {begun.fold!r}, which "
+            "has heard speakers who are validated here; train both with the same fold"
+        )

@@ -30,7 +30,7 @@ from speechcmd.training.limit import check_limits
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.step import TrainingStep, log_mel_of
-from speechcmd.training.teacher import fill_network, load_teacher, take_weights
+from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class Trainer:
 
     def _make_step(self) -> Any:
         config = self.config
-        teacher = load_teacher(Path(config.teacher), self.labels) if config.teacher else None
+        teacher = load_teacher(Path(config.teacher), self.labels, config.fold) if config.teacher else None
+        self._teacher_digest = digest_weights(teacher) if teacher else ""
         weights = self.data.class_weights() if config.class_balance else None
         return TrainingStep(self.network, config, weights, teacher)
 
@@ -235,6 +236,7 @@ class Trainer:
         if is_best:
             save_checkpoint(self.run.path / BEST, {**state, "network": self.answering.state_dict()})
         state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state["teacher_digest"] = self._teacher_digest
         if self.average is not None:
             state["average"] = self.average.state_dict()
         # last: a kill between the two leaves a best that the repeated epoch writes again
@@ -244,6 +246,11 @@ class Trainer:
         state = load_checkpoint(self.run.path / LAST)
         check_same_training(state["config"], self.config, self.run.path)
         self.run.check_same_data(stores)
+        if state.get("teacher_digest", "") != self._teacher_digest:
+            raise TrainingError(
+                f"{self.run.path}: the best network of {self.config.teacher} is another than when the run "
+                "was begun; resume with the same teacher or choose another --run"
+            )
         if self.fabric.device.type == "cpu":
             torch.set_num_threads(state["n_threads"])  # another number would round differently
         fill_network(self.network, state["network"])

@@ -58,14 +58,13 @@ class FrameWindows:
     def cut(self, indices: Indices, starts: Indices, n_frames: int, rng: np.random.Generator) -> Tensor:
         """Log-mel of windows that begin at the nearest frame. Shape: (batch, n_frames, n_mels)."""
         parts = [torch.zeros(0, n_frames, self._frontend.n_mels, device=self._device)]
-        clips = self._task.examples.first[indices]  # of a feature store: the clip's number
-        first = np.rint((starts - clips) / self._frontend.hop_length).astype(np.int64)
+        examples, frontend = self._task.examples, self._frontend
+        clips = examples.first[indices]  # of a feature store: the clip's number
+        first = np.rint((starts - clips) / frontend.hop_length).astype(np.int64)
+        n_valid = np.array([frontend.n_frames(n) for n in (examples.end[indices] - clips).tolist()], np.int64)
         for store, part in by_source(self._stores, self._task, indices):
-            parts.append(
-                frames_on(store, self._device, self._frontend.log_floor).cut(
-                    clips[part], first[part], n_frames, rng
-                )
-            )
+            source = frames_on(store, self._device, frontend.log_floor)
+            parts.append(source.cut(clips[part], n_valid[part], first[part], n_frames, rng))
         return torch.cat(parts) if len(parts) > 2 else parts[-1]
 
     def is_image(self, indices: Indices) -> npt.NDArray[np.bool_]:
