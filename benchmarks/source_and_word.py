@@ -4,10 +4,11 @@ usage: python benchmarks/source_and_word.py AUDIO IMAGES --runs DIR --cache DIR
            [--architecture cnn] [--epochs 3] [--names all,proxies] [--only-training]
 
 *on* and *off* come practically as images only, and all negatives as audio: "audio, therefore not *on*" is a rule
-that a network may find. Four trainings, with and without the channel that makes audio features look like images
-(half of them), with all clips and with two well-covered words ("proxies") given as images only:
+that a network may find. Trainings with and without the channel that makes audio features look like images (half of
+them), with all clips, and with two well-covered words ("proxies") given as images only, or as audio only:
 - recall of each word on real testing audio, of networks trained on all clips;
-- recall of the proxies on their real validation audio, given as images only against given as both: the gap;
+- recall of the proxies on their real validation audio. Given as images only there are also fewer clips of them, so
+  they are given once more as images only and as audio only with as many clips of each: the gap of the source alone;
 - a linear probe for the source on the embedding within one word, cross-validated by speaker: 50 % means that the
   embedding does not tell the source.
 """
@@ -27,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from data_prep.row_source import AnyStore, JoinedStores
-from data_prep.store import Store
+from data_prep.store import Row, Store
 from data_prep.task import TaskConfig, make_split_task
 from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.training.augment import AugmentConfig
@@ -39,24 +40,49 @@ from speechcmd.training.teacher import load_network
 
 PROXIES = ("up", "stop")
 CHANNEL_PERCENT = 50.0
+# how the proxies are given, and the share of audio that goes through the channel
 RUNS = {
-    "all": (False, 0.0), "all-channel": (False, CHANNEL_PERCENT),
-    "proxies": (True, 0.0), "proxies-channel": (True, CHANNEL_PERCENT),
+    "all": ("both", 0.0), "all-channel": ("both", CHANNEL_PERCENT),
+    "proxies": ("images", 0.0), "proxies-channel": ("images", CHANNEL_PERCENT),
+    "equal-images": ("equal images", 0.0), "equal-images-channel": ("equal images", CHANNEL_PERCENT),
+    "equal-audio": ("equal audio", 0.0), "equal-audio-channel": ("equal audio", CHANNEL_PERCENT),
 }  # fmt: skip
+COMPARED = (("all", "proxies"), ("equal-audio", "equal-images"))
 
 
-def without_audio_of_proxies(store: Store) -> Store:
-    """The store without the training clips of the proxies."""
-    rows = tuple(row for row in store.rows if not (row.word in PROXIES and row.split == "training"))
-    return Store(store.path, rows, {**store.info, "data_digest": f"{store.digest} without {PROXIES}"})
+def training_clips(store: AnyStore, word: str) -> list[Row]:
+    return [row for row in store.select("word", "training") if row.word == word]
+
+
+def keep(store: AnyStore, n_kept: dict[str, int], how: str) -> AnyStore:
+    """The store with so many training clips of each proxy, spread over all of them."""
+    dropped: set[str] = set()
+    for word, n in n_kept.items():
+        clips = training_clips(store, word)
+        kept = {clips[k * len(clips) // n].path for k in range(n)}
+        dropped |= {row.path for row in clips} - kept
+    rows = tuple(row for row in store.rows if row.path not in dropped)
+    return type(store)(store.path, rows, {**store.info, "data_digest": f"{store.digest} {how} {n_kept}"})
+
+
+def give_proxies(stores: list[AnyStore], how: str) -> list[AnyStore]:
+    """The stores of audio and of images with the proxies in one of them, or in both."""
+    if how == "both":
+        return stores
+    audio, images = stores
+    none = dict.fromkeys(PROXIES, 0)
+    if how == "images":
+        return [keep(audio, none, how), images]
+    equal = {word: min(len(training_clips(store, word)) for store in stores) for word in PROXIES}
+    if how == "equal images":
+        return [keep(audio, none, how), keep(images, equal, how)]
+    return [keep(audio, equal, how), keep(images, none, how)]
 
 
 def train_all(arguments: argparse.Namespace, names: list[str]) -> None:
     for name in names:
-        images_only, percent = RUNS[name]
-        stores = open_stores(arguments.audio, arguments.images)
-        if images_only:
-            stores[0] = without_audio_of_proxies(stores[0])
+        how, percent = RUNS[name]
+        stores = give_proxies(open_stores(arguments.audio, arguments.images), how)
         config = with_changes(
             RECIPE, {"image_percent": percent}, architecture=arguments.architecture, epochs=arguments.epochs,
             feature_cache=str(arguments.cache),
@@ -75,16 +101,21 @@ def print_words(runs: Path, audio: Store) -> None:
 
 
 def print_proxies(runs: Path, audio: Store) -> None:
-    print(
-        "| proxies' validation audio | given as both % | as images only % | gap, points |\n|---|---|---|---|"
-    )
-    chosen = [RECIPE.words.index(word) for word in PROXIES]
-    for suffix, title in (("", "without channel"), ("-channel", "with channel")):
-        both, images = (
-            answer_clips(runs / f"{name}{suffix}", audio, "validation") for name in ("all", "proxies")
-        )
-        recalls = [recall(answers, chosen) for answers in (both, images)]
-        print(f"| {title} | {recalls[0]} | {recalls[1]} | {gap(both, images, chosen)} |")
+    print("| proxies' validation audio | word | first % | second % | gap, points |\n|---|---|---|---|---|")
+    words = {word: [RECIPE.words.index(word)] for word in PROXIES}
+    words["both words"] = [RECIPE.words.index(word) for word in PROXIES]
+    for pair in COMPARED:
+        for suffix in ("", "-channel"):
+            names = [f"{name}{suffix}" for name in pair]
+            if not all((runs / name / "curves.png").exists() for name in names):
+                print(f"| {' against '.join(names)} | not trained |")
+                continue
+            found = [answer_clips(runs / name, audio, "validation") for name in names]
+            for word, chosen in words.items():
+                recalls = " | ".join(recall(answers, chosen) for answers in found)
+                print(
+                    f"| {' against '.join(names)} | {word} | {recalls} | {gap(found[0], found[1], chosen)} |"
+                )
     print()
 
 
@@ -95,10 +126,12 @@ def recall(answers: Answers, chosen: list[int]) -> str:
     return f"{100 * n_right / of_words.sum():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def gap(both: Answers, images: Answers, chosen: list[int]) -> str:
+def gap(first: Answers, second: Answers, chosen: list[int]) -> str:
     """Difference on the same clips with its 95 % interval: only clips that differ count."""
-    of_words = np.isin(both.labels, chosen)
-    difference = (both.labels == both.given)[of_words].astype(int) - (images.labels == images.given)[of_words]
+    of_words = np.isin(first.labels, chosen)
+    difference = (first.labels == first.given)[of_words].astype(int) - (second.labels == second.given)[
+        of_words
+    ]
     error = 1.96 * difference.std() / np.sqrt(len(difference))
     return f"{100 * difference.mean():.1f} ± {100 * error:.1f}"
 

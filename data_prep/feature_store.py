@@ -198,6 +198,19 @@ def write_feature_store(
     return FeatureStore(path, tuple(written), read_info(path))
 
 
+def move_feature_store(store: FeatureStore, path: Path) -> FeatureStore:
+    """Rename a feature store on its own disk, in the place of an older feature store of that name.
+
+    Raises
+    ------
+    StoreError
+        If `path` is something else than a feature store or nothing.
+    """
+    check_free(path)
+    replace_folder(store.path, path)
+    return FeatureStore(path, store.rows, store.info)
+
+
 def _write_index_and_info(
     part: Path, rows: Sequence[Row], meaning: dict[str, Any], info: dict[str, Any]
 ) -> None:

@@ -12,8 +12,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from toy_run import toy_export, toy_run
+from toy_features import toy_images
+from toy_run import toy_export, toy_run, toy_store
 
+from data_prep.row_source import AnyStore
+from data_prep.store import COLUMNS, Store, write_rows
+from speechcmd.cli.export import _describe_int8
 from speechcmd.errors import ExportError, ModelError, StoreError
 from speechcmd.runtime.model_file import read_card
 from speechcmd.runtime.recognizer import Recognizer
@@ -155,6 +159,56 @@ def test_without_its_clips_a_run_gives_no_int8(tmp_path: Path) -> None:
     described = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**described, "stores": [str(tmp_path / "gone")]}))
     with pytest.raises(StoreError, match="gone"):
+        export_run(run, tmp_path / "model.onnx", ExportConfig(int8=LENIENT))
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def run_on(folder: Path, *stores: AnyStore) -> Path:
+    """The run, as if it had been trained on these stores."""
+    run = shutil.copytree(toy_run("cnn"), folder)
+    described = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**described, "stores": [str(each.path) for each in stores]}))
+    return run
+
+
+def store_without(path: Path, *words: str) -> Store:
+    """The toy's audio without some words."""
+    path.mkdir()
+    given = toy_store()
+    for name in ("audio.npy", "store.json"):
+        (path / name).symlink_to(given.path / name)
+    with (path / "index.csv").open("w", newline="") as handle:
+        handle.write(",".join(COLUMNS) + "\n")
+        write_rows(handle, [row for row in given.rows if row.word not in words])
+    return Store.open(path)
+
+
+def test_a_word_that_only_features_have_is_left_out_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_on(tmp_path / "run", store_without(tmp_path / "store", "up"), toy_images())
+    state = load_checkpoint(run / BEST)
+    config = export.TrainConfig.from_json(state["config"])
+    monkeypatch.setattr(quantisation, "quantise", lambda model, batches: float_model())
+    _, report = quantisation.quantise_run(run, config, float_model(), state["n_samples"], LENIENT)
+    assert report.missing_words == ("up",)
+    assert "not heard up: no clip of it in a store of audio" in _describe_int8(report)
+    clips = draw_run_clips(run, config, "validation", state["n_samples"])
+    labels = np.concatenate([labels for _, labels in clips])
+    count = np.bincount(labels, minlength=N_LABELS)
+    assert len(labels) == clips.n_clips == report.loss.n_clips
+    assert count[1] == 0
+    assert (count[[0, 2, 3]] > 0).all()
+    n_words = len([row for row in toy_store().select("word", "validation") if row.word == "no"])
+    assert count[0] == n_words
+
+
+def test_a_run_whose_words_are_all_features_gives_no_int8(tmp_path: Path) -> None:
+    run = run_on(tmp_path / "run", store_without(tmp_path / "store", "up", "no"), toy_images())
+    with pytest.raises(StoreError, match="expected training clips of no, up in a store of audio, found none"):
+        export_run(run, tmp_path / "model.onnx", ExportConfig(int8=LENIENT))
+    run = run_on(tmp_path / "other", toy_images())
+    with pytest.raises(StoreError, match="trained on features alone"):
         export_run(run, tmp_path / "model.onnx", ExportConfig(int8=LENIENT))
     assert not (tmp_path / "model.onnx").exists()
 

@@ -122,7 +122,7 @@ def test_a_run_of_another_fold_is_refused(tmp_path: Path, name: str) -> None:
     fold_of_run(other, "1/2")
     for fold in ("", "2/2"):
         config = toy_config("mlp", length="0.8", fold=fold, **{name: str(other)})
-        message = failure(lambda config=config: Trainer(toy_store(), config, tmp_path / "run"))
+        message = failure(functools.partial(Trainer, toy_store(), config, tmp_path / "run"))
         assert message.startswith(f"{other}: expected a run with fold = '{fold}', got one with fold = '1/2'")
     config = toy_config("mlp", length="0.8", fold="1/2", **{name: str(other)})
     Trainer(toy_store(), config, tmp_path / "run")

@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data_prep.feature_store import FeatureStore, check_free, write_feature_store
+from data_prep.feature_store import FeatureStore, check_free, move_feature_store, write_feature_store
 from data_prep.store import Row, Store
-from data_prep.store_folder import replace_folder
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd import __version__
 from speechcmd.audio import Waveform, int16_to_float32
@@ -102,10 +101,7 @@ def _compute_into(
     # a folder of its own: another process may write the same cache
     with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as own:
         written = _compute(store, frontend, n_frames, Path(own) / path.name, settings, on_progress)
-        found = _open_if_same(path, settings)
-        if found is None:
-            replace_folder(written.path, path)
-    return found or FeatureStore(path, written.rows, written.info)
+        return _open_if_same(path, settings) or move_feature_store(written, path)
 
 
 def _compute(

@@ -36,7 +36,8 @@ _TOP = {field.name: field for field in fields(TrainConfig) if field.name not in 
 _AUGMENT = {field.name: field for field in fields(AugmentConfig)}
 # what others call them
 _SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
-_NEAR = 0.6  # likeness of two names, from 0 to 1, below which naming one for the other misleads
+# likeness of two names, from 0 to 1: that of a name and its beginning, and below which naming one misleads
+_BEGINNING, _NEAR = 0.8, 0.65
 
 
 def setting_names() -> tuple[str, ...]:
@@ -129,8 +130,8 @@ def _hint(name: str) -> str:
         other_bare = other.rpartition(".")[2]
         if _SYNONYMS.get(bare, bare) == other_bare:  # in another table
             return 2
-        if other_bare.startswith(f"{bare}_"):
-            return 1
+        if other_bare.startswith(f"{bare}_") or bare.startswith(f"{other_bare}_"):  # noise, ema_decay
+            return _BEGINNING
         pairs = ((name, other), (bare, other_bare))
         return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
