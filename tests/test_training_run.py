@@ -296,7 +296,7 @@ def test_config_goes_round_as_json_and_toml() -> None:
 def test_checkpoints_hold_tensors_and_plain_values_only() -> None:
     state = torch.load(toy_run("cnn") / LAST, weights_only=True)
     assert set(state) == {
-        "config", "labels", "n_samples", "epoch", "best_accuracy", "epochs_since_best", "n_threads",
+        "config", "labels", "n_samples", "epoch", "best_accuracy", "epochs_since_best", "n_threads", "teacher_digest",
         "network", "optimizer",
     }  # fmt: skip
     assert state["labels"] == [*WORDS, "_unknown_", "_silence_"]
