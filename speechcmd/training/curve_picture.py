@@ -70,7 +70,7 @@ def _draw_over_clips(axes: Any, points: Sequence[CurvePoint]) -> None:
     axes.set(xlabel="training clips (bars: 95 % by the number of clips)", ylabel="accuracy (%)",
              title="same number of steps, more clips")  # fmt: skip
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    _put_legend_below(axes)
 
 
 def _draw_over_epochs(axes: Any, epochs: Sequence[dict[str, Any]]) -> None:
@@ -88,4 +88,9 @@ def _draw_over_epochs(axes: Any, epochs: Sequence[dict[str, Any]]) -> None:
     axes.set(xlabel="epoch", ylabel="accuracy (%)", title="all clips, epoch by epoch")
     axes.grid(alpha=0.3)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, loc="lower right")
+    _put_legend_below(axes)
+
+
+def _put_legend_below(axes: Any) -> None:
+    # within the axes it would lie over some curve or number
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=8.5)
