@@ -17,9 +17,10 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from arguments import trainings
 from runs import RECIPE, answer_clips, open_stores, train_whole, with_changes
 
 from data_prep.store import Store
@@ -31,29 +32,38 @@ from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.export import convert
 from speechcmd.training.teacher import load_network
 
+
+class Row(NamedTuple):
+    """What is trained: an architecture, its settings, the length of its window in seconds."""
+
+    architecture: str
+    model: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    length: str = RECIPE.length
+
+
 # what the papers pad along time and we need not, the other way round; and the sizes between
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "bc_resnet-padded": ("bc_resnet", {"time_padding": True}),
-    "ds_cnn-padded": ("ds_cnn", {"time_padding": True}),
-    "matchboxnet-padded": ("matchboxnet", {"time_padding": True}),
-    "bc_resnet-2": ("bc_resnet", {"tau": 2}),
+VARIANTS = {
+    "bc_resnet-longer": Row("bc_resnet", length="1.28"),
+    "bc_resnet-padded": Row("bc_resnet", {"time_padding": True}),
+    "ds_cnn-padded": Row("ds_cnn", {"time_padding": True}),
+    "matchboxnet-padded": Row("matchboxnet", {"time_padding": True}),
+    "bc_resnet-tau2": Row("bc_resnet", {"tau": 2}),
 }
 MINUTE_SAMPLES = 60 * 16_000
 
 
-def all_rows() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name of a row: architecture and its settings."""
-    return {name: (name, {}) for name in list_architectures()} | VARIANTS
+def all_rows() -> dict[str, Row]:
+    """Rows of the table by name."""
+    return {name: Row(name) for name in list_architectures()} | VARIANTS
 
 
 def train_all(arguments: argparse.Namespace, names: list[str]) -> None:
     stores = open_stores(arguments.audio, arguments.images)
     for seed in range(arguments.seeds):
         for name in names:
-            architecture, model = all_rows()[name]
+            row = all_rows()[name]
             config = with_changes(
-                RECIPE, architecture=architecture, model=model, seed=seed, epochs=arguments.epochs,
-                feature_cache=str(arguments.cache),
+                RECIPE, **row._asdict(), seed=seed, epochs=arguments.epochs, feature_cache=str(arguments.cache),
             )  # fmt: skip
             train_whole(stores, config, arguments.runs / f"{name}-{seed}")
 
@@ -101,16 +111,9 @@ def print_row(name: str, runs: list[Path], audio: Store) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("audio", type=Path)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser = trainings(__doc__, RECIPE.epochs)
     parser.add_argument("--names", default=",".join(all_rows()))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--no-training", action="store_true")
     return parser.parse_args()
 

@@ -19,6 +19,7 @@ import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from arguments import trainings
 from runs import RECIPE, answer_clips, open_stores, train_whole, with_changes
 
 from data_prep.store import Store
@@ -113,17 +114,10 @@ def print_table(arguments: argparse.Namespace, names: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("audio", type=Path)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser = trainings(__doc__, RECIPE.epochs)
     parser.add_argument("--architecture", default="tc_resnet")
     parser.add_argument("--rows", default=";".join(ROWS), help="separated by ;")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--no-training", action="store_true")
     arguments = parser.parse_args()
     names = arguments.rows.split(";")

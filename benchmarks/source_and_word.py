@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from arguments import trainings
 from runs import RECIPE, Answers, answer_clips, open_stores, train_whole, with_changes
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -172,15 +173,8 @@ def print_probe(runs: Path, stores: list[AnyStore]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("audio", type=Path)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser = trainings(__doc__, RECIPE.epochs)
     parser.add_argument("--architecture", default="cnn")
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--names", default=",".join(RUNS))
     parser.add_argument("--only-training", action="store_true")
     arguments = parser.parse_args()

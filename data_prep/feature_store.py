@@ -30,13 +30,12 @@ from data_prep.store import (
     INDEX_FILE,
     INFO_FILE,
     SCHEMA,
+    IndexedStore,
     Row,
     content_of,
     open_index,
     read_info,
     read_rows,
-    resolve_length,
-    select_rows,
     write_rows,
 )
 from data_prep.store_folder import LOG_MEL_FILE, is_ours, make_part, part_of, replace_folder
@@ -53,17 +52,12 @@ FRONT_END_FIELDS = (
 )  # fmt: skip
 
 
-class FeatureStore:
+class FeatureStore(IndexedStore):
     """A finished feature store, opened for reading.
 
     >>> store = FeatureStore.open("my_features")     # doctest: +SKIP
     >>> log_mel = store.log_mel_of(store.rows[0])    # doctest: +SKIP
     """
-
-    def __init__(self, path: Path, rows: tuple[Row, ...], info: dict[str, Any]) -> None:
-        self.path = path
-        self.rows = rows
-        self.info = info
 
     @classmethod
     def open(cls, path: str | Path) -> FeatureStore:
@@ -121,25 +115,6 @@ class FeatureStore:
     def n_frames(self) -> int:
         """Frames of every clip, filling included."""
         return int(self.info["n_frames"])
-
-    @property
-    def digest(self) -> str:
-        """Hash of the store's contents: features, their meaning, where words lie, in which split."""
-        return str(self.info["data_digest"])
-
-    def select(self, kind: str, split: str | None = None) -> list[Row]:
-        """Rows of a kind, and of a split if one is named."""
-        return select_rows(self.rows, kind, split)
-
-    def length_samples(self, length: str | float) -> int:
-        """Samples of a length given as "mean", "p95" or seconds, as for an audio store.
-
-        Raises
-        ------
-        StoreError
-            If it is none of these or not between 0.1 and 10 seconds.
-        """
-        return resolve_length(length, self.info["statistics"])
 
     def log_mel_of(self, row: Row) -> LogMels:
         """True log-mel of a clip, filling included. Shape: (n_frames, n_mels)."""

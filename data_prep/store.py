@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
@@ -120,17 +120,40 @@ def _parse_row(values: list[str]) -> Row:
     return Row(**given)
 
 
-class Store:
-    """A finished store, opened for reading.
-
-    >>> store = Store.open("my_store")            # doctest: +SKIP
-    >>> clip = store.waveform_of(store.rows[0])   # doctest: +SKIP
-    """
+class IndexedStore:
+    """What stores of audio and of features have in common: where they lie, an index, settings."""
 
     def __init__(self, path: Path, rows: tuple[Row, ...], info: dict[str, Any]) -> None:
         self.path = path
         self.rows = rows
         self.info = info
+
+    @property
+    def digest(self) -> str:
+        """Hash of the store's contents: which clips, where trimmed, in which split."""
+        return str(self.info["data_digest"])
+
+    def select(self, kind: str, split: str | None = None) -> list[Row]:
+        """Rows of a kind, and of a split if one is named."""
+        return [row for row in self.rows if row.kind == kind and split in (None, row.split)]
+
+    def length_samples(self, length: str | float) -> int:
+        """Samples of a length given as "mean", "p95" or seconds, before rounding to a model's grid.
+
+        Raises
+        ------
+        StoreError
+            If it is none of these or not between 0.1 and 10 seconds.
+        """
+        return resolve_length(length, self.info["statistics"])
+
+
+class Store(IndexedStore):
+    """A finished store, opened for reading.
+
+    >>> store = Store.open("my_store")            # doctest: +SKIP
+    >>> clip = store.samples_of(store.rows[0])    # doctest: +SKIP
+    """
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -177,28 +200,9 @@ class Store:
             raise StoreError(f"{self.path / AUDIO_FILE}: cannot be mapped: {error}") from error
         return audio
 
-    @property
-    def digest(self) -> str:
-        """Hash of the store's contents: which clips, where trimmed, in which split."""
-        return str(self.info["data_digest"])
-
-    def select(self, kind: str, split: str | None = None) -> list[Row]:
-        """Rows of a kind, and of a split if one is named."""
-        return select_rows(self.rows, kind, split)
-
     def samples_of(self, row: Row) -> Int16:
         """The whole clip as stored: int16, (n_samples,)."""
         return self.audio[row.offset : row.offset + row.n_samples]
-
-    def length_samples(self, length: str | float) -> int:
-        """Samples of a length given as "mean", "p95" or seconds, before rounding to a model's grid.
-
-        Raises
-        ------
-        StoreError
-            If it is none of these or not between 0.1 and 10 seconds.
-        """
-        return resolve_length(length, self.info["statistics"])
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -228,11 +232,6 @@ def read_info(path: Path) -> dict[str, Any]:
 def content_of(info: dict[str, Any]) -> str:
     """What a store holds, by its info: "audio" or "log_mel"."""
     return str(info.get("content", AUDIO))
-
-
-def select_rows(rows: Sequence[Row], kind: str, split: str | None) -> list[Row]:
-    """Rows of a kind, and of a split if one is named."""
-    return [row for row in rows if row.kind == kind and split in (None, row.split)]
 
 
 def resolve_length(length: str | float, statistics: dict[str, Any]) -> int:
