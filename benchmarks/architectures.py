@@ -25,7 +25,8 @@ from runs import RECIPE, answer_clips, open_stores, train_whole, with_changes
 
 from data_prep.store import Store
 from models.cost import count_multiplies
-from models.registry import list_architectures
+from models.registry import create_model, list_architectures
+from speechcmd.audio import SAMPLE_RATE
 from speechcmd.evaluation.interval import wilson_interval
 from speechcmd.runtime.session import Session
 from speechcmd.training.checkpoint import BEST, load_checkpoint
@@ -47,9 +48,9 @@ VARIANTS = {
     "bc_resnet-padded": Row("bc_resnet", {"time_padding": True}),
     "ds_cnn-padded": Row("ds_cnn", {"time_padding": True}),
     "matchboxnet-padded": Row("matchboxnet", {"time_padding": True}),
-    "bc_resnet-tau2": Row("bc_resnet", {"tau": 2}),
+    **{f"bc_resnet-tau{tau}": Row("bc_resnet", {"tau": tau}) for tau in (2, 3, 6, 8)},
 }
-MINUTE_SAMPLES = 60 * 16_000
+MINUTE_SAMPLES = 60 * SAMPLE_RATE
 
 
 def all_rows() -> dict[str, Row]:
@@ -88,11 +89,23 @@ def step_ms(run: Path) -> float:
     return statistics.median(times[1:])  # the first one warms up
 
 
+def describe(name: str) -> str:
+    """The columns that need no training."""
+    row = all_rows()[name]
+    n_samples = round(float(row.length) * SAMPLE_RATE)
+    network = create_model(row.architecture, len(RECIPE.words) + 2, n_samples, **row.model)
+    cost = count_multiplies(network)
+    window_s = network.window_samples / SAMPLE_RATE
+    return (
+        f"| {name} | {network.kind} | {window_s:.2f} | {network.count_parameters():,} | "
+        f"{cost.window / 1e6:.1f} | {cost.second / 1e6:.1f} |"
+    )
+
+
 def print_row(name: str, runs: list[Path], audio: Store) -> None:
     if not runs:
-        print(f"| {name} | not trained |")
+        print(f"{describe(name)} | not trained | | |", flush=True)
         return
-    network = load_network(load_checkpoint(runs[0] / BEST))
     found = sorted(
         (answer_clips(run, audio, "testing") for run in runs), key=lambda answers: answers.accuracy()
     )
@@ -100,12 +113,9 @@ def print_row(name: str, runs: list[Path], audio: Store) -> None:
     middle = found[len(found) // 2]
     low, high = wilson_interval(int((middle.labels == middle.given).sum()), len(middle.labels))
     spread = f" ± {statistics.stdev(accuracies):.2f}" if len(runs) > 1 else ""
-    cost = count_multiplies(network)
-    window_s = network.window_samples / network.frontend.config.sample_rate
     print(
-        f"| {name} | {network.kind} | {window_s:.2f} | {network.count_parameters():,} | "
-        f"{cost.window / 1e6:.1f} | {cost.second / 1e6:.1f} | {len(runs)} | "
-        f"{statistics.mean(accuracies):.2f}{spread} | {100 * low:.1f}–{100 * high:.1f} | {step_ms(runs[0]):.3f} |",
+        f"{describe(name)} {len(runs)} | {statistics.mean(accuracies):.2f}{spread} | "
+        f"{100 * low:.1f}–{100 * high:.1f} | {step_ms(runs[0]):.3f} |",
         flush=True,
     )
 
