@@ -11,6 +11,7 @@ from toy_run import WORDS, toy_store_path
 
 from speechcmd.cli.export import export as export_command
 from speechcmd.cli.train import train as train_command
+from speechcmd.training.recipe import setting_names
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -44,3 +45,19 @@ def test_the_page_names_every_option() -> None:
             negative = [name for name in option.secondary_opts if name.startswith("--no-")]
             for name in negative or switches:
                 assert f"`{name}" in page, name
+
+
+def test_the_page_names_every_setting() -> None:
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    for name in setting_names():
+        assert f"`{name.removeprefix('augment.')}`" in page, name
+
+
+def test_every_link_between_pages_has_its_target() -> None:
+    for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
+        for page, anchor in re.findall(r"\]\(([\w/.]*\.md)?(?:#([\w-]+))?\)", path.read_text(encoding="utf-8")):
+            target = path.parent / page if page else path
+            assert target.exists(), f"{path.name}: {page}"
+            headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            names = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert not anchor or anchor in names, f"{path.name}: {page}#{anchor}"
