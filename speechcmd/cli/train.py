@@ -28,14 +28,14 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--recipe",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="TOML file with settings; options of the command line come before it.",
+    help="TOML file with settings; options that are given override it.",
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Change one setting, as ema=0.999 or augment.noise_percent=80; comes before all else.",
+    help="Change one setting, as ema=0.999 or augment.noise_percent=80; overrides all else.",
 )
 @click.option(
     "--architecture",
