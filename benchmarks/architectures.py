@@ -35,16 +35,14 @@ from speechcmd.training.teacher import load_network
 
 
 class Row(NamedTuple):
-    """What is trained: an architecture, its settings, the length of its window in seconds."""
+    """What is trained: an architecture and its settings."""
 
     architecture: str
     model: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    length: str = RECIPE.length
 
 
 # what the papers pad along time and we need not, the other way round; and the sizes between
 VARIANTS = {
-    "bc_resnet-longer": Row("bc_resnet", length="1.28"),
     "bc_resnet-padded": Row("bc_resnet", {"time_padding": True}),
     "ds_cnn-padded": Row("ds_cnn", {"time_padding": True}),
     "matchboxnet-padded": Row("matchboxnet", {"time_padding": True}),
@@ -92,7 +90,7 @@ def step_ms(run: Path) -> float:
 def describe(name: str) -> str:
     """The columns that need no training."""
     row = all_rows()[name]
-    n_samples = round(float(row.length) * SAMPLE_RATE)
+    n_samples = round(float(RECIPE.length) * SAMPLE_RATE)
     network = create_model(row.architecture, len(RECIPE.words) + 2, n_samples, **row.model)
     cost = count_multiplies(network)
     window_s = network.window_samples / SAMPLE_RATE

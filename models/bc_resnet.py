@@ -2,8 +2,9 @@
 
 After "Broadcasted Residual Learning for Efficient Keyword Spotting" (Kim, Chang, Lee, Sung 2021, arXiv
 2106.04140). Same layers and trained weights as the paper's; ours differs in the log-mel bands (0 to 4000 Hz)
-and in that padding along time is a setting, off by default: then a window is at least the 117 frames (1.2 s)
-that one output sees, and a long recording costs one pass. One output each 40 ms, as everywhere here.
+and in that padding along time is a setting, off by default: then a window is at least 125 frames (1.27 s), the
+117 that one frame at the end sees and eight more to average, and a long recording costs one pass. One output
+each 40 ms, as everywhere here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _BLOCKS = (2, 2, 4, 4)
 # of each stage: channels (in units of the base), stride along frequency, dilation along time
 _STAGES = ((1.0, 1, 1), (1.5, 2, 2), (2.0, 2, 4), (2.5, 1, 8))
 _FIRST = _LAST = 5
+# least frames that the mean at the end goes over: with one the network learns far more slowly
+_AVERAGED_FRAMES = 9
 _SUB_BANDS = 5
 _SMALLEST_PADDED = 20
 
@@ -82,7 +85,7 @@ class BcResNet(PooledNetwork):
     def fit_window(
         cls, n_frames: int, n_blocks: Sequence[int] = _BLOCKS, time_padding: bool = False, **settings: Any
     ) -> int:
-        smallest = _SMALLEST_PADDED if time_padding else _seen_frames(n_blocks)
+        smallest = _SMALLEST_PADDED if time_padding else _seen_frames(n_blocks) + _AVERAGED_FRAMES - 1
         return nearest_on_grid(n_frames, smallest, cls.step_frames)
 
     def encode(self, normalised: Tensor) -> Tensor:
