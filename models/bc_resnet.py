@@ -2,9 +2,9 @@
 
 After "Broadcasted Residual Learning for Efficient Keyword Spotting" (Kim, Chang, Lee, Sung 2021, arXiv
 2106.04140). Same layers and trained weights as the paper's; ours differs in the log-mel bands (0 to 4000 Hz)
-and in that padding along time is a setting, off by default: then a window is at least 125 frames (1.27 s), the
-117 that one frame at the end sees and eight more to average, and a long recording costs one pass. One output
-each 40 ms, as everywhere here.
+and in that padding along time is a setting, off by default: then a window is at least 125 frames (1.27 s),
+the 117 that one frame at the end sees and eight more to average, and a long recording costs one pass. One
+output each 40 ms, as everywhere here.
 """
 
 from __future__ import annotations

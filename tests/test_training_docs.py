@@ -55,7 +55,9 @@ def test_the_page_names_every_setting() -> None:
 
 def test_every_link_between_pages_has_its_target() -> None:
     for path in (*DOCS.glob("*.md"), DOCS.parent / "README.md"):
-        for page, anchor in re.findall(r"\]\(([\w/.]*\.md)?(?:#([\w-]+))?\)", path.read_text(encoding="utf-8")):
+        for page, anchor in re.findall(
+            r"\]\(([\w/.]*\.md)?(?:#([\w-]+))?\)", path.read_text(encoding="utf-8")
+        ):
             target = path.parent / page if page else path
             assert target.exists(), f"{path.name}: {page}"
             headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
