@@ -207,6 +207,7 @@ def _point(
             {"attribute": "snr_db", "values": [{"value": snr_db, "rows": rows(10, 1 - 0.04 * (20 - snr_db))} for snr_db in (20, 10, 5, 0)]},
             {"attribute": "same word twice", "values": [{"value": True, "rows": rows(5, 0.8)}]},
         ],
+        "at_10_db": stream_row("all", 120, 114, 0, 0.0),
         "note": "",
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from evaluation_results import clips_result
 from fakes import toy_model
 
 from speechcmd.cli.main import cli
+from speechcmd.runtime.figures import Figures
 
 
 @pytest.fixture
@@ -46,6 +47,27 @@ def test_the_card_goes_into_a_file(folder: Path) -> None:
     written = run("toy.onnx", "--report", "figures", "-o", "README.md")
     assert (written.exit_code, written.stdout, written.stderr) == (0, "", "")
     assert Path("README.md").read_text(encoding="utf-8") == run("toy.onnx", "--report", "figures").stdout
+
+
+def test_notes_and_figures(folder: Path) -> None:
+    Path("notes.md").write_text("- *größer* than `others`\n\n", encoding="utf-8")
+    result = run("toy.onnx", "--report", "figures", "--notes", "notes.md", "--figures", "toy.json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "\n## Notes\n\n- *größer* than `others`\n\n## Figures\n" in result.stdout
+    assert "## Notes" not in run("toy.onnx", "--report", "figures").stdout
+    figures = Figures.from_json(Path("toy.json").read_text(encoding="utf-8"))
+    assert (figures.name, figures.stream) == ("toy", None)
+    assert figures.sha256 == hashlib.sha256(Path("toy.onnx").read_bytes()).hexdigest()
+    assert figures.clips is not None
+    assert figures.clips.accuracy.n == 2_000
+
+
+def test_notes_that_are_no_text_are_refused_before_anything_is_written(folder: Path) -> None:
+    Path("notes.md").write_bytes(b"\xff\xfe")
+    result = run("toy.onnx", "--report", "figures", "--notes", "notes.md", "--figures", "toy.json")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("speechcmd: error: notes.md: expected Markdown in UTF-8, got other bytes")
+    assert not Path("toy.json").exists()
 
 
 def test_figures_of_another_model_are_refused_and_nothing_is_written(folder: Path) -> None:

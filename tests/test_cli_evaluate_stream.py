@@ -21,6 +21,7 @@ import speechcmd
 from speechcmd.cli.main import cli
 from speechcmd.evaluation import calibration
 from speechcmd.runtime.model_file import load_model_file
+from speechcmd.runtime.promise import promise_of
 from speechcmd.runtime.recognizer import Recognizer
 
 WORDS = [(label, float(n)) for n, label in enumerate(["low", "high", "high", "low"] * 3, start=1)]
@@ -59,6 +60,7 @@ def test_figures_of_known_recordings(data: Path) -> None:
     assert {row["kind"]: row["n_false"] for row in as_set["by_kind"]} == {"recordings": 0, "noise": 2}
     assert as_set["overall"]["hours"] == pytest.approx((14 - 12 * 0.3 + 12) / 3600)
     assert [one["value"] for one in as_set["by_attribute"][0]["values"]] == [0.0, 10.0]
+    assert (as_set["at_10_db"]["n_words"], as_set["at_10_db"]["n_found"]) == (6, 6)
     assert "too short" in as_set["note"]
     assert (strict["name"], strict["target"]) == ("1 false accept an hour", 1.0)
     assert result["command"].startswith("speechcmd")  # type: ignore[attr-defined]
@@ -68,7 +70,9 @@ def test_figures_of_known_recordings(data: Path) -> None:
 def test_what_is_evaluated_is_what_transcribe_hears(data: Path) -> None:
     recognizer = Recognizer.load(data / "toy.onnx")
     n_heard = sum(len(list(recognizer.transcribe(path))) for path in (data / "hum").glob("*.wav"))
-    assert measured(data, data / "hum")["points"][0]["overall"]["n_false"] == n_heard == 2  # type: ignore[index]
+    as_set = measured(data, data / "hum")["points"][0]  # type: ignore[index]
+    assert (as_set["overall"]["n_false"], as_set["at_10_db"]) == (n_heard, None)
+    assert n_heard == 2
     none = measured(data, data / "hum", "--threshold", "1.0", "--smoothing", "0.2")
     assert none["points"][0]["overall"]["n_false"] == 0  # type: ignore[index]
 
@@ -171,7 +175,12 @@ def test_calibrating_changes_the_card_and_not_the_network(data: Path, tmp_path: 
     _, before = load_model_file(data / "toy.onnx")
     _, card = load_model_file(output)
     assert card.measured_on.startswith("0 false accepts in 0.00 h (")
-    assert card.training["calibration"]["false_accepts_per_hour"] == 1
+    promise = promise_of(card)
+    assert promise is not None
+    assert (promise.false_accepts_per_hour, promise.confidence, promise.n_events) == (1, None, 0)
+    # none in so many hours: the interval ends where its chance is 2.5 %
+    assert (promise.low, promise.high) == (0, pytest.approx(-np.log(0.025) / (6 / 3600)))
+    assert card.training["calibration"]["interval"] == "Poisson, 95 %"
     assert card.decoder.smoothing_steps == 10, "asked for, though no word tells what it costs"
     assert card.check == before.check
     waveform = tone_recording(WORDS, 14.0)

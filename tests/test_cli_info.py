@@ -33,7 +33,8 @@ def test_text_for_people() -> None:
     assert result.exit_code == 0
     facts = dict(line.split(":", 1) for line in result.stdout.splitlines())
     assert {name: value.strip() for name, value in facts.items()} == {
-        "model": "toy (tones)",
+        "model": "toy",
+        "architecture": "tones",
         "labels": "_silence_ _unknown_ low high",
         "sample rate": "16000 Hz",
         "window": "0.300 s",
@@ -41,6 +42,7 @@ def test_text_for_people() -> None:
         "parameters": "24",
         "precision": "float32",
         "thresholds": "low 0.7, high 0.7",
+        "calibrated": "no",
         "measured on": "nothing",
         "data": "made tones (CC0-1.0) https://example.org",
         "licence": "Apache-2.0",
@@ -55,6 +57,24 @@ def test_json_for_programs(tmp_path: Path) -> None:
     assert (facts["parameters"], facts["precision"]) == (24, "float32")
     assert facts["thresholds"] == {"low": 0.7, "high": 0.7}
     assert facts["data"] == [{"name": "made tones", "licence": "CC0-1.0", "url": "https://example.org"}]
+
+
+def test_a_calibrated_model_tells_what_it_keeps(assets: Path) -> None:
+    calibration = {
+        "false_accepts_per_hour": 1.0, "confidence": None, "n_events": 4, "hours": 4.5,
+        "rate": 8 / 9, "low": 0.2422, "high": 2.2759, "hours_by_kind": {"speech": 4.5},
+    }  # fmt: skip
+    model = toy_model(precision="int8", training={"calibration": calibration})
+    (assets / "tiny.onnx").write_bytes(model)
+    lines = run("-m", "tiny").stdout.splitlines()
+    assert "precision:    int8" in lines
+    assert (
+        "calibrated:   for 1 false accept an hour: 4 in 4.50 h are 0.89 an hour, 95 % interval 0.24 to 2.28"
+    ) in lines
+    facts = json.loads(run("-m", "tiny", "--json").stdout)
+    del calibration["hours_by_kind"]
+    assert facts["calibration"] == calibration
+    assert json.loads(run("--json").stdout)["calibration"] is None
 
 
 def test_the_help_names_the_default_model() -> None:

@@ -92,9 +92,7 @@ def test_what_was_not_measured_is_said_plainly(tmp_path: Path) -> None:
     ):
         assert sections[title] == "not measured", title
     assert "| recordings | not measured |" in sections["Figures"]
-    missing = next(
-        line for line in sections["Use and limits"].splitlines() if line.startswith("- Not measured: ")
-    )
+    missing = next(line for line in sections["Limits"].splitlines() if line.startswith("- Not measured: "))
     assert missing == (
         "- Not measured: groups of speakers, false accepts an hour, words missed in recordings, "
         "words missed by signal-to-noise ratio, delay, robustness."
@@ -116,8 +114,56 @@ def test_a_stream_without_words_or_without_audio_beside_them(tmp_path: Path) -> 
     full["points"][0]["overall"] |= {"false_accepts_per_hour": None, "fa_low": None, "fa_high": None}
     sections = sections_of(card_of(tmp_path, full))
     assert sections["False accepts"] == "not measured"
-    assert "false accepts an hour" in sections["Use and limits"]
-    assert "No thresholds reach: 0.01 false accepts an hour." in sections["Use and limits"]
+    assert "false accepts an hour" in sections["Limits"]
+    assert "No thresholds reach: 0.01 false accepts an hour." in sections["Limits"]
+
+
+def test_the_thresholds_and_what_they_were_calibrated_to(tmp_path: Path) -> None:
+    calibration = {
+        "false_accepts_per_hour": 1, "confidence": 0.95, "n_events": 0, "hours": 3.0, "rate": 0.0,
+        "low": 0.0, "high": 1.23,
+    }  # fmt: skip
+    card = plain_card(precision="int8", training={"calibration": calibration})
+    text = card_of(tmp_path, clips_result(), card=card)
+    assert "| network | tones, 24 parameters, int8 |" in text
+    promise = "for 1 false accept an hour with 95 % confidence: 0 in 3.00 h are 0.00 an hour, 95 % interval 0.00 to 1.23"
+    assert f"| calibrated | {promise} |" in text
+    assert "| calibrated | no |" in card_of(tmp_path, clips_result())
+
+
+def test_misses_at_each_rate_of_false_accepts(tmp_path: Path) -> None:
+    text = card_of(tmp_path, stream_result())
+    (rows,) = (
+        table for table in tables_in(parse(text)) if table[0][:2] == ["false accepts an hour", "counted"]
+    )
+    assert rows[1:3] == [
+        ["as the model is set", "2.86 (4 in 1.40 h)", "0.78–7.32", "10.0 % of 240", "6.8–14.4 %", "5.0 % of 120", "2.3–10.5 %"],
+        ["0.5", "0.00 (0 in 1.40 h)", "0.00–2.63", "10.0 % of 240", "6.8–14.4 %", "5.0 % of 120", "2.3–10.5 %"],
+    ]  # fmt: skip
+    assert rows[-1] == ["0.01", "not reached", "–", "–", "–", "–", "–"]
+    assert (
+        "5.0 % of the 120 words at 10 dB signal to noise or better missed (95 % interval 2.3–10.5 %)" in text
+    )
+
+
+def test_words_with_few_clips_and_the_mean_over_all(tmp_path: Path) -> None:
+    result = clips_result(n_each=20)
+    result["source"]["task"] = "35"
+    text = card_of(tmp_path, result)
+    assert (
+        "- Recall is known roughly only where there are fewer than 30 clips: yes 20, no 20, up 20, " in text
+    )
+    # 4, 7 and 8 times 10 of 20 clips are wrong
+    mean = (16 + 13 + 8 * 10) / 20 / 10
+    assert f"| clips with one word | {100 * mean:.1f} % mean recall of the words, each counted once |" in text
+    assert "fewer than 30 clips" not in card_of(tmp_path, clips_result())
+    assert "mean recall of the words" not in card_of(tmp_path, clips_result())
+
+
+def test_other_words_are_listed(tmp_path: Path) -> None:
+    sections = sections_of(card_of(tmp_path, clips_result()))
+    table = sections["Other words told from the commands: mean of the words 78.0 %"]
+    assert "| on | 30 | 40.0 % |\n| bed | 12 | 100.0 % |" in table
 
 
 def test_an_unmeasured_calibration_is_said_to_be_so(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from speechcmd.errors import EvaluationError
+
 
 @click.command()
 @click.argument("model")
@@ -24,7 +26,27 @@ import click
     metavar="FILE",
     help="Write the card there instead of standard output.",
 )
-def card(model: str, report_folder: Path, output: Path | None) -> None:
+@click.option(
+    "--notes",
+    "notes_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Markdown to set into the card: what only a person can say.",
+)
+@click.option(
+    "--figures",
+    "figures_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write the main figures as JSON, as released models have them.",
+)
+def card(
+    model: str,
+    report_folder: Path,
+    output: Path | None,
+    notes_file: Path | None,
+    figures_file: Path | None,
+) -> None:
     """Write the model card of MODEL in Markdown, from measured figures only.
 
     The figures come from a report folder of `evaluate` and `evaluate-stream`; they must have been
@@ -32,9 +54,24 @@ def card(model: str, report_folder: Path, output: Path | None) -> None:
     """
     from speechcmd.cli.output import open_output
     from speechcmd.evaluation.card import make_card
+    from speechcmd.evaluation.figures import make_figures
     from speechcmd.runtime.model_file import load_model_file
 
+    notes = _read_notes(notes_file) if notes_file else ""
     model_bytes, model_card = load_model_file(model)
-    text = make_card(model_card, model_bytes, report_folder)
+    text = make_card(model_card, model_bytes, report_folder, notes)
+    if figures_file is not None:
+        figures = make_figures(model_card, model_bytes, report_folder).to_json()
+        with open_output(figures_file) as write:
+            write(figures)
     with open_output(output) as write:
         write(text)
+
+
+def _read_notes(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise EvaluationError(
+            f"{path}: expected Markdown in UTF-8, got other bytes ({error.reason})"
+        ) from error

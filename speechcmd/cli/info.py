@@ -14,6 +14,8 @@ from speechcmd.errors import SpeechcmdError
 if TYPE_CHECKING:
     from speechcmd.runtime.model_card import ModelCard
 
+_COLUMN = 14  # where the values begin
+
 
 @click.command()
 @model_option
@@ -41,6 +43,9 @@ def _read_notice() -> str:
 
 
 def _facts_of(card: ModelCard) -> dict[str, Any]:
+    from speechcmd.runtime.promise import promise_of
+
+    promise = promise_of(card)
     return {
         "name": card.name,
         "labels": list(card.labels),
@@ -51,6 +56,7 @@ def _facts_of(card: ModelCard) -> dict[str, Any]:
         "parameters": card.parameters,
         "precision": card.precision,
         "thresholds": {word: card.decoder.of(word).threshold for word in card.words},
+        "calibration": None if promise is None else asdict(promise),
         "measured_on": card.measured_on,
         "data": [asdict(source) for source in card.data],
         "licence": card.licence,
@@ -60,10 +66,14 @@ def _facts_of(card: ModelCard) -> dict[str, Any]:
 
 
 def _as_text(facts: dict[str, Any]) -> str:
+    from speechcmd.runtime.promise import Promise
+
+    calibration = facts["calibration"]
     thresholds = [f"{word} {value:g}" for word, value in facts["thresholds"].items()]
     sources = [f"{source['name']} ({source['licence']}) {source['url']}" for source in facts["data"]]
     rows = {
-        "model": f"{facts['name']} ({facts['architecture']})",
+        "model": facts["name"],
+        "architecture": facts["architecture"],
         "labels": " ".join(facts["labels"]),
         "sample rate": f"{facts['sample_rate']} Hz",
         "window": f"{facts['window_s']:.3f} s",
@@ -71,9 +81,10 @@ def _as_text(facts: dict[str, Any]) -> str:
         "parameters": f"{facts['parameters']:,}",
         "precision": facts["precision"],
         "thresholds": ", ".join(thresholds),
+        "calibrated": Promise(**calibration).describe() if calibration else "no",
         "measured on": facts["measured_on"],
-        "data": ("\n" + " " * 13).join(sources) or "not stated",
+        "data": ("\n" + " " * _COLUMN).join(sources) or "not stated",
         "licence": facts["licence"],
         "made by": f"speechcmd {facts['tool_version']}",
     }
-    return "\n".join(f"{name + ':':<13}{value}" for name, value in rows.items())
+    return "\n".join(f"{name + ':':<{_COLUMN}}{value}" for name, value in rows.items())

@@ -20,7 +20,7 @@ FAILED, INTERRUPTED = 1, 130
 COMMANDS = {
     "prepare": ("speechcmd.cli.prepare:prepare", "Turn a folder of clips into a store to train from."),
     "train": ("speechcmd.cli.train:train", "Train a network on a store."),
-    "models": ("speechcmd.cli.models:models", "List the architectures: size, cost and paper of each."),
+    "models": ("speechcmd.cli.models:models", "List the architectures, or the released models with figures."),
     "export": ("speechcmd.cli.export:export", "Turn a training run into one checked model file."),
     "info": ("speechcmd.cli.info:info", "Show what a model file says of itself."),
     "classify": ("speechcmd.cli.classify:classify", "Say which word each clip holds."),

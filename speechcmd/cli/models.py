@@ -1,4 +1,4 @@
-"""`speechcmd models`: the architectures that `speechcmd train` knows, with what each costs."""
+"""`speechcmd models`: the architectures that `speechcmd train` knows, or the released models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from speechcmd.cli.released import show_released
 from speechcmd.cli.train_settings import check_pairs
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ _NOTES = (
     "windows a second."
 )
 _LINE_LENGTH = 78
+_WITH_RELEASED = {"released", "as_json"}
 
 
 def _check_length(_: click.Context, __: click.Parameter, value: float) -> float:
@@ -50,12 +53,43 @@ def _check_length(_: click.Context, __: click.Parameter, value: float) -> float:
     show_default=True,
     help="Number of labels, _unknown_ and _silence_ among them.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each architecture, a line each.")
-def models(name: str | None, settings: tuple[str, ...], length: float, n_labels: int, as_json: bool) -> None:
+@click.option(
+    "--released", is_flag=True, help="List the models that come with speechcmd, with their figures."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each of them, a line each.")
+@click.pass_context
+def models(
+    context: click.Context,
+    name: str | None,
+    settings: tuple[str, ...],
+    length: float,
+    n_labels: int,
+    released: bool,
+    as_json: bool,
+) -> None:
     """List the architectures that can be trained, or show NAME and its settings.
 
-    Needs the packages of training, no data and no model file.
+    Needs the packages of training, no data and no model file. With --released: list the trained models
+    that come with speechcmd, for -m; needs nothing but speechcmd.
     """
+    if released:
+        _refuse_beside_released(context)
+        show_released(as_json)
+        return
+    _list_architectures(name, settings, length, n_labels, as_json)
+
+
+def _refuse_beside_released(context: click.Context) -> None:
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if is_given and parameter.name not in _WITH_RELEASED:
+            shown = parameter.opts[0] if isinstance(parameter, click.Option) else "NAME"
+            raise click.UsageError(f"--released lists all released models; expected no {shown} beside it")
+
+
+def _list_architectures(
+    name: str | None, settings: tuple[str, ...], length: float, n_labels: int, as_json: bool
+) -> None:
     from models.registry import list_architectures
     from models.summary import summarise
     from speechcmd.audio import SAMPLE_RATE

@@ -11,8 +11,10 @@ import onnx
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.calibration import Calibration
+from speechcmd.evaluation.interval import CONFIDENCE
 from speechcmd.evaluation.temperature import Temperature
 from speechcmd.runtime.model_card import METADATA_KEY, ModelCard
+from speechcmd.runtime.promise import CALIBRATION_KEY
 from speechcmd.runtime.recognizer import Recognizer
 
 
@@ -51,7 +53,7 @@ def calibrated_card(
         decoder=calibration.settings,
         temperature=temperature.value if temperature else card.temperature,
         measured_on=describe(calibration, temperature, clips),
-        training=card.training | {"calibration": facts(calibration, temperature, clips)},
+        training=card.training | {CALIBRATION_KEY: facts(calibration, temperature, clips)},
     )
 
 
@@ -83,6 +85,7 @@ def facts(calibration: Calibration, temperature: Temperature | None, clips: str)
         "rate": calibration.rate,
         "low": calibration.low,
         "high": calibration.high,
+        "interval": f"Poisson, {100 * CONFIDENCE:g} %",
         "upper_bound": calibration.upper_bound,
         "hours_by_kind": {kind: round(hours, 4) for kind, hours in calibration.hours_by_kind.items()},
         "false_reject_rate": calibration.false_reject_rate,

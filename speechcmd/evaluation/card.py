@@ -5,28 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import printable
 from speechcmd.evaluation import table
+from speechcmd.evaluation.figures import make_figures, read_own_results
 from speechcmd.evaluation.headline import (
     summarise_clips,
     summarise_robustness,
     summarise_stream,
 )
 from speechcmd.evaluation.page import TEMPLATES, describe_measured
-from speechcmd.evaluation.report import PAGE, no_results, read_results, refuse_unreadable
+from speechcmd.evaluation.report import refuse_unreadable
+from speechcmd.evaluation.stream_result import AS_SET, SNR
 from speechcmd.evaluation.table import Table
-from speechcmd.evaluation.wording import NOT_MEASURED, as_number, as_percent, join_words, reached_points
+from speechcmd.evaluation.wording import (
+    NOT_MEASURED,
+    NOTHING,
+    as_number,
+    as_percent,
+    as_percent_interval,
+    as_rate,
+    as_rate_interval,
+    join_words,
+)
+from speechcmd.runtime.figures import OperatingPoint, Share, StreamFigures
 from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN, ModelCard
+from speechcmd.runtime.promise import promise_of
 
 # the names of licences on the Hugging Face hub are those of SPDX in small letters
 _HUB_LICENCES = {"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0"}
 _OTHERS = {UNKNOWN: f"other words ({UNKNOWN})", SILENCE: f"background noise ({SILENCE})"}
 _SUMMARIES = {"clips": summarise_clips, "stream": summarise_stream, "robustness": summarise_robustness}
+_FEW_CLIPS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,7 @@ class _Section:
     tables: list[Table]
 
 
-def make_card(card: ModelCard, model_bytes: bytes, folder: Path) -> str:
+def make_card(card: ModelCard, model_bytes: bytes, folder: Path, notes: str = "") -> str:
     """Return the model card as Markdown with the front matter of the Hugging Face hub.
 
     Parameters
@@ -44,32 +58,29 @@ def make_card(card: ModelCard, model_bytes: bytes, folder: Path) -> str:
         The model file, whose digest the results must bear.
     folder
         A report folder, as `speechcmd evaluate --report` and the other commands write it.
+    notes
+        Markdown, set into the card as it is: what a person has to say beside the figures.
 
     Raises
     ------
     EvaluationError
         If the folder holds no results, one that cannot be read, or one of another model file.
     """
-    results = read_results(folder)
-    if not results:
-        raise EvaluationError(no_results(folder))
     sha256 = hashlib.sha256(model_bytes).hexdigest()
+    results = read_own_results(card, sha256, folder)
+    stream = make_figures(card, model_bytes, folder).stream
     with refuse_unreadable(results):
-        for kind, result in results.items():
-            _check_model(folder / f"{kind}.json", result, card, sha256)
-        return _render(card, len(model_bytes), sha256, results)
+        return _render(card, len(model_bytes), sha256, results, stream, notes)
 
 
-def _check_model(path: Path, result: dict[str, Any], card: ModelCard, sha256: str) -> None:
-    measured = str(result["model"]["sha256"])
-    if measured != sha256:
-        raise EvaluationError(
-            f"{printable(str(path))}: measured on another model file than {printable(card.name)} "
-            f"(sha256 {measured:.12}, expected {sha256:.12}); measure this one into a folder of its own"
-        )
-
-
-def _render(card: ModelCard, n_bytes: int, sha256: str, results: Mapping[str, dict[str, Any]]) -> str:
+def _render(
+    card: ModelCard,
+    n_bytes: int,
+    sha256: str,
+    results: Mapping[str, dict[str, Any]],
+    stream: StreamFigures | None,
+    notes: str,
+) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -95,10 +106,11 @@ def _render(card: ModelCard, n_bytes: int, sha256: str, results: Mapping[str, di
         front_matter=_front_matter(card, results),
         figures=_list_figures(results),
         limits=_list_limits(results),
-        sections=_make_sections(results),
+        sections=_make_sections(results, stream),
         results=list(results.values()),
+        promise=promise_of(card),
+        notes=notes.strip(),
         not_measured=NOT_MEASURED,
-        page=PAGE,
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -133,16 +145,7 @@ def _list_figures(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]
 
 def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
     """What the figures say against the model, and what they say nothing about."""
-    limits = []
-    if "clips" in results:
-        measured = [row for row in results["clips"]["by_label"] if row["recall"] is not None]
-        worst = sorted(measured, key=lambda row: float(row["recall"]))[:3]
-        named = [f"{row['label']} {as_percent(row['recall'])}" for row in worst]
-        limits.append(f"Least recall: {', '.join(named)}.")
-        limits += [
-            f"Most frequent confusion: “{pair['truth']}” taken for “{pair['answer']}”."
-            for pair in results["clips"]["pairs"][:1]
-        ]
+    limits = list(_limits_on_clips(results["clips"])) if "clips" in results else []
     not_reached = [
         point["name"] for point in results.get("stream", {"points": []})["points"] if not point["reached"]
     ]
@@ -152,6 +155,18 @@ def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
     if missing:
         limits.append(f"{NOT_MEASURED.capitalize()}: {', '.join(missing)}.")
     return limits
+
+
+def _limits_on_clips(result: dict[str, Any]) -> Iterator[str]:
+    measured = [row for row in result["by_label"] if row["recall"] is not None]
+    worst = sorted(measured, key=lambda row: float(row["recall"]))[:3]
+    named = [f"{row['label']} {as_percent(row['recall'])}" for row in worst]
+    yield f"Least recall: {', '.join(named)}."
+    few = [f"{row['label']} {row['n']}" for row in measured if row["n"] < _FEW_CLIPS]
+    if few:
+        yield f"Recall is known roughly only where there are fewer than {_FEW_CLIPS} clips: {', '.join(few)}."
+    for pair in result["pairs"][:1]:
+        yield f"Most frequent confusion: “{pair['truth']}” taken for “{pair['answer']}”."
 
 
 def _list_measured(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, bool]]:
@@ -169,15 +184,21 @@ def _list_measured(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, boo
     ]
 
 
-def _make_sections(results: Mapping[str, dict[str, Any]]) -> list[_Section]:
+def _make_sections(results: Mapping[str, dict[str, Any]], figures: StreamFigures | None) -> list[_Section]:
     clips, stream = results.get("clips"), results.get("stream")
     has_words = bool(stream and stream["n_words"])
     has_false_accepts = bool(stream and any(row["hours"] for row in stream["points"][0]["by_kind"]))
     robustness = results.get("robustness")
+    others = table.tabulate_unknown(clips) if clips else None
     return [
         _Section("Recall and precision", [table.tabulate_labels(clips)] if clips else []),
+        *([_Section(others.title, [others])] if others else []),
         _Section("Calibration of the score", _calibration_tables(clips)),
         _Section("Groups of speakers", [table.tabulate_groups(clips)] if clips and clips["groups"] else []),
+        _Section(
+            "Words missed for so many false accepts",
+            [_tabulate_points(figures)] if figures and has_words else [],
+        ),
         _Section("Settings of the thresholds", [table.tabulate_points(stream)] if stream else []),
         _Section("False accepts", [table.tabulate_kinds(stream)] if stream and has_false_accepts else []),
         _Section(
@@ -187,6 +208,34 @@ def _make_sections(results: Mapping[str, dict[str, Any]]) -> list[_Section]:
         _Section("Words missed in noise", _snr_tables(stream or {})),
         _Section("Robustness", [table.tabulate_robustness(robustness)] if robustness else []),
     ]
+
+
+def _tabulate_points(figures: StreamFigures) -> Table:
+    """What is missed at each rate of false accepts: of all words, and of those that noise hardly hides."""
+    header = ("false accepts an hour", "counted", "95 % interval", "words missed", "95 % interval",
+              "missed at 10 dB or better", "95 % interval")  # fmt: skip
+    rows = tuple(_point_cells(point) for point in figures.points)
+    return Table("Words missed for so many false accepts", header, rows)
+
+
+def _point_cells(point: OperatingPoint) -> tuple[str, ...]:
+    wanted = AS_SET if point.false_accepts_per_hour is None else as_number(point.false_accepts_per_hour)
+    counted = point.false_accepts
+    shares = (point.false_reject_rate, point.false_reject_rate_at_10_db)
+    if counted is None:
+        rate = ("not reached" if point.false_reject_rate is None else NOT_MEASURED, NOTHING)
+    else:
+        rate = (
+            f"{as_rate(counted.per_hour)} ({counted.n_events:,} in {counted.hours:.2f} h)",
+            as_rate_interval(counted.low, counted.high),
+        )
+    return (wanted, *rate, *(cell for share in shares for cell in _share_cells(share)))
+
+
+def _share_cells(share: Share | None) -> tuple[str, str]:
+    if share is None:
+        return NOTHING, NOTHING
+    return f"{as_percent(share.value)} of {share.n:,}", as_percent_interval(share.low, share.high)
 
 
 def _calibration_tables(clips: dict[str, Any] | None) -> list[Table]:
@@ -203,7 +252,7 @@ def _calibration_tables(clips: dict[str, Any] | None) -> list[Table]:
 
 
 def _snr_tables(stream: dict[str, Any]) -> list[Table]:
-    found = table.tabulate_attribute("snr_db", reached_points(stream) if stream else [])
+    found = table.tabulate_attribute(SNR, stream["points"][:1] if stream else [])  # as the model is set
     return [found] if found.rows else []
 
 

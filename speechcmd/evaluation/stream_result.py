@@ -16,8 +16,10 @@ from speechcmd.evaluation.material import Material
 from speechcmd.evaluation.negatives import check_promise
 from speechcmd.evaluation.outcome import FalseAccept, Fate, Outcome
 from speechcmd.evaluation.stream_metric import Row, count_row
+from speechcmd.runtime.figures import QUIET_ENOUGH_DB
 
 AS_SET = "as the model is set"
+SNR = "snr_db"  # as make-stream names it
 _MOST_VALUES, _LEAST_WORDS = 8, 5  # of an attribute, and words that have each
 _MOST_MISTAKES = 40
 
@@ -111,6 +113,7 @@ def _point(
         if material.has_homophones
         else None,
         "by_attribute": _by_attribute(material, outcome),
+        "at_10_db": _at_10_db(material, outcome),
         "note": note_on_hours(target, hours, len(clean)),
     }
 
@@ -166,6 +169,17 @@ def _by_attribute(material: Material, outcome: Outcome) -> list[dict[str, Any]]:
             rows.append({"value": value, "rows": [row.to_dict() | {"n_duplicates": None} for row in counted]})
         tables.append({"attribute": name, "values": rows})
     return tables
+
+
+def _at_10_db(material: Material, outcome: Outcome) -> dict[str, Any] | None:
+    """The words whose labels say that they are at 10 dB signal to noise or better; None if there are none."""
+    ratios = [word.attributes.get(SNR) for word in material.words]
+    among = np.array(
+        [isinstance(ratio, int | float) and ratio >= QUIET_ENOUGH_DB for ratio in ratios], dtype=bool
+    )
+    if not among.any():
+        return None
+    return count_row(material, outcome, among=among, false_accepts=(), hours=0.0).to_dict()
 
 
 def find_mistakes(material: Material, outcome: Outcome) -> list[dict[str, Any]]:

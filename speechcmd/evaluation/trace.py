@@ -13,13 +13,12 @@ import numpy.typing as npt
 
 from speechcmd.audio import AudioSource
 from speechcmd.runtime.decoder import NO_LEVELS, Decoder, Detection
-from speechcmd.runtime.level import LevelTrack, hop_samples
+from speechcmd.runtime.level import Burst, LevelTrack, hop_samples
 from speechcmd.runtime.model_card import DecoderSettings, ModelCard
 from speechcmd.runtime.recognizer import Recognizer
 from speechcmd.runtime.stream import clip_times, edge_samples
 
 FloatArray = npt.NDArray[np.float32]
-Borders = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 _LEAST_POSTERIOR = 1e-37  # float32 holds it
 
@@ -90,7 +89,8 @@ class RememberedLevels(LevelTrack):
         super().__init__(hop_samples(card), card.sample_rate, 0.0)
         super().reset(-edge_samples(card))
         super().append(levels)
-        self._answers: dict[tuple[int, int], Borders] = {}
+        self._sound_levels: dict[tuple[int, int], float] = {}
+        self._answers: dict[tuple[int, int], list[Burst]] = {}
 
     def reset(self, first_sample: int) -> None:
         """Keep everything: the next decoder hears the same recording."""
@@ -98,12 +98,19 @@ class RememberedLevels(LevelTrack):
     def trim(self) -> None:
         """Keep everything."""
 
-    def bursts(self, begin: int, end: int) -> Borders:
+    def bursts(self, begin: int, end: int) -> list[Burst]:
         """As LevelTrack's, each stretch looked at once."""
         key = (begin, end)
         if key not in self._answers:
             self._answers[key] = super().bursts(begin, end)
         return self._answers[key]
+
+    def sound_level(self, begin: int, end: int) -> float:
+        """As LevelTrack's, each stretch looked at once."""
+        key = (begin, end)
+        if key not in self._sound_levels:
+            self._sound_levels[key] = super().sound_level(begin, end)
+        return self._sound_levels[key]
 
 
 class Replayer:

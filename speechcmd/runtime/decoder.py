@@ -14,6 +14,7 @@ stronger fires; a weaker one that was decided before the stronger began cannot b
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -137,6 +138,7 @@ class Decoder:
         self._threshold = [own.threshold for own in self._of]
         self._opening = self._release if keep_near_misses else self._threshold
         self._rival_samples = card.window_samples / 2
+        self._into_word_samples = _INTO_WORD_S * card.sample_rate
         self._hold_steps = math.ceil(self._rival_samples / card.step_samples)
         # how far back the evidence for a word is looked for
         self._evidence_steps = self._span + self._hold_steps
@@ -230,29 +232,33 @@ class Decoder:
 
     def _walk(self, smoothed: npt.NDArray[np.float64]) -> list[Detection]:
         """Visit the steps in which something can happen."""
-        crossings = np.flatnonzero((smoothed >= np.array(self._opening)).any(axis=1))
+        crossings: dict[int, list[int]] = {}  # words at or above their opening, by row
+        for index in np.flatnonzero(smoothed >= self._opening).tolist():
+            row, word = divmod(index, len(self._labels))
+            crossings.setdefault(row, []).append(word)
+        crossed_rows = list(crossings)
         detections: list[Detection] = []
         first_step = self._history.n_steps - len(smoothed)
         row = 0
         while row < len(smoothed):
             if not (self._candidates or self._shut or self._restarts):  # jump to where something goes on
-                next_crossing = np.searchsorted(crossings, row)
-                if next_crossing == len(crossings):
+                next_crossing = bisect_left(crossed_rows, row)
+                if next_crossing == len(crossed_rows):
                     break
-                row = int(crossings[next_crossing])
-            detections += self._advance(first_step + row, smoothed[row].tolist())
+                row = crossed_rows[next_crossing]
+            detections += self._advance(first_step + row, smoothed[row].tolist(), crossings.get(row, ()))
             row += 1
         return detections
 
-    def _advance(self, step: int, row: list[float]) -> list[Detection]:
-        going_on = {*self._candidates, *self._shut, *self._restarts}
-        for word, smoothed in enumerate(row):
-            if smoothed < self._opening[word] and word not in going_on:
-                continue
+    def _advance(self, step: int, row: list[float], crossed: Collection[int]) -> list[Detection]:
+        """One step: `crossed` are the words at or above their opening."""
+        for word in sorted({*crossed, *self._candidates, *self._shut, *self._restarts}):
+            smoothed = row[word]
             row[word] = self._value(word, step, smoothed)
-            if word in self._shut and not self._opens(word, step, row[word]):
-                continue
-            row[word] = self._value(word, step, smoothed)  # of a label that begins anew here, another one
+            if word in self._shut:
+                if not self._opens(word, step, row[word]):
+                    continue
+                row[word] = self._value(word, step, smoothed)  # of a label that begins anew here
             self._follow(word, step, row[word])
         return self._decide(step, row)
 
@@ -269,17 +275,17 @@ class Decoder:
     def _new_word(self, fired: _Fired, step: int) -> int | None:
         """Start of a word after the one that fired, once the middle of the window lies in it."""
         end = self._sample(step) + self._card.window_samples
-        start = self._levels.next_word(fired.anchor, max(fired.begin, end - self._reach_samples), end)
-        middle = end - self._card.window_samples / 2
-        is_in_it = start is not None and middle >= start + _INTO_WORD_S * self._card.sample_rate
-        return start if is_in_it else None
+        latest = math.floor(end - self._rival_samples - self._into_word_samples)
+        return self._levels.next_word(fired.anchor, latest, max(fired.begin, end - self._reach_samples), end)
 
     def _value(self, word: int, step: int, smoothed: float) -> float:
         """The average; of a label that began anew, only over the steps since."""
+        if word not in self._restarts:
+            return smoothed
         if self._is_young(word, step):
             return self._history.mean(word, self._restarts[word].step, step)
         if smoothed < self._release[word]:
-            self._restarts.pop(word, None)  # that word is over
+            del self._restarts[word]  # that word is over
         return smoothed
 
     def _least_steps(self, word: int, step: int) -> int:
@@ -322,6 +328,8 @@ class Decoder:
         """Settle the ripe candidates, the strongest first; they wait while a stronger rival still rises."""
         detections: list[Detection] = []
         ripe = [candidate for candidate in self._candidates.values() if candidate.is_ripe]
+        if not ripe:
+            return detections
         for candidate in sorted(ripe, key=lambda one: (-one.score, one.word)):
             if self._has_rising_rival(candidate):
                 continue

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from speechcmd.training.transfer import put
 
+# of the window: nearer the whole word is in view, farther nothing of it
+HALF_SEEN_SHIFT = (0.2, 0.8)
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -21,7 +24,8 @@ class AugmentConfig:
     (Park et al. 2019, arXiv 1904.08779) covers `time_masks` spans of up to `time_mask_frames` and
     `band_masks` of up to `band_mask_bands` with the mean. `speed_percent` makes words up to that much
     faster or slower. `room_percent` of the clips are heard through a made-up room, `image_percent` of
-    those that are no images already through an 8-bit JPEG image of their log-mel.
+    those that are no images already through an 8-bit JPEG image of their log-mel. `half_seen_percent` of
+    the words are moved so far that they lie at the edge of the window or beyond.
     """
 
     time_shift_ms: float = 100.0
@@ -35,6 +39,7 @@ class AugmentConfig:
     speed_percent: float = 0.0
     room_percent: float = 0.0
     image_percent: float = 0.0
+    half_seen_percent: float = 0.0
 
     @classmethod
     def off(cls) -> AugmentConfig:
@@ -53,6 +58,15 @@ def draw_time_shift(
     """Shift of each window in samples. Shape: (n_clips,)."""
     most = round(config.time_shift_ms * sample_rate / 1000)
     return rng.integers(-most, most + 1, size=n_clips)
+
+
+def draw_half_seen(
+    config: AugmentConfig, n_clips: int, n_window: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Shift in samples of the words that come to lie at an edge; 0 for the others. Shape: (n_clips,)."""
+    moved = draw_share(config.half_seen_percent, n_clips, rng)
+    distance = rng.uniform(*HALF_SEEN_SHIFT, size=n_clips) * n_window
+    return np.where(moved, np.rint(distance * rng.choice((-1, 1), size=n_clips)), 0).astype(np.int64)
 
 
 def draw_gain(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -25,6 +25,10 @@ class TrainConfig:
     its Beta distribution; `class_balance` from 0, clips count alike, to 1, labels do. Zero switches
     any of these off. `initial` is a run whose best weights the training begins with, `teacher` one
     whose answers it learns from (`teacher_weight` of the loss, at `teacher_temperature`), "" for none;
+    `n_steps` neighbouring answers of each clip are trained at once; `hard_percent`, in percent of the
+    words' clips, of windows of running speech that the network itself takes for words, found anew each
+    `hard_every` epochs; `focal` the exponent that makes easy answers count less; `select` "accuracy" or
+    "stream", by what the best epoch is chosen;
     `feature_cache` a folder for log-mel computed once, "" for none; `fold` "1/5" the first of five
     folds by speaker; `clips_percent` the share of training clips that is used; `precision` "auto",
     "32-true" or "bf16-mixed"; `patience` epochs without a better validation accuracy end the training.
@@ -52,6 +56,11 @@ class TrainConfig:
     teacher: str = ""
     teacher_weight: float = 0.7
     teacher_temperature: float = 2.0
+    n_steps: int = 1
+    hard_percent: float = 0.0
+    hard_every: int = 1
+    focal: float = 0.0
+    select: str = "accuracy"
     patience: int = 15
     seed: int = 0
     initial: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,12 +24,16 @@ from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch, ClipDataset, make_loader
 from speechcmd.training.feature_cache import Progress, cached_features
+from speechcmd.training.hard import add_windows
 from speechcmd.training.limit import parse_fold
 from speechcmd.training.loss import class_weights
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import EpochSampler, FixedSampler
+from speechcmd.training.scan import Found, scan_speech
+from speechcmd.training.stream_recall import HEARD_STEPS, NOISE, measure_stream_recall
 from speechcmd.training.windows import release_stores
 
+_CPU = torch.device("cpu")
 CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every window of up to 1.3 s
 
 
@@ -57,7 +62,9 @@ class TrainingData:
         self.validation = make_split_task(self.source, task, "validation")
         self._config, self._task = config, task
         self._device = device if device.type == "cuda" else None
-        self.sampler = EpochSampler(self.training, task, config.batch_size, config.seed)
+        n_hard = math.ceil(len(self.training.words) * config.hard_percent / 100)
+        self.sampler = EpochSampler(self.training, task, config.batch_size, config.seed, n_hard)
+        self.hard = Found.nothing()
 
     def make_loaders(self, network: KeywordNetwork, window_frames: int) -> None:
         """Loaders for a network; batches of training have windows of `window_frames` frames.
@@ -77,9 +84,8 @@ class TrainingData:
 
         n_own, off = network.window_samples, AugmentConfig.off()
         n_workers = 0 if self._device else config.n_workers
-        self.train_batches = make_loader(
-            dataset(self.training, frontend.n_samples(window_frames), config.augment), self.sampler, n_workers
-        )
+        self._trained = dataset(self.training, frontend.n_samples(window_frames), config.augment)
+        self.train_batches = make_loader(self._trained, self.sampler, n_workers)
         self.plain_batches = make_loader(dataset(self.training, n_own, off), self.sampler)
         drawn = draw_evaluation(self.validation, self._task)
         if len(drawn) == 0:
@@ -90,6 +96,25 @@ class TrainingData:
         self.validation_batches = self._fixed(dataset(self.validation, n_own, off), drawn)
         self.n_validation_clips = len(drawn)
         self._known = dataset(self.training, n_own, off)
+        n_heard = n_own + (HEARD_STEPS - 1) * network.step_samples
+        self.heard_words = self._fixed(dataset(self.validation, n_heard, NOISE), self.validation.words)
+
+    def find_hard(self, network: KeywordNetwork) -> None:
+        """Let the epochs to come train on what the network takes for words in running speech."""
+        found = scan_speech(network, self.source.stores, self.training, self._device or _CPU)
+        self.use_hard(found.hardest(self.sampler.n_hard), network.window_samples)
+
+    def use_hard(self, found: Found, n_window: int) -> None:
+        """Let the epochs to come train on these windows of running speech."""
+        self.hard = found
+        task, self.sampler.hard = add_windows(self.training, found, n_window)
+        self._trained.use_task(task)
+
+    def stream_recall(self, network: KeywordNetwork) -> float:
+        """Validation words in percent that are found at few false accepts in validation speech."""
+        return measure_stream_recall(
+            network, self.source.stores, self.validation, self.heard_words, self._device or _CPU
+        )
 
     def known_batches(self, n_clips: int) -> tuple[DataLoader[Batch], int]:
         """Up to `n_clips` clips that are trained on, as they are, by the rule of validation; and how many."""

@@ -20,6 +20,7 @@ from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.augment import (
     AugmentConfig,
     draw_gain,
+    draw_half_seen,
     draw_share,
     draw_snr,
     draw_speed,
@@ -31,6 +32,7 @@ from speechcmd.training.gather import Levels, place_windows
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import ItemKey
 from speechcmd.training.transfer import put
+from speechcmd.training.view import word_spans
 from speechcmd.training.waveform_augment import convolve_rooms, make_rooms, resample_windows, room_spectra
 from speechcmd.training.windows import AudioWindows, FrameWindows, front_end_on
 
@@ -44,13 +46,15 @@ class Batch(NamedTuple):
     """Clips of audio stores, then those of feature stores, on one device.
 
     `waveform` float32 (n_audio, n_samples), `log_mel` float32 (n_features, n_frames, n_mels), either of
-    them may be empty; `labels` int64 (batch,); `is_image`, whether a clip is an image already, in memory.
+    them may be empty; `labels` int64 (batch,); `is_image`, whether a clip is an image already, in memory;
+    `spans` float32 (batch, 2), the frames where the word begins and ends, NaN for recordings.
     """
 
     waveform: Tensor
     log_mel: Tensor
     labels: Tensor
     is_image: npt.NDArray[np.bool_]
+    spans: Tensor
     epoch: int
     number: int
 
@@ -60,6 +64,7 @@ class Batch(NamedTuple):
             waveform=self.waveform.to(device),
             log_mel=self.log_mel.to(device),
             labels=self.labels.to(device),
+            spans=self.spans.to(device),
         )
 
 
@@ -87,7 +92,6 @@ class ClipDataset(Dataset[Batch]):
         n_placed: int | None = None,
     ) -> None:
         self._stores = store.stores if isinstance(store, JoinedStores) else (store,)
-        self._task = task
         self.n_samples = n_samples
         self._n_placed = n_samples if n_placed is None else n_placed
         # whole frames: the middle is cut out of log-mel
@@ -97,11 +101,16 @@ class ClipDataset(Dataset[Batch]):
         self._seed = seed
         self._device = device or torch.device("cpu")
         self._frontend = frontend
+        self._rooms: Tensor | None = None
+        self.use_task(task)
+
+    def use_task(self, task: SplitTask) -> None:
+        """Take the examples of this task from now on; a DataLoader's workers keep the one they began with."""
+        self._task = task
         self._is_noise = np.zeros(len(task.examples), dtype=np.bool_)
         self._is_noise[task.noise] = True
         has_frames = np.array([isinstance(each, FeatureStore) for each in self._stores])
         self._has_frames = has_frames[task.examples.source]
-        self._rooms: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self._task.examples)
@@ -119,7 +128,7 @@ class ClipDataset(Dataset[Batch]):
         epoch, number, _ = keys[0]
         indices = self._sorted(np.array([key.example for key in keys]))
         rng = generator_for("augment", self._seed, epoch, number)
-        shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
+        shift = self._draw_shift(indices, epoch, number, rng)
         starts = place_windows(self._task, indices, self._n_placed, shift, rng) - self._n_before
         gain = self._draw_gain(indices, rng)
         n_audio = int(np.count_nonzero(~self._has_frames[indices]))
@@ -129,7 +138,15 @@ class ClipDataset(Dataset[Batch]):
         labels = put(self._task.examples.labels[indices], self._device)
         is_image = np.zeros(len(indices), dtype=np.bool_)
         is_image[frames] = self._frame_windows.is_image(indices[frames])
-        return Batch(waveform, log_mel, labels, is_image, epoch, number)
+        spans = word_spans(self._task.examples, indices, starts, self._n_placed, self._frontend.hop_length)
+        return Batch(waveform, log_mel, labels, is_image, put(spans, self._device), epoch, number)
+
+    def _draw_shift(self, indices: Indices, epoch: int, number: int, rng: np.random.Generator) -> Indices:
+        shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
+        if self._augment.half_seen_percent:
+            own = generator_for("half_seen", self._seed, epoch, number)
+            shift += draw_half_seen(self._augment, len(indices), self._n_placed, own)
+        return shift
 
     @property
     def _audio_windows(self) -> AudioWindows:

@@ -33,7 +33,7 @@ from speechcmd.runtime.model_file import check_signals
 from speechcmd.runtime.session import Session
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.dft_graph import replace_basis
+from speechcmd.training.dft_graph import fold_dft
 from speechcmd.training.quantisation import Int8Config, Int8Report, OnClips, quantise_run
 from speechcmd.training.run_clips import read_run_file, real_waveforms
 from speechcmd.training.teacher import load_network
@@ -180,7 +180,7 @@ def convert(network: KeywordNetwork) -> onnx.ModelProto:
             f"expected ONNX opset {OPSET} alone, the exporter gave {opsets}; nothing was written"
         )
     model.ir_version = IR_VERSION
-    replace_basis(model, network.frontend.config)
+    fold_dft(model, network.frontend.config)
     _remove_traces(model)
     return model
 

@@ -53,7 +53,7 @@ def cached_features(
     """The features of `store`, of `n_frames` frames a clip, from `folder` or computed and kept there.
 
     A word is kept from its first sample; of one that is longer than the window, the part around its
-    centre. A recording becomes consecutive pieces, "NAME#0" and so on. A damaged cache, or one of
+    centre. A recording is kept as consecutive pieces, "NAME#0" and so on, and comes back as one. A damaged cache, or one of
     another store, front end or length, is not used. `on_progress(done, total)` counts windows. Several
     processes may want the same cache at once: each computes it for itself, and that of the first is kept.
 
@@ -72,12 +72,32 @@ def cached_features(
     path = folder / key
     try:
         found = _open_if_same(path, settings)
-        return found or _compute_into(path, store, frontend, n_frames, settings, on_progress)
+        kept = found or _compute_into(path, store, frontend, n_frames, settings, on_progress)
     except OSError as error:
         raise StoreError(
             f"{folder}: cannot keep a feature cache ({error.strerror}); expected a folder that can be "
             "written and has room; choose another --feature-cache"
         ) from error
+    return FeatureStore(kept.path, join_pieces(kept.rows, frontend), kept.info)
+
+
+def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...]:
+    """The rows with one for each recording instead of one for each of its pieces.
+
+    Pieces lie one behind the other in the file, so a window may begin in one and end in the next.
+    """
+    joined: list[Row] = []
+    for row in rows:
+        name, _, number = row.path.rpartition("#")
+        if row.kind == "word" or number == "0":
+            joined.append(row if row.kind == "word" else replace(row, path=name))
+            continue
+        # from the first frame of a piece to that of the next: a whole number of frames
+        before = joined[-1]
+        n_before = frontend.n_frames(before.n_samples) + frontend.n_frames(row.n_samples)
+        n_samples = frontend.n_samples(n_before)
+        joined[-1] = replace(before, n_samples=n_samples, speech_end=n_samples, centre=n_samples // 2)
+    return tuple(joined)
 
 
 def _open_if_same(path: Path, settings: dict[str, Any]) -> FeatureStore | None:

@@ -17,7 +17,8 @@ QUIET_FRAMES = 10
 def gather_frames(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
     """Cut a window of frames out of each clip; where it reaches beyond, its nearest frame stands.
 
-    Of each clip the first `n_valid` frames, one or more, are sound; behind them lies filling.
+    Of each clip the first `n_valid` frames, one or more, are sound; behind them lies filling. A recording
+    that goes on in the clips behind its first has more of them than are stored of a clip.
 
     Shape: (n_clips, n_stored_frames, n_mels), (batch,) thrice -> float32 (batch, n_frames, n_mels).
     """
@@ -27,16 +28,17 @@ def gather_frames(stored: Tensor, clips: Indices, n_valid: Indices, first: Indic
 
 def gather_rows(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
     """Gather in memory: the frames of a window lie side by side, copying them beats an index for each."""
-    source = stored.numpy()
+    source = stored.flatten(0, 1).numpy()
     windows = np.empty((len(clips), n_frames, stored.shape[2]), dtype=source.dtype)
-    places = zip(clips.tolist(), n_valid.tolist(), first.tolist(), strict=True)
-    for window, (clip, n_sound, start) in zip(windows, places, strict=True):
+    clip_starts = (clips * stored.shape[1]).tolist()
+    places = zip(clip_starts, n_valid.tolist(), first.tolist(), strict=True)
+    for window, (clip_start, n_sound, start) in zip(windows, places, strict=True):
         # of a window that lies wholly outside one frame is left
         low = min(max(0, start), n_sound - 1)
         high = max(min(n_sound, start + n_frames), low + 1)
         begin = min(max(0, low - start), n_frames - 1)
         end = min(begin + high - low, n_frames)
-        window[begin:end] = source[clip, low : low + end - begin]
+        window[begin:end] = source[clip_start + low : clip_start + low + end - begin]
         window[:begin], window[end:] = window[begin], window[end - 1]
     return torch.from_numpy(windows).to(torch.float32)
 
@@ -46,7 +48,8 @@ def gather_at_once(stored: Tensor, clips: Indices, n_valid: Indices, first: Indi
     device = stored.device
     chosen, start, last = (put(values, device).unsqueeze(1) for values in (clips, first, n_valid - 1))
     places = (start + torch.arange(n_frames, device=device)).clamp_min_(0)
-    return stored[chosen, torch.minimum(places, last)].to(torch.float32)
+    rows = chosen * stored.shape[1] + torch.minimum(places, last)
+    return stored.flatten(0, 1)[rows].to(torch.float32)
 
 
 def fill_frames(log_mel: Tensor, first: Indices, n_valid: Indices, rng: np.random.Generator) -> None:
@@ -86,7 +89,7 @@ class FrameSource:
 
         Shape: (batch,) thrice -> (batch, n_frames, n_mels).
         """
-        n_valid = np.clip(n_valid, 1, self._stored.shape[1])
+        n_valid = np.clip(n_valid, 1, (len(self._stored) - clips) * self._stored.shape[1])
         log_mel = gather_frames(self._stored, clips, n_valid, first, n_frames)
         if (self._scale, self._offset) != (1.0, 0.0):
             log_mel.mul_(self._scale).add_(self._offset)

@@ -16,17 +16,20 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warmup_percent": (0, 100), "weight_decay": (0, _ANY), "l1": (0, _ANY), "gradient_clip": (0, _ANY),
     "ema": (0, 0.99999), "label_smoothing": (0, 0.5), "mixup": (0, _ANY), "class_balance": (0, 1),
     "teacher_weight": (0, 1), "teacher_temperature": (0.1, 100), "patience": (1, _ANY),
-    "speech_percent": (0, _ANY), "clips_percent": (0.1, 100), "seed": (0, 2**32 - 1), "n_workers": (0, 1024),
+    "n_steps": (1, 100), "hard_percent": (0, _ANY), "hard_every": (1, _ANY),
+    "focal": (0, 10), "speech_percent": (0, _ANY), "clips_percent": (0.1, 100), "seed": (0, 2**32 - 1), "n_workers": (0, 1024),
     "n_threads": (0, 1024), "augment.time_shift_ms": (0, 1000), "augment.noise_percent": (0, 100),
     "augment.gain_db": (0, 60), "augment.time_masks": (0, 100), "augment.time_mask_frames": (0, _ANY),
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
+    "augment.half_seen_percent": (0, 100),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("auto", "32-true", "bf16-mixed"),
+    "select": ("accuracy", "stream"),
 }
 
 

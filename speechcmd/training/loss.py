@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechcmd.training.transfer import put
+from speechcmd.training.view import View
+
+N_NO_WORDS = 2  # the last labels: _unknown_, _silence_
 
 
 def soft_targets(labels: Tensor, n_labels: int, label_smoothing: float) -> Tensor:
@@ -62,12 +65,24 @@ def class_weights(counts: npt.NDArray[np.int64], balance: float) -> npt.NDArray[
     return weights.astype(np.float32)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the clips of the cross-entropy with soft targets; a row's sum is the weight of its clip.
+def answer_losses(logits: Tensor, targets: Tensor, view: View, focal: float) -> Tensor:
+    """Mean over the clips of the loss of each clip's answers; a row's sum of targets is its clip's weight.
 
-    Shape: (batch, n_labels) twice -> ().
+    An answer that has the whole word in view is compared with the targets; one that has not shall be
+    `_unknown_` or `_silence_`, the last two labels, whichever. `focal` is the exponent of the focal loss
+    (Lin et al. 2017, arXiv 1708.02002).
+    Shape: (batch, n_steps, n_labels), (batch, n_labels), view of (batch, n_steps) -> ().
     """
-    return -(targets * logits.log_softmax(dim=1)).sum() / targets.sum()
+    log_scores = logits.log_softmax(dim=2)
+    weight = targets.sum(dim=1, keepdim=True)
+    whole = -(targets.unsqueeze(1) * log_scores).sum(dim=2)
+    half = -weight * log_scores[..., -N_NO_WORDS:].logsumexp(dim=2)
+    losses = torch.where(view.whole, whole, torch.where(view.half, half, 0.0))
+    if focal:
+        losses = losses * (1 - torch.exp(-losses / weight.clamp_min(1e-6))).clamp_min(0) ** focal
+    n_counted = (view.whole | view.half).sum(dim=1)
+    own = losses.sum(dim=1) / n_counted.clamp_min(1)
+    return own.sum() / (weight.squeeze(1) * (n_counted > 0)).sum().clamp_min(1e-6)
 
 
 def distillation(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

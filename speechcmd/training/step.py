@@ -11,15 +11,11 @@ from speechcmd.training.augment import draw_share, spec_augment
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch
 from speechcmd.training.image_channel import BLOCK, through_image
-from speechcmd.training.loss import (
-    cross_entropy,
-    distillation,
-    draw_mixture,
-    soft_targets,
-    weight_size,
-)
+from speechcmd.training.loss import answer_losses, distillation, draw_mixture, soft_targets, weight_size
 from speechcmd.training.random import generator_for, torch_seed_for
+from speechcmd.training.teacher import Teacher
 from speechcmd.training.transfer import put
+from speechcmd.training.view import View, make_view, whole_view
 
 
 class TrainingStep(nn.Module):
@@ -35,7 +31,7 @@ class TrainingStep(nn.Module):
         network: KeywordNetwork,
         config: TrainConfig,
         weights: Tensor | None = None,
-        teacher: KeywordNetwork | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -49,8 +45,9 @@ class TrainingStep(nn.Module):
 
     @property
     def window_frames(self) -> int:
-        """Frames of a batch: the longest window of those that hear it."""
-        return max(network.window_frames for network in (self.network, *self._teachers))
+        """Frames of a batch: what `n_steps` of the longest window span, of those networks that hear it."""
+        networks = (self.network, *(teacher.network for teacher in self._teachers))
+        return max(self._span_of(network) for network in networks)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss and the number of right answers, both ()."""
@@ -58,18 +55,23 @@ class TrainingStep(nn.Module):
         torch.manual_seed(torch_seed_for("dropout", config.seed, batch.epoch, batch.number))
         with torch.no_grad():
             log_mel = self._make_features(batch)
+            view = self._view_of(batch, log_mel.shape[1])
             mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, self._rng("mixup", batch))
             targets = soft_targets(batch.labels, len(self.weights), config.label_smoothing)
             targets = targets * self.weights[batch.labels].unsqueeze(1)
             if mixture is not None:
                 log_mel, targets = mixture.mix(log_mel), mixture.mix(targets)
-        logits = self.network.classify(crop_frames(log_mel, self.network.window_frames))[:, 0].float()
-        loss = cross_entropy(logits, targets)
+        logits = self.network.classify(self._crop(log_mel, self.network)).float()
+        loss = answer_losses(logits, targets, view, config.focal)
         for teacher in self._teachers:
-            loss = self._learn_from(teacher, loss, logits, log_mel)
+            with torch.no_grad():
+                answers = teacher.answer(self._crop(log_mel, teacher.network))
+            learnt = distillation(logits.flatten(0, 1), answers.flatten(0, 1), config.teacher_temperature)
+            loss = (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
         if config.l1:
             loss = loss + config.l1 * weight_size(self.network)
-        return loss, (logits.argmax(dim=1) == batch.labels).sum()
+        middle = logits[:, logits.shape[1] // 2]
+        return loss, (middle.argmax(dim=1) == batch.labels).sum()
 
     def _make_features(self, batch: Batch) -> Tensor:
         """Augmented log-mel of the whole batch. Shape: (batch, n_frames, n_mels)."""
@@ -86,14 +88,18 @@ class TrainingStep(nn.Module):
             )
         return spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
 
-    def _learn_from(self, teacher: KeywordNetwork, loss: Tensor, logits: Tensor, log_mel: Tensor) -> Tensor:
-        config = self._config
-        with torch.no_grad():
-            answers = (
-                teacher.to(log_mel.device).classify(crop_frames(log_mel, teacher.window_frames))[:, 0].float()
-            )
-        learnt = distillation(logits, answers, config.teacher_temperature)
-        return (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
+    def _view_of(self, batch: Batch, n_frames: int) -> View:
+        network, n_steps = self.network, self._config.n_steps
+        if n_steps == 1 and not self._config.augment.half_seen_percent:
+            return whole_view(batch.labels)  # windows are placed so that words are in view
+        n_before = (n_frames - self._span_of(network)) // 2
+        return make_view(batch.spans - n_before, n_steps, network.step_frames, network.window_frames)
+
+    def _span_of(self, network: KeywordNetwork) -> int:
+        return network.window_frames + (self._config.n_steps - 1) * network.step_frames
+
+    def _crop(self, log_mel: Tensor, network: KeywordNetwork) -> Tensor:
+        return crop_frames(log_mel, self._span_of(network))
 
     def _rng(self, purpose: str, batch: Batch) -> np.random.Generator:
         return generator_for(purpose, self._config.seed, batch.epoch, batch.number)

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from data_prep.task import UNKNOWN
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
+
+_HEAD = ("head.weight", "head.bias")
 
 
 def fill_network(network: KeywordNetwork, weights: dict[str, Any]) -> None:
@@ -48,30 +54,54 @@ def digest_weights(network: KeywordNetwork) -> str:
     return digest.hexdigest()
 
 
-def load_teacher(run: Path, labels: Sequence[str], fold: str) -> KeywordNetwork:
-    """The best network of a run, to learn from: frozen, of any architecture and window.
+class Teacher:
+    """A frozen network whose answers are learnt from. Words that the student has not are its `_unknown_`."""
+
+    def __init__(self, network: KeywordNetwork, own: Sequence[str], asked: Sequence[str]) -> None:
+        self.network = network.eval().requires_grad_(False)
+        unknown = list(asked).index(UNKNOWN)
+        places = {label: place for place, label in enumerate(asked)}
+        self._place = torch.tensor([places.get(label, unknown) for label in own])
+        self._n_labels = len(asked)
+
+    def answer(self, log_mel: Tensor) -> Tensor:
+        """Logits of the student's labels: of labels that become one, the sum of their scores.
+
+        Shape: (batch, n_frames, n_mels) -> (batch, n_steps, n_labels).
+        """
+        scores = self.network.to(log_mel.device).classify(log_mel).float().log_softmax(dim=2)
+        if len(self._place) == self._n_labels:
+            return scores[..., self._place.argsort().to(scores.device)]
+        parts = [scores[..., self._place == label].logsumexp(dim=2) for label in range(self._n_labels)]
+        return torch.stack(parts, dim=2)
+
+
+def load_teacher(run: Path, labels: Sequence[str], fold: str) -> Teacher:
+    """The best network of a run, to learn from: of any architecture and window, with these labels or more.
 
     Raises
     ------
     TrainingError
-        If there is none, or it has other labels or was trained with another `fold`.
+        If there is none, or it lacks a label or was trained with another `fold`.
     """
     state = load_checkpoint(run / BEST)
     _check_fold(run, TrainConfig.from_json(state["config"]), fold)
-    if state["labels"] != list(labels):
+    if missing := [label for label in labels if label not in state["labels"]]:
         raise TrainingError(
-            f"{run}: expected a teacher for {', '.join(labels)}, got one for {', '.join(state['labels'])}"
+            f"{run}: expected a teacher for {', '.join(labels)}, got one without {', '.join(missing)}"
         )
-    return load_network(state).requires_grad_(False)
+    return Teacher(load_network(state), state["labels"], labels)
 
 
 def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[str]) -> None:
     """Begin with the best weights of the run `config.initial`, its normalisation included.
 
+    Of the last layer only the labels that both have; new labels begin anew.
+
     Raises
     ------
     TrainingError
-        If that run is of another network, other labels, another window or another fold.
+        If that run is of another network, another window or another fold, or shares no word.
     """
     run = Path(config.initial)
     state = load_checkpoint(run / BEST)
@@ -79,13 +109,24 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
     _check_fold(run, begun, config.fold)
     asked = TrainConfig.from_json(config.to_json())  # lists where JSON has lists
     same = (begun.architecture, begun.model) == (asked.architecture, asked.model)
-    if not same or (state["labels"], state["n_samples"]) != (list(labels), network.window_samples):
+    if not same or state["n_samples"] != network.window_samples or not set(begun.words) & set(asked.words):
         raise TrainingError(
-            f"{run}: expected a run of the same network, labels and window to begin with, got "
-            f"{begun.architecture} for {', '.join(state['labels'])} with windows of {state['n_samples']} "
+            f"{run}: expected a run of the same network and window with some of the same words to begin with, "
+            f"got {begun.architecture} for {', '.join(state['labels'])} with windows of {state['n_samples']} "
             "samples; train without --initial"
         )
-    fill_network(network, state["network"])
+    weights = dict(state["network"])
+    for name in _HEAD:
+        weights[name] = _rows_of(labels, network.state_dict()[name], state["labels"], weights[name])
+    fill_network(network, weights)
+
+
+def _rows_of(labels: Sequence[str], fresh: Tensor, begun: Sequence[str], learnt: Tensor) -> Tensor:
+    """Rows of the last layer: learnt where the label was there, else fresh. Shape: that of `fresh`."""
+    rows = [
+        learnt[begun.index(label)] if label in begun else fresh[place] for place, label in enumerate(labels)
+    ]
+    return torch.stack(rows)
 
 
 def _check_fold(run: Path, begun: TrainConfig, fold: str) -> None:

@@ -29,13 +29,14 @@ from speechcmd.training.feature_cache import Progress
 from speechcmd.training.limit import check_limits
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
+from speechcmd.training.scan import Found
 from speechcmd.training.step import TrainingStep, log_mel_of
 from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What one epoch brought. Accuracies in percent."""
+    """What one epoch brought. Accuracies in percent; `stream_recall` where epochs are chosen by it."""
 
     epoch: int
     train_loss: float
@@ -45,6 +46,12 @@ class EpochMetrics:
     learning_rate: float
     clips_per_s: float
     seconds: float
+    stream_recall: float | None = None
+
+    @property
+    def chosen_by(self) -> float:
+        """What is largest in the best epoch."""
+        return self.validation_accuracy if self.stream_recall is None else self.stream_recall
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Trainer:
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.network, config))
         self.average = make_average(self.network, config.ema)
         self.epoch = 0
-        self.best_accuracy = -1.0
+        self.best_score = self.best_accuracy = -1.0
         self.epochs_since_best = 0
         self.run = RunFolder(folder)
         if resume:
@@ -120,7 +127,7 @@ class Trainer:
     def _make_step(self) -> Any:
         config = self.config
         teacher = load_teacher(Path(config.teacher), self.labels, config.fold) if config.teacher else None
-        self._teacher_digest = digest_weights(teacher) if teacher else ""
+        self._teacher_digest = digest_weights(teacher.network) if teacher else ""
         weights = self.data.class_weights() if config.class_balance else None
         return TrainingStep(self.network, config, weights, teacher)
 
@@ -129,12 +136,14 @@ class Trainer:
         if self.epoch == 0 and not self.config.initial:
             self._learn_normalisation()
         while self.epoch < self.config.epochs and self.epochs_since_best < self.config.patience:
+            self._find_hard()
             metrics = self._run_epoch(report)
             # before the checkpoint: a resumed run drops a line too many, it could not make up a lost one
-            self.run.append_metrics(asdict(metrics))
+            self.run.append_metrics({k: v for k, v in asdict(metrics).items() if v is not None})
             self.epoch += 1
-            is_best = metrics.validation_accuracy > self.best_accuracy
-            self.best_accuracy = max(self.best_accuracy, metrics.validation_accuracy)
+            is_best = metrics.chosen_by > self.best_score
+            if is_best:
+                self.best_score, self.best_accuracy = metrics.chosen_by, metrics.validation_accuracy
             self.epochs_since_best = 0 if is_best else self.epochs_since_best + 1
             self._save(is_best)
             report(metrics)
@@ -182,7 +191,14 @@ class Trainer:
         return EpochMetrics(
             self.epoch, loss, 100 * right, validation_loss, validation_accuracy,
             learning_rate(self.config, float(self.epoch)), n_clips / seconds, seconds,
+            self.data.stream_recall(self.answering) if self.config.select == "stream" else None,
         )  # fmt: skip
+
+    def _find_hard(self) -> None:
+        """Before an epoch; an untrained network has nothing to tell."""
+        is_trained = self.epoch > 0 or bool(self.config.initial)
+        if self.config.hard_percent and is_trained and self.epoch % self.config.hard_every == 0:
+            self.data.find_hard(self.answering)
 
     def _train_batch(self, batch: Batch) -> Tensor:
         """Train on one batch. Its loss times its clips, and its right answers: (2,)."""
@@ -231,6 +247,7 @@ class Trainer:
             "labels": list(self.labels),
             "n_samples": self.network.window_samples,
             "epoch": self.epoch,
+            "best_score": self.best_score,
             "best_accuracy": self.best_accuracy,
             "epochs_since_best": self.epochs_since_best,
             "n_threads": torch.get_num_threads(),
@@ -239,6 +256,7 @@ class Trainer:
             save_checkpoint(self.run.path / BEST, {**state, "network": self.answering.state_dict()})
         state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         state["teacher_digest"] = self._teacher_digest
+        state["hard"] = self.data.hard.to_tensors()
         if self.average is not None:
             state["average"] = self.average.state_dict()
         # last: a kill between the two leaves a best that the repeated epoch writes again
@@ -259,8 +277,11 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        if "hard" in state:  # an older run had none
+            self.data.use_hard(Found.from_tensors(state["hard"]), self.network.window_samples)
         self.epoch = state["epoch"]
         self.best_accuracy = state["best_accuracy"]
+        self.best_score = state.get("best_score", self.best_accuracy)  # an older run was chosen by accuracy
         self.epochs_since_best = state["epochs_since_best"]
         self.run.cut_metrics(self.epoch)
 

@@ -1,0 +1,65 @@
+"""How many words a network finds at a given rate of false accepts: by what epochs can be chosen.
+
+A quick stand-in for `speechcmd evaluate-stream`, on validation audio: words over noise against all running
+speech, one threshold for all words, no decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data_prep.row_source import AnyStore
+from data_prep.task import SplitTask
+from models.network import KeywordNetwork
+from speechcmd.audio import SAMPLE_RATE
+from speechcmd.training.augment import AugmentConfig
+from speechcmd.training.dataset import Batch
+from speechcmd.training.scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
+from speechcmd.training.step import log_mel_of
+
+FALSE_ACCEPTS_PER_HOUR = 5.0  # validation has too few hours for a lower rate
+HEARD_STEPS = SMOOTHED_STEPS + 7  # answers that a word may be found in
+NOISE = AugmentConfig(
+    time_shift_ms=0.0, noise_percent=100.0, noise_snr_db=(10.0, 10.0), gain_db=0.0, time_masks=0, band_masks=0
+)
+
+
+def measure_stream_recall(
+    network: KeywordNetwork,
+    stores: Sequence[AnyStore],
+    task: SplitTask,
+    words: Iterable[Batch],
+    device: torch.device,
+) -> float:
+    """Words found, in percent, where a word is heard in running speech `FALSE_ACCEPTS_PER_HOUR` times.
+
+    `words` are batches of words in windows of `HEARD_STEPS` answers.
+    """
+    negatives = scan_speech(network, stores, task, device).score
+    examples = task.examples
+    hours = float((examples.end - examples.first)[task.speech].sum()) / SAMPLE_RATE / 3600
+    threshold = threshold_at(negatives, round(FALSE_ACCEPTS_PER_HOUR * hours))
+    return 100 * float(np.mean(_word_scores(network, words, device) > threshold))
+
+
+def threshold_at(scores: npt.NDArray[np.float32], n_allowed: int) -> float:
+    """The least threshold that at most `n_allowed` of the scores lie over; 0 if there are no more."""
+    if n_allowed >= len(scores):
+        return 0.0
+    return float(np.partition(scores, -n_allowed - 1)[-n_allowed - 1])
+
+
+@torch.inference_mode()
+def _word_scores(
+    network: KeywordNetwork, words: Iterable[Batch], device: torch.device
+) -> npt.NDArray[np.float32]:
+    scores = []
+    for given in words:
+        batch = given.to(device)
+        best = smoothed_scores(network.classify(log_mel_of(network, batch))).amax(dim=1)
+        scores.append(best.gather(1, batch.labels.unsqueeze(1)).squeeze(1).cpu().numpy())
+    return np.concatenate(scores)

@@ -1,0 +1,68 @@
+"""How much of a word each answer has in view, and what it shall say then.
+
+An answer whose window holds the whole word says the word; one that holds half of it or less says that it
+is no word yet (`_unknown_` or `_silence_`, whichever it likes); what lies between is left open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from data_prep.task import Examples, Indices
+
+WHOLE, HALF = 0.9, 0.5  # of the word: from here on it is seen, up to here it is not
+# of a window: what is longer was found with noise around it, or would never be in view; its middle counts
+LONGEST = 0.7
+
+Spans = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class View:
+    """Of each answer of each clip whether its clip's label is asked for, or that it is no word yet.
+
+    Both bool, (batch, n_steps), never both true; where neither is the answer does not count.
+    """
+
+    whole: Tensor
+    half: Tensor
+
+
+def word_spans(
+    examples: Examples, indices: Indices, starts: Indices, n_window: int, hop_length: int
+) -> Spans:
+    """First and last frame of words, counted from `starts`; NaN for recordings. Windows have `n_window` samples.
+
+    Shape: (batch,) twice -> (batch, 2).
+    """
+    reach = round(LONGEST / 2 * n_window)
+    centre = examples.centre[indices]
+    first = np.maximum(examples.speech_start[indices], centre - reach)
+    last = np.minimum(examples.speech_end[indices], centre + reach)
+    spans = np.stack([first - starts, last - starts], axis=1).astype(np.float32) / hop_length
+    spans[~examples.is_word[indices]] = np.nan
+    return spans
+
+
+def make_view(spans: Tensor, n_steps: int, step_frames: int, window_frames: int) -> View:
+    """What the answers to a batch see. A recording is what it is wherever one looks.
+
+    Shape: (batch, 2) -> (batch, n_steps) twice.
+    """
+    begins = torch.arange(n_steps, device=spans.device) * step_frames
+    first, last = spans[:, :1], spans[:, 1:]
+    seen = torch.minimum(last, begins + window_frames) - torch.maximum(first, begins)
+    share = seen.clamp_min(0) / (last - first).clamp_min(1)
+    is_recording = share.isnan()
+    return View(whole=(share >= WHOLE) | is_recording, half=(share <= HALF) & ~is_recording)
+
+
+def whole_view(labels: Tensor) -> View:
+    """One answer a clip, for its label. Shape: (batch,) -> (batch, 1) twice."""
+    whole = torch.ones(len(labels), 1, dtype=torch.bool, device=labels.device)
+    return View(whole, ~whole)
