@@ -1,6 +1,7 @@
 """Make clips of words with the voices of espeak-ng, in the official layout, to add to a corpus.
 
-usage: python recipes/synthesise_words.py DEST on,off [--clips 400] [--seed 0]     (needs espeak-ng)
+usage: python recipes/synthesise_words.py DEST on,off [--clips 400] [--voices m1,f2] [--seed 0]
+                                                                        (needs espeak-ng)
 
 For words of which there is hardly any real audio. Accent, voice, speed, pitch and level are drawn for
 each clip; a voice, with its accent, is one speaker. Clips are a second long over faint noise.
@@ -50,14 +51,15 @@ def main() -> None:
     parser.add_argument("dest", type=Path)
     parser.add_argument("words")
     parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--voices", default=",".join(VOICES))
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
+    rng, voices = np.random.default_rng(arguments.seed), arguments.voices.split(",")
     with tempfile.TemporaryDirectory() as folder:
         for word in arguments.words.split(","):
             (arguments.dest / word).mkdir(parents=True, exist_ok=True)
             for number in range(arguments.clips):
-                voice = f"{rng.choice(ACCENTS)}+{rng.choice(VOICES)}"
+                voice = f"{rng.choice(ACCENTS)}+{rng.choice(voices)}"
                 speaker = hashlib.sha1(f"espeak-ng {voice}".encode()).hexdigest()[:8]
                 clip = make_clip(word, voice, rng, Path(folder))
                 path = arguments.dest / word / f"{speaker}_nohash_{number}.wav"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from fakes import plain_card
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechcmd.runtime.level import LevelTrack, hop_samples, measure_levels
@@ -84,10 +84,54 @@ def test_no_word_where_nothing_stands_out() -> None:
 
 def test_the_next_word_begins_after_a_pause() -> None:
     words = track((-60, 20), (-20, 30), (-60, 20), (-25, 30))
-    assert words.next_word(400, 200, 1_000) == pytest.approx(700, abs=HOP)
-    assert words.next_word(400, 200, 650) is None  # not begun yet
-    assert words.next_word(800, 200, 1_000) is None  # that is the last
-    assert track((-60, 20), (-20, 60)).next_word(400, 200, 800) is None
+    assert words.next_word(400, 900, 200, 1_000) == pytest.approx(700, abs=HOP)
+    assert words.next_word(400, 650, 200, 1_000) is None  # later than was asked for
+    assert words.next_word(400, 550, 200, 650) is None  # not begun yet
+    assert words.next_word(800, 900, 200, 1_000) is None  # that is the last
+    assert track((-60, 20), (-20, 60)).next_word(400, 700, 200, 800) is None
+
+
+def bursts_by_hand(levels: list[float], first: int, last: int) -> list[tuple[int, int]]:
+    """First hops and ends of the stretches of sound, hop by hop."""
+    memory, stretch = sorted(levels[max(0, last - 150) : last]), levels[first:last]
+    floor, peak = memory[int(0.1 * (len(memory) - 1))], sorted(stretch)[int(0.9 * (len(stretch) - 1))]
+    level = np.float32(max(floor + 3.0, peak - 30.0))
+    padded = [stretch[0], *stretch, stretch[-1]]
+    loud = [np.float32(sum(map(np.float32, padded[k : k + 3]))) / np.float32(3) > level
+            for k in range(len(stretch))]  # fmt: skip
+    found: list[list[int]] = []
+    for hop in np.flatnonzero(loud).tolist():
+        if found and hop - found[-1][1] <= 12:
+            found[-1][1] = hop + 1
+        else:
+            found.append([hop, hop + 1])
+    return [(first + start, first + stop) for start, stop in found if stop - start >= 6]
+
+
+pieces_of_levels = st.lists(
+    st.tuples(st.sampled_from([-70, -55, -40, -20]), st.integers(1, 60)), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=60)
+@given(pieces_of_levels, st.integers(0, 2**32 - 1), st.integers(1, 100))
+def test_words_are_those_found_by_hand(pieces: list[tuple[int, int]], seed: int, block: int) -> None:
+    """At every step of a fading word, whatever came in which blocks, and when it was asked before."""
+    rng = np.random.default_rng(seed)
+    levels = np.concatenate([level + rng.integers(-4, 5, n) for level, n in pieces]).astype(np.float32)
+    anchor, begin = (int(hop) for hop in rng.integers(0, len(levels), 2))
+    one = LevelTrack(HOP, RATE, memory_s=10.0)
+    for n_known in range(block, len(levels) + 1, block):
+        one.append(levels[n_known - block : n_known])
+        one.trim()
+        if n_known <= begin:
+            continue
+        by_hand = bursts_by_hand(levels[:n_known].tolist(), begin, n_known)
+        place = begin * HOP, n_known * HOP
+        assert one.bursts(*place) == [(start * HOP, stop * HOP) for start, stop in by_hand]
+        latest = n_known - 10
+        later = [start * HOP for start, _ in by_hand[1:] if anchor < start <= latest]
+        assert one.next_word(anchor * HOP, latest * HOP, *place) == next(iter(later), None)
 
 
 def test_old_levels_are_forgotten_and_positions_stay() -> None:

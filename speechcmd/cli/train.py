@@ -92,7 +92,7 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     type=click.IntRange(min=1),
     default=15,
     show_default=True,
-    help="Stop after this many epochs without a better validation accuracy.",
+    help="Stop after this many epochs without a better one on validation clips.",
 )
 @click.option("--time-shift/--no-time-shift", default=True, help="Move the window by up to 100 ms.")
 @click.option("--noise/--no-noise", default=True, help="Mix in background noise.")
@@ -109,9 +109,9 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--initial",
     type=_FOLDER,
-    help="Begin with the best weights of this run (same network, words and window).",
+    help="Begin with the best weights of this run (same network and window, a common word).",
 )
-@click.option("--teacher", type=_FOLDER, help="Learn from this run's network too (same words).")
+@click.option("--teacher", type=_FOLDER, help="Learn from this run's network too (these words or more).")
 @click.option(
     "--feature-cache",
     type=_FOLDER,
@@ -193,7 +193,10 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
         )
         click.echo(describe_network(trainer.network, config), err=True)
         trainer.fit(lambda report: report_training(report, config.epochs, progress))
-    click.echo(f"Best validation accuracy {trainer.best_accuracy:.2f} % after {trainer.epoch} epochs; {run}")
+    best = f"validation accuracy {trainer.best_accuracy:.2f} %"
+    if config.select == "stream":
+        best = f"stream recall {trainer.best_score:.2f} %, with {best},"
+    click.echo(f"Best {best} after {trainer.epoch} epochs; {run}")
     click.echo(f"Next: speechcmd export {run} -o {config.architecture}.onnx")
 
 
@@ -217,10 +220,13 @@ def report_training(report: StepReport | EpochMetrics, n_epochs: int, progress: 
         )
         progress.update(report.epoch * report.n_batches + report.batch, n_epochs * report.n_batches, note)
     else:
+        # both would not fit into 80 columns; the bar shows the speed too
+        last = f"{report.clips_per_s:,.0f} clips/s"
+        if report.stream_recall is not None:
+            last = f"stream {report.stream_recall:.2f} %"
         click.echo(
             f"epoch {report.epoch + 1:3d}/{n_epochs}  "
             f"train {report.train_loss:.3f} {report.train_accuracy:5.1f} %  "
-            f"validation {report.validation_loss:.3f} {report.validation_accuracy:5.2f} %  "
-            f"{report.clips_per_s:,.0f} clips/s",
+            f"validation {report.validation_loss:.3f} {report.validation_accuracy:5.2f} %  {last}",
             err=True,
         )

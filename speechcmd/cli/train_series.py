@@ -21,7 +21,7 @@ def cross_validate(stores: list[Any], config: Any, run: Path, resume: bool, n_fo
 
     with StepProgress("train") as progress:
         result = cross_validation.cross_validate(stores, config, n_folds, run, resume, _watcher(progress))
-    click.echo(f"{'fold':<10}{'speakers':>10}{'clips':>10}{'best validation accuracy':>28}")
+    click.echo(f"{'fold':<10}{'speakers':>10}{'clips':>10}{'accuracy of the best epoch':>28}")
     for fold in result.folds:
         click.echo(f"{fold.name:<10}{fold.n_speakers:>10,}{fold.n_clips:>10,}{fold.accuracy:>26.2f} %")
     click.echo(f"{'mean ± standard deviation':<30}{result.mean:>19.2f} ± {result.deviation:.2f} %")

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.errors import ModelError
-from speechcmd.runtime.history import PosteriorHistory
+from speechcmd.runtime.history import PosteriorHistory, find_crossings
 from speechcmd.runtime.level import LevelTrack, hop_samples
 from speechcmd.runtime.model_card import DecoderSettings, ModelCard
 
@@ -138,10 +138,8 @@ class Decoder:
         self._threshold = [own.threshold for own in self._of]
         self._opening = self._release if keep_near_misses else self._threshold
         self._rival_samples = card.window_samples / 2
-        self._into_word_samples = _INTO_WORD_S * card.sample_rate
         self._hold_steps = math.ceil(self._rival_samples / card.step_samples)
-        # how far back the evidence for a word is looked for
-        self._evidence_steps = self._span + self._hold_steps
+        self._evidence_steps = self._span + self._hold_steps  # how far back evidence is looked for
         memory_steps = self._evidence_steps + self._hold_steps
         self._history = PosteriorHistory(len(self._labels), self._span, memory_steps)
         self._reach_samples = memory_steps * card.step_samples + card.window_samples
@@ -232,10 +230,7 @@ class Decoder:
 
     def _walk(self, smoothed: npt.NDArray[np.float64]) -> list[Detection]:
         """Visit the steps in which something can happen."""
-        crossings: dict[int, list[int]] = {}  # words at or above their opening, by row
-        for index in np.flatnonzero(smoothed >= self._opening).tolist():
-            row, word = divmod(index, len(self._labels))
-            crossings.setdefault(row, []).append(word)
+        crossings = find_crossings(smoothed, self._opening)
         crossed_rows = list(crossings)
         detections: list[Detection] = []
         first_step = self._history.n_steps - len(smoothed)
@@ -251,14 +246,13 @@ class Decoder:
         return detections
 
     def _advance(self, step: int, row: list[float], crossed: Collection[int]) -> list[Detection]:
-        """One step: `crossed` are the words at or above their opening."""
+        """See the words at or above their opening, and those of which something goes on."""
         for word in sorted({*crossed, *self._candidates, *self._shut, *self._restarts}):
             smoothed = row[word]
             row[word] = self._value(word, step, smoothed)
-            if word in self._shut:
-                if not self._opens(word, step, row[word]):
-                    continue
-                row[word] = self._value(word, step, smoothed)  # of a label that begins anew here
+            if word in self._shut and not self._opens(word, step, row[word]):
+                continue
+            row[word] = self._value(word, step, smoothed)  # of a label that begins anew here, another one
             self._follow(word, step, row[word])
         return self._decide(step, row)
 
@@ -275,7 +269,7 @@ class Decoder:
     def _new_word(self, fired: _Fired, step: int) -> int | None:
         """Start of a word after the one that fired, once the middle of the window lies in it."""
         end = self._sample(step) + self._card.window_samples
-        latest = math.floor(end - self._rival_samples - self._into_word_samples)
+        latest = math.floor(end - self._rival_samples - _INTO_WORD_S * self._card.sample_rate)
         return self._levels.next_word(fired.anchor, latest, max(fired.begin, end - self._reach_samples), end)
 
     def _value(self, word: int, step: int, smoothed: float) -> float:
@@ -328,8 +322,6 @@ class Decoder:
         """Settle the ripe candidates, the strongest first; they wait while a stronger rival still rises."""
         detections: list[Detection] = []
         ripe = [candidate for candidate in self._candidates.values() if candidate.is_ripe]
-        if not ripe:
-            return detections
         for candidate in sorted(ripe, key=lambda one: (-one.score, one.word)):
             if self._has_rising_rival(candidate):
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -72,3 +74,15 @@ class PosteriorHistory:
 
     def _column(self, word: int, first_step: int, last_step: int) -> Rows:
         return self._rows[first_step - self._first_step : last_step - self._first_step + 1, word]
+
+
+def find_crossings(rows: Rows, levels: Sequence[float]) -> dict[int, list[int]]:
+    """Words that are at or above their own level, by row; rows without one are left out.
+
+    Shape: (n_rows, n_words) and (n_words,).
+    """
+    crossings: dict[int, list[int]] = {}
+    for index in np.flatnonzero(rows >= levels).tolist():
+        row, word = divmod(index, len(levels))
+        crossings.setdefault(row, []).append(word)
+    return crossings

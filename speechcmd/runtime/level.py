@@ -73,7 +73,7 @@ class LevelTrack:
         self._click_hops = round(_CLICK_S / hop_s)
         # sound with short pauses in it, in a text of a byte a hop
         self._closure_hops = round(_CLOSURE_S / hop_s)
-        self._burst = re.compile(rb"\x01+(?:\x00{1,%d}\x01+)*" % self._closure_hops)
+        self._burst = re.compile(rb"\x01+(?:\x00{0,%d}\x01+)*" % self._closure_hops)
         self.reset(0)
 
     def reset(self, first_sample: int) -> None:

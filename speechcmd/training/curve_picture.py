@@ -81,7 +81,7 @@ def _draw_over_epochs(axes: Any, epochs: Sequence[dict[str, Any]]) -> None:
     ):
         accuracies = [entry[name] for entry in epochs]
         axes.plot(numbers, accuracies, color=colour, label=label, marker="." if len(numbers) < 20 else "")
-    best = max(epochs, key=lambda entry: entry["validation_accuracy"])
+    best = max(epochs, key=lambda entry: entry.get("stream_recall", entry["validation_accuracy"]))
     axes.plot(
         best["epoch"] + 1, best["validation_accuracy"], "o", color=VALIDATION_COLOUR, label="best checkpoint"
     )

@@ -60,11 +60,22 @@ class TrainingData:
                 f"{', '.join(missing)}; take a larger share, add clips, or leave what is rare out of --words"
             )
         self.validation = make_split_task(self.source, task, "validation")
+        if config.hard_percent:
+            self._check_speech(self.training, "train", f"hard_percent = {config.hard_percent:g}")
+        if config.select == "stream":
+            self._check_speech(self.validation, "calibrate", "select = stream")
         self._config, self._task = config, task
         self._device = device if device.type == "cuda" else None
         n_hard = math.ceil(len(self.training.words) * config.hard_percent / 100)
         self.sampler = EpochSampler(self.training, task, config.batch_size, config.seed, n_hard)
         self.hard = Found.nothing()
+
+    def _check_speech(self, task: SplitTask, role: str, setting: str) -> None:
+        if not (task.examples.end - task.examples.first)[task.speech].any():
+            raise TrainingError(
+                f"{self.source.path}: expected running speech of role {role} for {setting}, found none; "
+                "prepare a store with --speech and --roles, or leave the setting out"
+            )
 
     def make_loaders(self, network: KeywordNetwork, window_frames: int) -> None:
         """Loaders for a network; batches of training have windows of `window_frames` frames.

@@ -10,7 +10,6 @@ file, so nothing is computed twice.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -36,11 +35,11 @@ def fold_dft(model: onnx.ModelProto, config: FrontEndConfig) -> None:
     ExportError
         If the model has no such convolution, or its frames are not a whole number of hops.
     """
-    n_fit = math.gcd(config.hop_length, _BLOCK_SAMPLES)
-    if config.win_length % config.hop_length or config.win_length % 2 or n_fit < _BLOCK_SAMPLES:
+    n_hops, rest = divmod(config.win_length, config.hop_length)
+    if n_hops < 2 or rest or config.hop_length % _BLOCK_SAMPLES:
         raise ExportError(
-            f"expected a window of whole hops and hops of whole blocks of {_BLOCK_SAMPLES} samples, got "
-            f"{config.win_length} and {config.hop_length}; nothing was written"
+            f"expected a window of two or more whole hops, and hops of whole blocks of {_BLOCK_SAMPLES} "
+            f"samples, got {config.win_length} and {config.hop_length}; nothing was written"
         )
     graph = model.graph
     basis = _only([entry.name for entry in graph.initializer if entry.name.endswith(BASIS_SUFFIX)], "basis")
@@ -52,9 +51,8 @@ def fold_dft(model: onnx.ModelProto, config: FrontEndConfig) -> None:
     folded = _Folded(config, n_bins=filters.dims[0])
     folded.compute_bands(filters.name, bands.output[0])
     kept = [node for node in nodes[:position] if node not in replaced]
-    rest = nodes[position + 1 :]
     del graph.node[:]
-    graph.node.extend([*kept, *folded.nodes, *rest])
+    graph.node.extend([*kept, *folded.nodes, *nodes[position + 1 :]])
     graph.initializer.extend(folded.constants)
     _drop_unused(graph)
 
@@ -101,7 +99,7 @@ class _Folded:
         self.constants: list[onnx.TensorProto] = []
 
     def compute_bands(self, filters: str, output: str) -> None:
-        """From the waveform to the power in the mel bands: (batch, n_samples) -> (batch, n_frames, n_mels)."""
+        """From the waveform to the power in each band. Shape: (batch, n_samples) -> (batch, n_frames, n_mels)."""
         cosines, sines = self._waves()
         after, before = self._half_frames()
         real = self._add("MatMul", self._add("Add", after, before), cosines)

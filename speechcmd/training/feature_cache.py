@@ -53,9 +53,10 @@ def cached_features(
     """The features of `store`, of `n_frames` frames a clip, from `folder` or computed and kept there.
 
     A word is kept from its first sample; of one that is longer than the window, the part around its
-    centre. A recording is kept as consecutive pieces, "NAME#0" and so on, and comes back as one. A damaged cache, or one of
-    another store, front end or length, is not used. `on_progress(done, total)` counts windows. Several
-    processes may want the same cache at once: each computes it for itself, and that of the first is kept.
+    centre. A recording is kept as consecutive pieces, "NAME#0" and so on, and comes back as one. A damaged
+    cache, or one of another store, front end or length, is not used. `on_progress(done, total)` counts
+    windows. Several processes may want the same cache at once: each computes it for itself, and that of the
+    first is kept.
 
     Raises
     ------

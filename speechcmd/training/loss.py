@@ -14,6 +14,7 @@ from speechcmd.training.transfer import put
 from speechcmd.training.view import View
 
 N_NO_WORDS = 2  # the last labels: _unknown_, _silence_
+_LEAST = 1e-6
 
 
 def soft_targets(labels: Tensor, n_labels: int, label_smoothing: float) -> Tensor:
@@ -79,10 +80,11 @@ def answer_losses(logits: Tensor, targets: Tensor, view: View, focal: float) -> 
     half = -weight * log_scores[..., -N_NO_WORDS:].logsumexp(dim=2)
     losses = torch.where(view.whole, whole, torch.where(view.half, half, 0.0))
     if focal:
-        losses = losses * (1 - torch.exp(-losses / weight.clamp_min(1e-6))).clamp_min(0) ** focal
+        missing = 1 - torch.exp(-losses / weight.clamp_min(_LEAST))
+        losses = losses * missing.clamp_min(_LEAST) ** focal  # a root has no gradient at 0
     n_counted = (view.whole | view.half).sum(dim=1)
     own = losses.sum(dim=1) / n_counted.clamp_min(1)
-    return own.sum() / (weight.squeeze(1) * (n_counted > 0)).sum().clamp_min(1e-6)
+    return own.sum() / (weight.squeeze(1) * (n_counted > 0)).sum().clamp_min(_LEAST)
 
 
 def distillation(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -102,7 +102,7 @@ class RunFolder:
         write_whole(self.path / METRICS_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def draw_curves(self) -> None:
-        """Draw loss and accuracy over the epochs into curves.png."""
+        """Draw loss and accuracy, and stream recall if it was measured, over the epochs into curves.png."""
         from matplotlib.figure import Figure
 
         metrics = self.read_metrics()
@@ -111,6 +111,9 @@ class RunFolder:
         for axes, what, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("", " (%)"), strict=True):
             for split, colour in (("train", "#8a8a8a"), ("validation", "#1f6fb4")):
                 axes.plot(epochs, [entry[f"{split}_{what}"] for entry in metrics], color=colour, label=split)
+            if what == "accuracy" and all("stream_recall" in entry for entry in metrics):
+                recalls = [entry["stream_recall"] for entry in metrics]
+                axes.plot(epochs, recalls, color="#d55e00", label="stream recall")
             axes.set(xlabel="epoch", title=f"{what}{unit}")
             axes.grid(alpha=0.3)
             axes.legend(frameon=False)

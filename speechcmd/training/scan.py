@@ -18,6 +18,7 @@ from models.network import KeywordNetwork
 from speechcmd.training.windows import AudioWindows, FrameWindows
 
 SMOOTHED_STEPS = 5  # answers that are averaged, about as the decoder does
+_CENTRE = SMOOTHED_STEPS // 2  # the window of this one stands for them
 _GROUPED_STEPS = 12  # of them the worst counts: about as long as a detection keeps others away
 _GROUPS = 8  # in one window that is read
 _READ_STEPS = _GROUPS * _GROUPED_STEPS + SMOOTHED_STEPS - 1
@@ -69,15 +70,24 @@ def scan_speech(
     nothing = Found.nothing()
     parts = [(nothing.example, nothing.start, nothing.score)]
     for example, start in _plan(task, len(stores), step):
-        scores = smoothed_scores(network.classify(reader.read(example, start))).amax(dim=2)
-        groups = scores.unflatten(1, (_GROUPS, _GROUPED_STEPS)).max(dim=2)
-        place = np.arange(_GROUPS) * _GROUPED_STEPS + groups.indices.cpu().numpy()
-        begin = start[:, None] + (place + SMOOTHED_STEPS // 2) * step
-        owner = np.broadcast_to(example[:, None], begin.shape)
-        n_samples = (task.examples.end - task.examples.first)[owner]
-        inside = begin + n_window <= np.maximum(n_samples, n_window)  # of a short one the first window
-        parts.append((owner[inside], begin[inside], groups.values.cpu().numpy()[inside]))
+        smoothed = smoothed_scores(network.classify(reader.read(example, start))).amax(dim=2)
+        begin = start[:, None] + (np.arange(smoothed.shape[1]) + _CENTRE) * step
+        n_samples = (task.examples.end - task.examples.first)[example]
+        last = np.maximum(n_samples - n_window, _CENTRE * step)  # of a short one the first window
+        scores = np.where(begin <= last[:, None], smoothed.cpu().numpy(), np.float32(-1))
+        parts.append(_best_of_groups(example, begin, scores))
     return Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _best_of_groups(
+    example: Indices, begin: Indices, scores: npt.NDArray[np.float32]
+) -> tuple[Indices, Indices, npt.NDArray[np.float32]]:
+    """Recording, place and score of the best answer of each group; a score below 0 is none."""
+    grouped = scores.reshape(-1, _GROUPED_STEPS)
+    best = np.arange(len(grouped)), grouped.argmax(axis=1)
+    there = grouped[best] >= 0
+    owner = np.repeat(example, _GROUPS)
+    return owner[there], begin.reshape(grouped.shape)[best][there], grouped[best][there]
 
 
 def smoothed_scores(logits: Tensor) -> Tensor:

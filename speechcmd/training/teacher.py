@@ -111,12 +111,12 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
     same = (begun.architecture, begun.model) == (asked.architecture, asked.model)
     if not same or state["n_samples"] != network.window_samples or not set(begun.words) & set(asked.words):
         raise TrainingError(
-            f"{run}: expected a run of the same network and window with some of the same words to begin with, "
-            f"got {begun.architecture} for {', '.join(state['labels'])} with windows of {state['n_samples']} "
-            "samples; train without --initial"
+            f"{run}: expected a run of the same network and window with some of the same words to "
+            f"begin with, got {begun.architecture} for {', '.join(state['labels'])} with windows of "
+            f"{state['n_samples']} samples; train without --initial"
         )
     weights = dict(state["network"])
-    for name in _HEAD:
+    for name in weights.keys() & set(_HEAD):
         weights[name] = _rows_of(labels, network.state_dict()[name], state["labels"], weights[name])
     fill_network(network, weights)
 

@@ -36,7 +36,7 @@ class View:
 def word_spans(
     examples: Examples, indices: Indices, starts: Indices, n_window: int, hop_length: int
 ) -> Spans:
-    """First and last frame of words, counted from `starts`; NaN for recordings. Windows have `n_window` samples.
+    """First and last frame of words in windows of `n_window` samples from `starts` on; NaN for recordings.
 
     Shape: (batch,) twice -> (batch, 2).
     """
@@ -44,7 +44,7 @@ def word_spans(
     centre = examples.centre[indices]
     first = np.maximum(examples.speech_start[indices], centre - reach)
     last = np.minimum(examples.speech_end[indices], centre + reach)
-    spans = np.stack([first - starts, last - starts], axis=1).astype(np.float32) / hop_length
+    spans: Spans = (np.stack([first - starts, last - starts], axis=1) / hop_length).astype(np.float32)
     spans[~examples.is_word[indices]] = np.nan
     return spans
 

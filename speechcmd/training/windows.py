@@ -62,11 +62,9 @@ class FrameWindows:
         clips = examples.first[indices]  # of a feature store: the clip's number
         first = np.rint((starts - clips) / frontend.hop_length).astype(np.int64)
         n_valid = np.array([frontend.n_frames(n) for n in (examples.end[indices] - clips).tolist()], np.int64)
-        is_word = examples.is_word[indices]  # a recording goes on in the clips behind its first
         for store, part in by_source(self._stores, self._task, indices):
             source = frames_on(store, self._device, frontend.log_floor)
-            n_sound = np.where(is_word[part], np.minimum(n_valid[part], store.n_frames), n_valid[part])
-            parts.append(source.cut(clips[part], n_sound, first[part], n_frames, rng))
+            parts.append(source.cut(clips[part], n_valid[part], first[part], n_frames, rng))
         return torch.cat(parts) if len(parts) > 2 else parts[-1]
 
     def is_image(self, indices: Indices) -> npt.NDArray[np.bool_]:
