@@ -4,7 +4,8 @@ usage: python benchmarks/released_speed.py [MODEL ...] [--minutes 10] [--audio F
 
 A model is a path or a released name; by default all released models. The long file is 16 kHz wav: the recording
 (by default those in examples/, one after the other) again and again with seeded noise at -60 dB. Each model runs
-in a process of its own, the models in turns; a figure is the median of its runs. `front end` is from samples to
+in a process of its own, the models in turns; a figure is the median of its runs. Times are those of the one
+processor that a process uses, whatever else runs beside it. `front end` is from samples to
 log-mel bands, `network` what comes after it: their time is divided as onnxruntime's profile divides it. `rest` is
 the level of each hundredth of a second and the edges of the recording. `load` checks the file and its check
 vector in a process that has imported everything, `peak` is all of the process, with Python.
@@ -54,11 +55,11 @@ def make_recording(sources: list[Path], minutes: float, path: Path) -> None:
 
 def measure(model: str, path: Path) -> Figures:
     """All figures of one run, in this process."""
-    began = time.perf_counter()
+    began = time.process_time()
     recognizer = Recognizer.load(model)
-    load_s = time.perf_counter() - began
+    load_s = time.process_time() - began
     audio_s = soundfile.info(path).duration
-    parts = Parts(recognizer, path)
+    parts = Parts(recognizer, path, time.process_time)
     of_second = {
         name: 1_000 * seconds / audio_s
         for name, seconds in (
@@ -116,9 +117,9 @@ def live_updates_ms(recognizer: Recognizer, path: Path) -> list[float]:
     stream = recognizer.stream(keep_near_misses=True)
     times_ms = []
     for first in range(0, len(waveform), n_samples):
-        began = time.perf_counter()
+        began = time.process_time()
         stream.feed(waveform[first : first + n_samples])
-        times_ms.append(1_000 * (time.perf_counter() - began))
+        times_ms.append(1_000 * (time.process_time() - began))
     return times_ms[round(WARM_S * card.sample_rate / n_samples) :]
 
 

@@ -85,3 +85,13 @@ def test_int16_goes_to_float_and_back_unchanged() -> None:
     every = np.arange(-32_768, 32_768).astype(np.int16)
     np.testing.assert_array_equal(float32_to_int16(int16_to_float32(every)), every)
     assert float32_to_int16(np.array([2.0, -2.0])).tolist() == [32_767, -32_768]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+def test_whole_samples_become_what_the_decoder_makes_of_them(tmp_path: Path, suffix: str) -> None:
+    """Files of 16 bits are read as such and scaled here: the same values to the last bit."""
+    path = tmp_path / f"two-channels.{suffix}"
+    every = np.random.default_rng(0).permutation(np.arange(-32_768, 32_768)).astype(np.int16).reshape(-1, 2)
+    soundfile.write(path, every, 16_000, subtype="PCM_16")
+    decoded, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_array_equal(read_waveform(path), decoded.mean(axis=1, dtype=np.float32))
