@@ -32,13 +32,15 @@ class TaskConfig:
 
     `unknown`: "official" (as many as the rule says, the same every epoch), "all", or a number of
     clips drawn anew each epoch. `speech_percent`: windows of running speech that join `_unknown_`
-    in training, in percent of the words' clips.
+    in training, in percent of the words' clips;
+    `silence_percent` windows of noise in training (the official rule holds for evaluation).
     """
 
     words: tuple[str, ...]
     unknown: str = "official"
     speech_percent: float = 0.0
     seed: int = 0
+    silence_percent: float = OFFICIAL_PERCENT
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -162,7 +164,8 @@ def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) ->
         n_asked = int(config.unknown)
         whole, rest = divmod(n_asked, max(1, len(task.unknown)))
         unknown = np.concatenate([np.tile(task.unknown, whole), rng.permutation(task.unknown)[:rest]])
-    silence = draw_recordings(task, task.silence, task.count_official(), rng)
+    n_silence = math.ceil(len(task.words) * config.silence_percent / 100)
+    silence = draw_recordings(task, task.silence, n_silence, rng)
     n_speech = math.ceil(len(task.words) * config.speech_percent / 100)
     speech = draw_recordings(task, task.speech, n_speech, rng)
     return rng.permutation(np.concatenate([task.words, unknown, silence, speech]))

@@ -11,9 +11,11 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from toy_run import toy_store_path
+from toy_speech import toy_speech
 
 from models.registry import list_architectures
 from speechcmd.cli.main import cli
+from speechcmd.cli.train import report_training
 from speechcmd.cli.train import train as train_command
 from speechcmd.training.checkpoint import load_checkpoint
 
@@ -132,6 +134,37 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
     assert "seed = 0, now it is 3" in other.stderr
 
 
+def test_stream_recall_stands_in_the_lines(tmp_path: Path) -> None:
+    """In place of the speed, or a line would be longer than a terminal is wide."""
+    options = ("--set", "select=stream", "--set", "epochs=2")
+    result = run(toy_store_path(), toy_speech().path, "--run", tmp_path / "run", *QUICK, *options)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    said = [line for line in result.stderr.splitlines() if line.startswith("epoch ")]
+    for line, entry in zip(said, lines, strict=True):
+        assert line.endswith(f"%  stream {entry['stream_recall']:.2f} %")
+        assert len(line) <= 80
+    best = max(lines, key=lambda entry: entry["stream_recall"])
+    assert result.stdout.startswith(
+        f"Best stream recall {best['stream_recall']:.2f} %, with validation accuracy "
+        f"{best['validation_accuracy']:.2f} %, after 2 epochs; "
+    )
+
+
+@pytest.mark.parametrize("recall", [None, 100.0])
+def test_no_line_is_wider_than_a_terminal(capsys: pytest.CaptureFixture[str], recall: float | None) -> None:
+    from speechcmd.cli.progress import StepProgress
+    from speechcmd.training.trainer import EpochMetrics
+
+    metrics = EpochMetrics(199, 10.25, 100.0, 10.125, 100.0, 1e-3, 12_345.0, 60.0, recall)
+    report_training(metrics, 200, StepProgress("train"))
+    said = capsys.readouterr().err.rstrip("\n")
+    assert said == "epoch 200/200  train 10.250 100.0 %  validation 10.125 100.00 %  " + (
+        "12,345 clips/s" if recall is None else "stream 100.00 %"
+    )
+    assert len(said) <= 80
+
+
 def test_initial_weights(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert run(toy_store_path(), "--run", first, *QUICK).exit_code == 0
@@ -141,9 +174,11 @@ def test_initial_weights(tmp_path: Path) -> None:
     before, after = (load_checkpoint(path / "best.pt")["network"] for path in (first, second))
     for name in ("head.weight", "mel_mean"):  # nothing is learnt at that rate
         assert torch.allclose(before[name], after[name], atol=1e-6)
-    other = run(toy_store_path(), "--run", tmp_path / "third", *options, "--words", "up,no")
+    other = run(toy_store_path(), "--run", tmp_path / "third", *options, "--words", "bird,zero")
     assert other.exit_code == 1
-    assert "expected a run of the same network, labels and window" in other.stderr
+    assert "expected a run of the same network and window with some of the same words" in other.stderr
+    assert "got cnn for no, up, _unknown_, _silence_ with windows of" in other.stderr
+    assert len(other.stderr.splitlines()) == 1
     assert not (tmp_path / "third").exists()
 
 
@@ -159,10 +194,10 @@ def test_a_teacher_and_a_feature_cache(tmp_path: Path) -> None:
     assert config_of(student)["teacher"] == str(teacher)
     assert json.loads((student / "run.json").read_text())["stores"] == [str(toy_store_path()), str(kept)]
     other = run(
-        toy_store_path(), "--run", tmp_path / "third", *QUICK, "--teacher", teacher, "--words", "up,no"
+        toy_store_path(), "--run", tmp_path / "third", *QUICK, "--teacher", teacher, "--words", "up,bird"
     )
     assert other.exit_code == 1
-    assert "expected a teacher for up, no, _unknown_, _silence_, got one for no, up" in other.stderr
+    assert "expected a teacher for up, bird, _unknown_, _silence_, got one without bird" in other.stderr
     assert len(other.stderr.splitlines()) == 1
 
 

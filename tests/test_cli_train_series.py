@@ -48,7 +48,7 @@ def test_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [done for done, _, _ in seen] == [*range(1, seen[0][1] + 1), *range(1, seen[-1][1] + 1)]
     figures = json.loads((tmp_path / "cv" / "folds.json").read_text())
     header, first, second, mean, reading, where = result.stdout.splitlines()
-    assert header.split() == ["fold", "speakers", "clips", "best", "validation", "accuracy"]
+    assert header.split() == ["fold", "speakers", "clips", *["accuracy", "of", "the", "best", "epoch"]]
     for line, fold in zip((first, second), figures["folds"], strict=True):
         accuracy = f"{fold['accuracy']:.2f}"
         assert line.split() == [fold["name"], str(fold["n_speakers"]), str(fold["n_clips"]), accuracy, "%"]

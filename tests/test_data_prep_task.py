@@ -113,6 +113,14 @@ def test_unknown_all_or_so_many_anew_each_epoch(store: Store) -> None:
     assert len(drawn) == 2 * len(task.unknown) + 1
 
 
+def test_more_noise_in_training_leaves_the_evaluation_set_as_it_is(store: Store) -> None:
+    more = TaskConfig(("up", "down"), silence_percent=75.0)
+    task = make_split_task(store, more, "training")
+    n_drawn = [np.isin(draw_epoch(task, each, rng()), task.silence).sum() for each in (CONFIG, more)]
+    assert n_drawn == [math.ceil(0.1 * len(task.words)), math.ceil(0.75 * len(task.words))]
+    np.testing.assert_array_equal(draw_evaluation(task, more), draw_evaluation(task, CONFIG))
+
+
 def test_the_evaluation_set_is_fixed_and_holds_every_word(store: Store) -> None:
     task = make_split_task(store, CONFIG, "testing")
     drawn = draw_evaluation(task, CONFIG)

@@ -80,6 +80,21 @@ def test_the_word_lies_in_the_window(store: Store, task: SplitTask) -> None:
     assert (shifted - starts == 700).all()
 
 
+def test_where_a_faster_word_lies(store: Store, task: SplitTask) -> None:
+    """Speed moves the ends of a word towards the middle of the window, or away, both alike."""
+    plain, fast = (
+        ClipDataset(store, task, N_SAMPLES, replace(OFF, speed_percent=percent))
+        .__getitems__(keys(task.words.tolist()))
+        .spans
+        for percent in (0.0, 20.0)
+    )
+    middle = N_SAMPLES / 2 / 160
+    factor = (plain - middle) / (fast - middle)
+    torch.testing.assert_close(factor[:, 0], factor[:, 1], rtol=1e-3, atol=0.0)
+    assert 0.8 <= float(factor.min()) < 0.9
+    assert 1.1 < float(factor.max()) <= 1.2
+
+
 def test_recordings_are_cut_anywhere_inside(task: SplitTask) -> None:
     chosen = np.repeat(task.silence, 300)
     starts = place_windows(task, chosen, N_SAMPLES, np.full(len(chosen), 10**6), np.random.default_rng(0))

@@ -16,11 +16,13 @@ from run_checks import failure
 from data_prep import log_mel_images
 from data_prep.feature_store import FeatureStore
 from data_prep.store import COLUMNS, Row, Store, write_rows
+from data_prep.task import TaskConfig, make_split_task
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd.audio import Int16, int16_to_float32
 from speechcmd.errors import StoreError
-from speechcmd.training import feature_cache, image_channel
+from speechcmd.training import feature_cache, frame_gather, image_channel
 from speechcmd.training.feature_cache import cached_features
+from speechcmd.training.windows import FrameWindows
 
 N_FRAMES = 40
 WINDOW = 480 + 39 * 160  # 6720 samples
@@ -135,8 +137,8 @@ def test_of_a_long_word_the_part_around_its_centre_is_kept(
     assert kept.n_samples == WINDOW
 
 
-def test_a_recording_becomes_consecutive_pieces(store: Store, tmp_path: Path) -> None:
-    found = cache(store, tmp_path)
+def test_a_recording_is_kept_in_consecutive_pieces(store: Store, tmp_path: Path) -> None:
+    found = FeatureStore.open(cache(store, tmp_path).path)
     whole = log_mel_of(store.samples_of(store.rows[6]))
     assert_frames(found, "hum#0", whole[:40])
     assert_frames(found, "hum#1", whole[40:80])
@@ -148,6 +150,54 @@ def test_a_recording_becomes_consecutive_pieces(store: Store, tmp_path: Path) ->
     assert_frames(found, "talk#0", log_mel_of(store.samples_of(store.rows[7])))
     assert row_of(found, "talk#0").n_samples == 480 + 22 * 160
     assert not [row for row in found.rows if row.kind == "music"]
+
+
+def test_a_recording_comes_back_as_one(store: Store, tmp_path: Path) -> None:
+    found = cache(store, tmp_path)
+    hum, talk = (row for row in found.rows if row.kind != "word")
+    n_samples = 480 + 79 * 160  # of 80 frames
+    assert (hum.path, hum.n_samples, hum.offset) == ("hum", n_samples, 6)
+    assert (hum.speech_start, hum.speech_end, hum.centre) == (0, n_samples, n_samples // 2)
+    assert (hum.kind, hum.role, hum.split, hum.floor_db) == ("noise", "train", "training", FLOOR_DB)
+    assert (talk.path, talk.n_samples, talk.offset) == ("talk", 480 + 22 * 160, 8)
+    assert [row.path for row in found.rows[:6]] == [clip[0] for clip in CLIPS[:6]]
+    assert len(FeatureStore.open(found.path).rows) == 9  # the files stay what they are
+
+
+@pytest.mark.parametrize("gather", ["memory", "device"])
+def test_windows_cross_the_borders_of_pieces(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gather: str
+) -> None:
+    if gather == "device":
+        monkeypatch.setattr(frame_gather, "gather_rows", frame_gather.gather_at_once)
+    found = cache(store, tmp_path)
+    task = make_split_task(found, TaskConfig(("yes",)), "training")
+    (hum,) = task.silence
+    starts = task.examples.first[hum] + 160 * np.array([0, 20, 33, 50, 70, -10])
+    windows = FrameWindows((found,), task, torch.device("cpu"), FRONT_END)
+    cut = windows.cut(np.full(6, hum), starts, 30, np.random.default_rng(0)).numpy()
+    whole = log_mel_of(store.samples_of(store.rows[6]))
+    for window, first in zip(cut[:4], (0, 20, 33, 50), strict=True):
+        np.testing.assert_allclose(window, whole[first : first + 30], atol=HALF_ULP + 1e-4)
+    np.testing.assert_allclose(cut[4, :10], whole[70:80], atol=HALF_ULP + 1e-4)  # behind it lies "talk"
+    np.testing.assert_allclose(cut[5, 10:], whole[:20], atol=HALF_ULP + 1e-4)  # before it a word
+    kept = found.log_mel.astype(np.float32)
+    for filled, inside in ((cut[4, 10:], cut[4, :10]), (cut[5, :10], cut[5, 10:])):
+        assert all(any(np.array_equal(frame, other) for other in inside) for frame in filled)
+    assert not np.array_equal(cut[4, 10], kept[8, 0])
+
+
+def test_a_word_never_runs_into_the_next_clip(store: Store, tmp_path: Path) -> None:
+    """Of each word a window that reaches beyond both its ends holds nothing but its own frames."""
+    found = cache(store, tmp_path)
+    task = make_split_task(found, TaskConfig(("yes",)), "training")
+    starts = task.examples.first[task.words] - 160 * 15
+    windows = FrameWindows((found,), task, torch.device("cpu"), FRONT_END)
+    cut = windows.cut(task.words, starts, 70, np.random.default_rng(0)).numpy()
+    for row, window in zip(found.rows, cut, strict=False):
+        own = {frame.tobytes() for frame in found.log_mel_of(row)[: FRONT_END.n_frames(row.n_samples)]}
+        assert {frame.tobytes() for frame in window} <= own
+    assert len(cut) == 6
 
 
 def test_lengths_stay_those_of_the_audio(store: Store, tmp_path: Path) -> None:

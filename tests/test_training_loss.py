@@ -23,8 +23,8 @@ from speechcmd.training.dataset import Batch
 from speechcmd.training.ema import make_average
 from speechcmd.training.loss import (
     Mixture,
+    answer_losses,
     class_weights,
-    cross_entropy,
     distillation,
     draw_mixture,
     soft_targets,
@@ -32,7 +32,9 @@ from speechcmd.training.loss import (
 )
 from speechcmd.training.optimisation import OPTIMIZERS, make_optimizer
 from speechcmd.training.step import TrainingStep, crop_frames
+from speechcmd.training.teacher import Teacher
 from speechcmd.training.trainer import Trainer
+from speechcmd.training.view import whole_view
 
 CPU = torch.device("cpu")
 EXACT = 1e-6  # float32 sums of a few numbers near one
@@ -43,8 +45,14 @@ def some_logits(n_clips: int = 6, n_labels: int = 4, seed: int = 0) -> Tensor:
 
 
 LABELS = torch.tensor([0, 1, 2, 3, 1, 1])
+NAMES = ("no", "up", "_unknown_", "_silence_")
 
 # --- targets, class weights
+
+
+def loss_of_clips(logits: Tensor, targets: Tensor) -> Tensor:
+    """Of one answer a clip, which has all in view."""
+    return answer_losses(logits.unsqueeze(1), targets, whole_view(LABELS), 0.0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
@@ -54,14 +62,14 @@ def test_label_smoothing_is_torchs(smoothing: float) -> None:
     assert torch.allclose(targets.sum(dim=1), torch.ones(6))
     assert float(targets[0, 0]) == pytest.approx(1 - smoothing * 3 / 4)
     expected = functional.cross_entropy(logits, LABELS, label_smoothing=smoothing)
-    assert float(cross_entropy(logits, targets)) == pytest.approx(float(expected), abs=EXACT)
+    assert float(loss_of_clips(logits, targets)) == pytest.approx(float(expected), abs=EXACT)
 
 
 def test_class_weights_are_torchs_for_hard_targets() -> None:
     """The clips' losses are weighted by their label and divided by the sum of the weights."""
     logits, weights = some_logits(), torch.tensor([0.5, 2.0, 0.0, 3.0])
     expected = functional.cross_entropy(logits, LABELS, weight=weights)
-    given = cross_entropy(logits, soft_targets(LABELS, 4, 0.0) * weights[LABELS, None])
+    given = loss_of_clips(logits, soft_targets(LABELS, 4, 0.0) * weights[LABELS, None])
     assert float(given) == pytest.approx(float(expected), abs=EXACT)
 
 
@@ -212,7 +220,8 @@ def toy_network(seed: int = 0, window_frames: int = N_FRAMES) -> KeywordNetwork:
 
 def toy_batch(n_frames: int = N_FRAMES) -> Batch:
     log_mel = torch.randn(6, n_frames, 40, generator=torch.Generator().manual_seed(1))
-    return Batch(torch.zeros(0, 100), log_mel, LABELS, torch.ones(6, dtype=torch.bool), 0, 0)
+    spans = torch.tensor([[4.0, 16.0]]).repeat(6, 1)
+    return Batch(torch.zeros(0, 100), log_mel, LABELS, np.ones(6, np.bool_), spans, 0, 0)
 
 
 def step_of(config: TrainConfig, **options: object) -> TrainingStep:
@@ -230,7 +239,7 @@ def test_the_loss_of_a_step_by_hand() -> None:
     config = replace(
         BARE, mixup=0.4, l1=0.01, teacher_weight=0.3, teacher_temperature=2.0, label_smoothing=0.1
     )
-    step = step_of(config, weights=weights, teacher=teacher)
+    step = step_of(config, weights=weights, teacher=Teacher(teacher, NAMES, NAMES))
     batch = toy_batch(step.window_frames)
     assert step.window_frames == N_FRAMES + 8
     step.eval()  # else batch norm makes what is computed twice differ
@@ -254,6 +263,38 @@ def test_the_loss_of_a_step_by_hand() -> None:
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert int(n_right) == int((logits.argmax(dim=1) == LABELS).sum())
     assert not any(parameter is kept for parameter in step.parameters() for kept in teacher.parameters())
+
+
+@pytest.mark.parametrize("n_before", [0, 4])
+@torch.no_grad()
+def test_answers_of_a_batch_are_those_of_its_single_windows(n_before: int) -> None:
+    """Three answers at once, four frames apart, and what each is asked; with a teacher's frames around them."""
+    own = toy_network(9, N_FRAMES + 2 * n_before).eval()
+    teacher = {"teacher": Teacher(own, NAMES, NAMES)} if n_before else {}
+    step = step_of(replace(BARE, n_steps=3, teacher_weight=0.0), **teacher).eval()
+    step.network.head.weight *= 50  # else it would answer the same to everything
+    batch = toy_batch(step.window_frames)
+    assert step.window_frames == N_FRAMES + 8 + 2 * n_before
+    # a word that leaves the view, one that enters, one that stays, a long one, and recordings
+    spans = torch.tensor([[0, 20], [20, 30], [10, 20], [4, 28], [math.nan, math.nan], [math.nan, math.nan]])
+    answers = [
+        step.network.classify(batch.log_mel[:, first : first + N_FRAMES])[:, 0]
+        for first in range(n_before, n_before + 12, 4)
+    ]
+    labels = answers[1].argmax(dim=1)
+    assert not torch.equal(labels, answers[0].argmax(dim=1))
+    loss, n_right = step(batch._replace(spans=spans + n_before, labels=labels))
+    assert int(n_right) == 6  # of the middle answers
+    losses = torch.stack(
+        [functional.cross_entropy(each, labels, reduction="none") for each in answers], dim=1
+    )
+    half = -answers[0][1].log_softmax(dim=0)[2:].logsumexp(dim=0)
+    # of 20 frames 20, 16 and 12 are seen (0.8 and 0.6: left open); of 10 frames 4, 8, 10; of 24 20, 24, 20
+    means = [losses[0, 0], (half + losses[1, 2]) / 2, losses[2].mean(), losses[3, 1]]
+    for clip in (4, 5):  # speech may be a pause, noise is noise
+        no_word = [-each[clip].log_softmax(dim=0)[2:].logsumexp(dim=0) for each in answers]
+        means.append(torch.stack(no_word).mean() if labels[clip] == 2 else losses[clip].mean())
+    assert float(loss) == pytest.approx(float(torch.stack(means).mean()), rel=1e-5)
 
 
 def test_the_middle_of_a_longer_window() -> None:

@@ -211,6 +211,29 @@ def test_numbers_at_and_beyond_their_limits(name: str) -> None:
         assert f", got {value}" in failure(lambda value=value: check_limits(with_value(name, value)))  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("name", ["n_steps", "augment.half_seen_percent"])
+def test_what_cannot_go_together(name: str) -> None:
+    """Mixed targets where each answer is asked what it hears of its clip's one word."""
+    both = apply_settings(TrainConfig(), {name: 3, "mixup": 2})
+    plain = {"n_steps": 1}.get(name, 0)
+    assert failure(lambda: check_limits(both)) == (
+        f"mixup: expected 0 beside {name} = 3, which must know where the one word of a clip lies, got 2; "
+        f"set mixup=0 or {name}={plain}"
+    )
+    check_limits(apply_settings(both, {name: plain}))
+    check_limits(apply_settings(both, {"mixup": 0}))
+
+
+def test_hard_negatives_need_the_main_process() -> None:
+    both = apply_settings(TrainConfig(), {"hard_percent": 20, "n_workers": 2})
+    assert failure(lambda: check_limits(both)) == (
+        "n_workers: expected 0 beside hard_percent = 20, as loader processes keep the windows they began with, "
+        "got 2; set n_workers=0 or hard_percent=0"
+    )
+    check_limits(apply_settings(both, {"n_workers": 0}))
+    check_limits(apply_settings(both, {"hard_percent": 0}))
+
+
 @pytest.mark.parametrize("name", _CHOICES)
 def test_choices(name: str) -> None:
     for choice in _CHOICES[name]:

@@ -13,8 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from run_checks import assert_same, assert_same_run, failure, metrics_of
 from toy_run import WORDS, toy_config, toy_run, toy_store, toy_store_path, train
 
@@ -22,8 +24,9 @@ from speechcmd.errors import StoreError, TrainingError
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.config import TrainConfig
+from speechcmd.training.curve_picture import _draw_over_epochs
 from speechcmd.training.optimisation import learning_rate, make_optimizer
-from speechcmd.training.run_folder import write_whole
+from speechcmd.training.run_folder import RunFolder, write_whole
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 # --- what goes wrong
@@ -277,6 +280,51 @@ def test_the_run_folder(tmp_path: Path) -> None:
     assert len(drawn) == described["unknown_draws"]["training"]["n_clips"] > 0
 
 
+EPOCHS = [
+    {
+        "epoch": 0,
+        "train_loss": 2.0,
+        "train_accuracy": 50.0,
+        "validation_loss": 1.0,
+        "validation_accuracy": 90.0,
+    },
+    {
+        "epoch": 1,
+        "train_loss": 1.0,
+        "train_accuracy": 70.0,
+        "validation_loss": 1.5,
+        "validation_accuracy": 80.0,
+    },
+]
+
+
+@pytest.mark.parametrize("recalls", [None, [40.0, 60.0]])
+def test_what_the_curves_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recalls: list[float] | None
+) -> None:
+    drawn: list[dict[str, list[float]]] = []
+
+    def note(figure: Figure, path: Path, dpi: int) -> None:
+        drawn.extend(
+            {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()}
+            for axes in figure.axes
+        )
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(Figure, "savefig", note)
+    lines = [entry | ({"stream_recall": recalls[n]} if recalls else {}) for n, entry in enumerate(EPOCHS)]
+    write_whole(tmp_path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    RunFolder(tmp_path).draw_curves()
+    losses, accuracies = drawn
+    assert losses == {"train": [2.0, 1.0], "validation": [1.0, 1.5]}
+    recall = {"stream recall": recalls} if recalls else {}
+    assert accuracies == {"train": [50.0, 70.0], "validation": [90.0, 80.0], **recall}
+    axes = Figure().subplots()
+    _draw_over_epochs(axes, lines)
+    (best,) = (line for line in axes.get_lines() if line.get_label() == "best checkpoint")
+    assert np.asarray(best.get_xdata()).tolist() == ([2] if recalls else [1])  # by what it was chosen
+
+
 def test_the_config_in_the_folder_is_the_config() -> None:
     written = tomllib.loads((toy_run("cnn") / "config.toml").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(asdict(toy_config("cnn"))))
@@ -296,8 +344,8 @@ def test_config_goes_round_as_json_and_toml() -> None:
 def test_checkpoints_hold_tensors_and_plain_values_only() -> None:
     state = torch.load(toy_run("cnn") / LAST, weights_only=True)
     assert set(state) == {
-        "config", "labels", "n_samples", "epoch", "best_accuracy", "epochs_since_best", "n_threads", "teacher_digest",
-        "network", "optimizer",
+        "config", "labels", "n_samples", "epoch", "best_score", "best_accuracy", "epochs_since_best",
+        "n_threads", "teacher_digest", "hard", "network", "optimizer",
     }  # fmt: skip
     assert state["labels"] == [*WORDS, "_unknown_", "_silence_"]
     kinds = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 import torch
 from run_checks import assert_same_run, failure, metrics_of
+from torch import Tensor
 from toy_features import toy_images
-from toy_run import PLAIN, WORDS, temporary_folder, toy_config, toy_store
+from toy_run import PLAIN, WORDS, temporary_folder, toy_config, toy_run, toy_store
 
+from models.network import KeywordNetwork
+from models.registry import create_model
 from speechcmd.training.checkpoint import BEST, load_checkpoint, save_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.step import crop_frames, log_mel_of
-from speechcmd.training.teacher import load_teacher
+from speechcmd.training.teacher import Teacher, load_teacher, take_weights
 from speechcmd.training.trainer import StepReport, Trainer
 
 LABELS = (*WORDS, "_unknown_", "_silence_")
@@ -42,7 +46,7 @@ def student_config(architecture: str = "mlp", **changes: object) -> TrainConfig:
 
 def test_student_and_teacher_hear_their_own_windows(tmp_path: Path) -> None:
     trainer = Trainer([toy_images(), toy_store()], student_config("lstm", augment=PLAIN), tmp_path)
-    (teacher,) = trainer.step._teachers
+    teacher = trainer.step._teachers[0].network
     assert teacher.window_frames == trainer.step.window_frames > trainer.network.window_frames + 10
     assert not teacher.training
     batch = next(iter(trainer.data.train_batches))
@@ -74,11 +78,11 @@ def test_a_student_comes_to_answer_as_its_teacher(tmp_path: Path) -> None:
     )
     losses = []
     trainer = Trainer(toy_store(), config, tmp_path)
-    before = [parameter.clone() for parameter in trainer.step._teachers[0].state_dict().values()]
+    before = [parameter.clone() for parameter in trainer.step._teachers[0].network.state_dict().values()]
     trainer.fit(lambda seen: losses.append(seen.loss) if isinstance(seen, StepReport) else None)
     assert np.mean(losses[-3:]) < 0.4 * losses[0]
     assert losses[-1] > 0  # a divergence
-    for old, new in zip(before, trainer.step._teachers[0].state_dict().values(), strict=True):
+    for old, new in zip(before, trainer.step._teachers[0].network.state_dict().values(), strict=True):
         assert torch.equal(old, new)  # who teaches does not learn
     best = load_checkpoint(tmp_path / BEST)["network"]
     assert best.keys() == trainer.network.state_dict().keys()  # and is not kept in the student's files
@@ -100,9 +104,11 @@ def test_resume_with_a_teacher_is_exact(tmp_path: Path) -> None:
 
 
 def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
-    assert load_teacher(teacher_run(), LABELS, "").window_frames > 40
-    message = failure(lambda: load_teacher(teacher_run(), (*WORDS[::-1], "_unknown_", "_silence_"), ""))
-    assert "expected a teacher for up, no, _unknown_, _silence_, got one for no, up" in message
+    assert load_teacher(teacher_run(), LABELS, "").network.window_frames > 40
+    message = failure(lambda: load_teacher(teacher_run(), ("yes", "no", "go", *LABELS[2:]), ""))
+    assert message.endswith(
+        "expected a teacher for yes, no, go, _unknown_, _silence_, got one without yes, go"
+    )
     config = toy_config("mlp", teacher=str(tmp_path / "none"))
     message = failure(lambda: Trainer(toy_store(), config, tmp_path / "run"))
     assert "no such checkpoint; expected the folder of a training run" in message
@@ -137,6 +143,74 @@ def fold_of_run(run: Path, fold: str) -> None:
     state = load_checkpoint(teacher_run() / BEST)
     config = replace(TrainConfig.from_json(state["config"]), fold=fold)
     save_checkpoint(run / BEST, {**state, "config": config.to_json()})
+
+
+# --- other words
+
+
+class Saying(KeywordNetwork):
+    """Gives the scores that are put in as frames."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def classify(self, log_mel: Tensor) -> Tensor:
+        return log_mel.log() + 5  # a constant is no answer
+
+
+def test_words_that_the_student_has_not_are_its_unknown() -> None:
+    own = ("go", "no", "_unknown_", "up", "_silence_")
+    scores = torch.tensor([[[0.1, 0.2, 0.3, 0.15, 0.25], [0.6, 0.1, 0.1, 0.1, 0.1]]])  # two answers
+    teacher = Teacher(Saying(), own, ("up", "no", "_unknown_", "_silence_"))
+    answers = teacher.answer(scores).softmax(dim=2)
+    expected = [[0.15, 0.2, 0.1 + 0.3, 0.25], [0.1, 0.1, 0.6 + 0.1, 0.1]]
+    assert torch.allclose(answers, torch.tensor([expected]), atol=1e-6)
+
+
+@pytest.mark.parametrize("asked", list(itertools.permutations(("go", "no", "up"))))
+def test_labels_in_another_order(asked: tuple[str, ...]) -> None:
+    own = ("go", "no", "up", "_unknown_", "_silence_")
+    scores = torch.tensor([[[0.1, 0.2, 0.3, 0.15, 0.25]]])
+    answers = Teacher(Saying(), own, (*asked, *own[3:])).answer(scores).softmax(dim=2)[0, 0]
+    expected = [{"go": 0.1, "no": 0.2, "up": 0.3}[word] for word in asked] + [0.15, 0.25]
+    assert torch.allclose(answers, torch.tensor(expected), atol=1e-6)
+
+
+def test_a_teacher_of_more_words_teaches(tmp_path: Path) -> None:
+    config = replace(student_config(), words=("up",), teacher=str(teacher_run()), epochs=1)
+    Trainer(toy_store(), config, tmp_path / "run").fit(lambda report: None)
+    assert load_checkpoint(tmp_path / "run" / BEST)["labels"] == ["up", "_unknown_", "_silence_"]
+
+
+@pytest.mark.parametrize("words", [("up", "no"), ("up", "bird"), ("zero", "no", "bird"), ("up",)])
+def test_to_begin_with_takes_the_labels_that_both_have(words: tuple[str, ...]) -> None:
+    begun = load_checkpoint(toy_run("mlp") / BEST)
+    labels = (*words, "_unknown_", "_silence_")
+    config = toy_config("mlp", words=words, initial=str(toy_run("mlp")))
+    torch.manual_seed(5)
+    network = create_model("mlp", len(labels), begun["n_samples"], **config.model)
+    fresh = {name: value.clone() for name, value in network.state_dict().items()}
+    take_weights(network, config, labels)
+    taken = network.state_dict()
+    for name, value in begun["network"].items():
+        if not name.startswith("head."):
+            assert torch.equal(taken[name], value), name
+            continue
+        for place, label in enumerate(labels):
+            is_known = label in begun["labels"]
+            expected = value[begun["labels"].index(label)] if is_known else fresh[name][place]
+            assert torch.equal(taken[name][place], expected), (name, label)
+    assert not torch.equal(taken["head.weight"], fresh["head.weight"])
+
+
+@pytest.mark.parametrize("name", ["head.bias", "mel_mean"])
+def test_a_run_without_some_weight_is_one_line(tmp_path: Path, name: str) -> None:
+    state = load_checkpoint(toy_run("mlp") / BEST)
+    kept = {key: value for key, value in state["network"].items() if key != name}
+    save_checkpoint(tmp_path / BEST, {**state, "network": kept})
+    config = toy_config("mlp", initial=str(tmp_path))
+    message = failure(lambda: Trainer(toy_store(), config, tmp_path / "run"))
+    assert "do not fit the Mlp of this version" in message
 
 
 def test_resume_with_a_teacher_that_has_changed_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_prep.task import TaskConfig
 from speechcmd.errors import TrainingError
 from speechcmd.training.augment import AugmentConfig
 
@@ -17,27 +18,28 @@ TEN_COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop",
 class TrainConfig:
     """All that decides the weights, but for the store and the machine.
 
-    `length` is "mean", "p95" or seconds; `unknown` as in `data_prep.task.TaskConfig`;
-    `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of `optimisation.SCHEDULES`, `momentum`
-    of SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is decoupled; `l1` the factor of
-    the sum of all weights' sizes; `gradient_clip` the largest norm of a gradient; `ema` the decay of
-    the weights' moving average, which is then what is validated and exported; `mixup` the alpha of
-    its Beta distribution; `class_balance` from 0, clips count alike, to 1, labels do. Zero switches
-    any of these off. `initial` is a run whose best weights the training begins with, `teacher` one
-    whose answers it learns from (`teacher_weight` of the loss, at `teacher_temperature`), "" for none;
-    `n_steps` neighbouring answers of each clip are trained at once; `hard_percent`, in percent of the
-    words' clips, of windows of running speech that the network itself takes for words, found anew each
+    `length` is "mean", "p95" or seconds; `unknown`, `speech_percent` and `silence_percent` as in
+    `data_prep.task.TaskConfig`; `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of
+    `optimisation.SCHEDULES`, `momentum` of SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is
+    decoupled; `l1` the factor of the sum of all weights' sizes; `gradient_clip` the largest norm of a
+    gradient; `ema` the decay of the weights' moving average, which is then what is validated and exported;
+    `mixup` the alpha of its Beta distribution; `class_balance` from 0, clips count alike, to 1, labels do.
+    Zero switches any of these off. `initial` is a run whose best weights the training begins with,
+    `teacher` one whose answers it learns from (`teacher_weight` of the loss, at `teacher_temperature`), ""
+    for none; `n_steps` neighbouring answers of each clip are trained at once; `hard_percent`, in percent of
+    the words' clips, of windows of running speech that the network itself takes for words, found anew each
     `hard_every` epochs; `focal` the exponent that makes easy answers count less; `select` "accuracy" or
-    "stream", by what the best epoch is chosen;
-    `feature_cache` a folder for log-mel computed once, "" for none; `fold` "1/5" the first of five
-    folds by speaker; `clips_percent` the share of training clips that is used; `precision` "auto",
-    "32-true" or "bf16-mixed"; `patience` epochs without a better validation accuracy end the training.
+    "stream", by what the best epoch is chosen; `feature_cache` a folder for log-mel computed once, "" for
+    none; `fold` "1/5" the first of five folds by speaker; `clips_percent` the share of training clips that
+    is used; `precision` "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better validation
+    accuracy end the training.
     """
 
     architecture: str = "cnn"
     words: tuple[str, ...] = TEN_COMMANDS
     length: str = "mean"
     unknown: str = "official"
+    silence_percent: float = 10.0
     speech_percent: float = 10.0
     epochs: int = 40
     batch_size: int = 128
@@ -74,6 +76,11 @@ class TrainConfig:
     deterministic: bool = False
     model: dict[str, Any] = field(default_factory=dict)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def task(self) -> TaskConfig:
+        """What is to be told apart, and what an epoch is drawn from."""
+        return TaskConfig(self.words, self.unknown, self.speech_percent, self.seed, self.silence_percent)
 
     def to_json(self) -> str:
         """One line that says everything: two runs of the same line are the same training."""

@@ -133,13 +133,27 @@ class ClipDataset(Dataset[Batch]):
         gain = self._draw_gain(indices, rng)
         n_audio = int(np.count_nonzero(~self._has_frames[indices]))
         audio, frames = slice(0, n_audio), slice(n_audio, None)
-        waveform = self._cut_audio(indices[audio], starts[audio], gain[audio], epoch, number)
-        log_mel = self._cut_frames(indices[frames], starts[frames], gain[frames], epoch, number)
+        speed = self._draw_speed(n_audio, len(indices), epoch, number)
+        waveform = self._cut_audio(indices[audio], starts[audio], gain[audio], speed[audio], epoch, number)
+        log_mel = self._cut_frames(
+            indices[frames], starts[frames], gain[frames], speed[frames], epoch, number
+        )
         labels = put(self._task.examples.labels[indices], self._device)
         is_image = np.zeros(len(indices), dtype=np.bool_)
         is_image[frames] = self._frame_windows.is_image(indices[frames])
         spans = word_spans(self._task.examples, indices, starts, self._n_placed, self._frontend.hop_length)
+        middle = self.n_samples / 2 / self._frontend.hop_length
+        spans = middle + (spans - np.float32(middle)) / speed[:, None]
         return Batch(waveform, log_mel, labels, is_image, put(spans, self._device), epoch, number)
+
+    def _draw_speed(self, n_audio: int, n_clips: int, epoch: int, number: int) -> Levels:
+        """How many times as fast each clip is played, those of audio first. Shape: (n_clips,)."""
+        return np.concatenate(
+            [
+                draw_speed(self._augment, n_own, generator_for(purpose, self._seed, epoch, number))
+                for purpose, n_own in (("speed", n_audio), ("frame_speed", n_clips - n_audio))
+            ]
+        )
 
     def _draw_shift(self, indices: Indices, epoch: int, number: int, rng: np.random.Generator) -> Indices:
         shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
@@ -172,7 +186,9 @@ class ClipDataset(Dataset[Batch]):
 
     # --- clips of audio stores
 
-    def _cut_audio(self, indices: Indices, starts: Indices, gain: Levels, epoch: int, number: int) -> Tensor:
+    def _cut_audio(
+        self, indices: Indices, starts: Indices, gain: Levels, speed: Levels, epoch: int, number: int
+    ) -> Tensor:
         padding = generator_for("padding", self._seed, epoch, number)
         n_longer = math.ceil(self.n_samples * self._augment.longest_factor)
         starts = starts - (n_longer - self.n_samples) // 2
@@ -180,7 +196,6 @@ class ClipDataset(Dataset[Batch]):
         if len(indices) == 0:
             return waveform[:, : self.n_samples]
         if self._augment.speed_percent:
-            speed = draw_speed(self._augment, len(indices), generator_for("speed", self._seed, epoch, number))
             waveform = resample_windows(waveform, put(speed, self._device), self.n_samples)
         self._put_into_rooms(waveform, epoch, number)
         self._mix_noise(waveform, epoch, number)
@@ -227,7 +242,9 @@ class ClipDataset(Dataset[Batch]):
 
     # --- clips of feature stores
 
-    def _cut_frames(self, indices: Indices, starts: Indices, gain: Levels, epoch: int, number: int) -> Tensor:
+    def _cut_frames(
+        self, indices: Indices, starts: Indices, gain: Levels, speed: Levels, epoch: int, number: int
+    ) -> Tensor:
         padding = generator_for("frame_padding", self._seed, epoch, number)
         n_frames = self._frontend.n_frames(self.n_samples)
         n_longer = math.ceil(n_frames * self._augment.longest_factor)
@@ -236,10 +253,7 @@ class ClipDataset(Dataset[Batch]):
         if len(indices) == 0:
             return log_mel[:, :n_frames]
         if self._augment.speed_percent:
-            rng = generator_for("frame_speed", self._seed, epoch, number)
-            log_mel = change_speed(
-                log_mel, put(draw_speed(self._augment, len(indices), rng), self._device), n_frames
-            )
+            log_mel = change_speed(log_mel, put(speed, self._device), n_frames)
         if (gain != 1).any():
             gain_db = put(20 * np.log10(gain), self._device)
             log_mel = shift_level(log_mel, gain_db, self._frontend)

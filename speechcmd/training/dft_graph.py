@@ -99,7 +99,10 @@ class _Folded:
         self.constants: list[onnx.TensorProto] = []
 
     def compute_bands(self, filters: str, output: str) -> None:
-        """From the waveform to the power in each band. Shape: (batch, n_samples) -> (batch, n_frames, n_mels)."""
+        """From the waveform to the power in each band.
+
+        Shape: (batch, n_samples) -> (batch, n_frames, n_mels).
+        """
         cosines, sines = self._waves()
         after, before = self._half_frames()
         real = self._add("MatMul", self._add("Add", after, before), cosines)

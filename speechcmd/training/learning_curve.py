@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from data_prep.row_source import AnyStore
-from data_prep.task import TaskConfig
 from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
@@ -107,7 +106,7 @@ def _share_unknown(unknown: str, percent: float) -> str:
 
 
 def _steps_of_epoch(stores: Sequence[AnyStore], config: TrainConfig) -> int:
-    task = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
+    task = config.task
     return len(TrainingData(stores, config, task, torch.device("cpu")).sampler)
 
 

@@ -17,10 +17,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "ema": (0, 0.99999), "label_smoothing": (0, 0.5), "mixup": (0, _ANY), "class_balance": (0, 1),
     "teacher_weight": (0, 1), "teacher_temperature": (0.1, 100), "patience": (1, _ANY),
     "n_steps": (1, 100), "hard_percent": (0, _ANY), "hard_every": (1, _ANY),
-    "focal": (0, 10), "speech_percent": (0, _ANY), "clips_percent": (0.1, 100), "seed": (0, 2**32 - 1),
-    "n_workers": (0, 1024), "n_threads": (0, 1024), "augment.time_shift_ms": (0, 1000),
-    "augment.noise_percent": (0, 100),
-    "augment.gain_db": (0, 60), "augment.time_masks": (0, 100), "augment.time_mask_frames": (0, _ANY),
+    "focal": (0, 10), "speech_percent": (0, _ANY), "silence_percent": (0, _ANY), "clips_percent": (0.1, 100),
+    "seed": (0, 2**32 - 1), "n_workers": (0, 1024), "n_threads": (0, 1024), "augment.gain_db": (0, 60),
+    "augment.time_shift_ms": (0, 1000), "augment.noise_percent": (0, 100),
+    "augment.time_masks": (0, 100), "augment.time_mask_frames": (0, _ANY),
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
     "augment.half_seen_percent": (0, 100),
@@ -83,13 +83,12 @@ def parse_fold(fold: str) -> tuple[int, int] | None:
 
 def _check_together(config: TrainConfig) -> None:
     for name, plain in (("n_steps", 1), ("augment.half_seen_percent", 0)):
-        for other in ("mixup", "augment.speed_percent"):
-            asked, got = _value_of(config, name), _value_of(config, other)
-            if asked != plain and got:
-                raise TrainingError(
-                    f"{other}: expected 0 beside {name} = {asked:g}, which must know where each word lies, "
-                    f"got {got:g}; set {other}=0 or {name}={plain}"
-                )
+        asked = _value_of(config, name)
+        if asked != plain and config.mixup:
+            raise TrainingError(
+                f"mixup: expected 0 beside {name} = {asked:g}, which must know where the one word of a clip "
+                f"lies, got {config.mixup:g}; set mixup=0 or {name}={plain}"
+            )
     if config.hard_percent and config.n_workers:
         raise TrainingError(
             f"n_workers: expected 0 beside hard_percent = {config.hard_percent:g}, as loader processes keep "

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from data_prep.open_store import open_store
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.store import Store
-from data_prep.task import TaskConfig, draw_evaluation, make_split_task
+from data_prep.task import draw_evaluation, make_split_task
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import StoreError, TrainingError
 from speechcmd.training.augment import AugmentConfig
@@ -73,7 +73,7 @@ def draw_run_clips(
     spoken = {row.word for store in audio for row in store.select("word", split)}
     missing = tuple(word for word in config.words if word not in spoken)
     source = JoinedStores(stores)
-    task_config = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
+    task_config = config.task
     task = make_split_task(source, task_config, split)
     drawn = draw_evaluation(task, task_config)
     drawn = drawn[np.isin(task.examples.source[drawn], [stores.index(store) for store in audio])]

@@ -11,7 +11,14 @@ from speechcmd.training.augment import draw_share, spec_augment
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch
 from speechcmd.training.image_channel import BLOCK, through_image
-from speechcmd.training.loss import answer_losses, distillation, draw_mixture, soft_targets, weight_size
+from speechcmd.training.loss import (
+    N_NO_WORDS,
+    answer_losses,
+    distillation,
+    draw_mixture,
+    soft_targets,
+    weight_size,
+)
 from speechcmd.training.random import generator_for, torch_seed_for
 from speechcmd.training.teacher import Teacher
 from speechcmd.training.transfer import put
@@ -93,7 +100,9 @@ class TrainingStep(nn.Module):
         if n_steps == 1 and not self._config.augment.half_seen_percent:
             return whole_view(batch.labels)  # windows are placed so that words are in view
         n_before = (n_frames - self._span_of(network)) // 2
-        return make_view(batch.spans - n_before, n_steps, network.step_frames, network.window_frames)
+        is_unknown = batch.labels == len(self.weights) - N_NO_WORDS
+        frames = network.step_frames, network.window_frames
+        return make_view(batch.spans - n_before, is_unknown, n_steps, *frames)
 
     def _span_of(self, network: KeywordNetwork) -> int:
         return network.window_frames + (self._config.n_steps - 1) * network.step_frames

@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from data_prep.row_source import AnyStore
-from data_prep.task import TaskConfig
 from models.network import KeywordNetwork
 from models.registry import check_settings, create_model
 from speechcmd.errors import TrainingError
@@ -95,7 +94,7 @@ class Trainer:
         self.config = config
         self.fabric = _make_fabric(config)
         given = stores if isinstance(stores, Sequence) else [stores]
-        task = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
+        task = config.task
         self.labels = task.labels
         self.data = TrainingData(given, config, task, self.fabric.device)
         torch.manual_seed(config.seed)

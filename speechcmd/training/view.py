@@ -49,17 +49,18 @@ def word_spans(
     return spans
 
 
-def make_view(spans: Tensor, n_steps: int, step_frames: int, window_frames: int) -> View:
-    """What the answers to a batch see. A recording is what it is wherever one looks.
+def make_view(spans: Tensor, is_unknown: Tensor, n_steps: int, step_frames: int, window_frames: int) -> View:
+    """What the answers to a batch see. Noise is noise wherever one looks; speech holds pauses: no words.
 
-    Shape: (batch, 2) -> (batch, n_steps) twice.
+    Shape: (batch, 2), (batch,) -> (batch, n_steps) twice.
     """
     begins = torch.arange(n_steps, device=spans.device) * step_frames
     first, last = spans[:, :1], spans[:, 1:]
     seen = torch.minimum(last, begins + window_frames) - torch.maximum(first, begins)
     share = seen.clamp_min(0) / (last - first).clamp_min(1)
-    is_recording = share.isnan()
-    return View(whole=(share >= WHOLE) | is_recording, half=(share <= HALF) & ~is_recording)
+    is_recording, is_unknown = share.isnan(), is_unknown.unsqueeze(1)
+    is_noise, is_speech = is_recording & ~is_unknown, is_recording & is_unknown
+    return View(whole=(share >= WHOLE) | is_noise, half=(share <= HALF) | is_speech)
 
 
 def whole_view(labels: Tensor) -> View:
