@@ -17,6 +17,7 @@ from speechcmd.training.feature_augment import (
     mix_log_mel_noise,
     shift_level,
     smear_room,
+    warp_bands,
 )
 
 FLOOR = FrontEndConfig().log_floor
@@ -170,3 +171,37 @@ def test_no_decay_changes_no_bit_and_a_steady_sound_keeps_its_level(log_mel: tor
     assert not torch.equal(smeared[0], log_mel[0])
     steady = torch.full((1, 120, 40), 2.0)
     assert torch.allclose(smear_room(steady, decay_s[:1], torch.zeros(1))[:, 60:], steady[:, 60:], atol=1e-3)
+
+
+# --- longer and shorter vocal tracts
+
+
+def test_a_tone_moves_as_a_resonance_of_a_longer_vocal_tract_does() -> None:
+    """A tone at 1,200 Hz through a tract 1.2 times as long is one at 1,000 Hz, and the other way round."""
+    n = torch.arange(16_000) / 16_000
+
+    def loudest_band(log_mel: torch.Tensor) -> int:
+        return int(log_mel.mean(dim=1).argmax())
+
+    low, high = (log_mel_of(0.1 * torch.sin(2 * torch.pi * hz * n).unsqueeze(0)) for hz in (1_000, 1_200))
+    assert loudest_band(high) - loudest_band(low) == 3
+    # bands are a third of that distance apart, and a peak may fall between two
+    assert abs(loudest_band(warp_bands(high, torch.tensor([1.2]))) - loudest_band(low)) <= 1
+    assert abs(loudest_band(warp_bands(low, torch.tensor([1 / 1.2]))) - loudest_band(high)) <= 1
+
+
+def test_a_vocal_tract_as_long_as_before_changes_nothing() -> None:
+    log_mel = torch.randn(3, 7, 40, generator=torch.Generator().manual_seed(0)) * 3 - 8
+    torch.testing.assert_close(warp_bands(log_mel, torch.ones(3)), log_mel, rtol=1e-3, atol=1e-3)
+
+
+def test_each_clip_has_its_own_vocal_tract_and_stays_within_its_levels() -> None:
+    log_mel = torch.randn(2, 5, 40, generator=torch.Generator().manual_seed(1))
+    warped = warp_bands(log_mel, torch.tensor([0.8, 1.2]))
+    for clip, factor in enumerate((0.8, 1.2)):
+        torch.testing.assert_close(
+            warped[clip], warp_bands(log_mel[clip : clip + 1], torch.tensor([factor]))[0]
+        )
+    flat = torch.full((2, 5, 40), -6.0)
+    torch.testing.assert_close(warp_bands(flat, torch.tensor([0.8, 1.2])), flat)
+    assert float(warped.max()) <= float(log_mel.max())

@@ -76,7 +76,7 @@ def test_resume_is_exact_for_every_optimizer(tmp_path: Path, optimizer: str) -> 
     assert_exact_resume(tmp_path, short_config(optimizer=optimizer, learning_rate=0.001))
 
 
-EVERYTHING = AugmentConfig(speed_percent=10.0, room_percent=50.0, image_percent=50.0)
+EVERYTHING = AugmentConfig(speed_percent=10.0, room_percent=50.0, image_percent=50.0, warp_percent=10.0)
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -104,9 +104,9 @@ def test_a_run_of_before_there_were_these_settings(tmp_path: Path) -> None:
     values = json.loads(state["config"])
     for name in ("optimizer", "momentum", "schedule", "l1", "gradient_clip", "ema", "mixup", "class_balance",
                  "teacher", "teacher_weight", "teacher_temperature", "fold", "clips_percent",
-                 "feature_cache", "n_steps", "hard_percent", "hard_every", "focal", "select"):  # fmt: skip
+                 "feature_cache", "n_steps", "hard_percent", "hard_every", "focal", "select", "silence_percent"):  # fmt: skip
         del values[name]
-    for name in ("speed_percent", "room_percent", "image_percent", "half_seen_percent"):
+    for name in ("speed_percent", "room_percent", "image_percent", "half_seen_percent", "warp_percent"):
         del values["augment"][name]
     old = json.dumps(values)
     assert TrainConfig.from_json(old) == replace(config, model=values["model"])

@@ -25,7 +25,8 @@ class AugmentConfig:
     `band_masks` of up to `band_mask_bands` with the mean. `speed_percent` makes words up to that much
     faster or slower. `room_percent` of the clips are heard through a made-up room, `image_percent` of
     those that are no images already through an 8-bit JPEG image of their log-mel. `half_seen_percent` of
-    the words are moved so far that they lie at the edge of the window or beyond.
+    the words are moved so far that they lie at the edge of the window or beyond. `warp_percent` makes vocal
+    tracts up to that much longer or shorter.
     """
 
     time_shift_ms: float = 100.0
@@ -40,6 +41,7 @@ class AugmentConfig:
     room_percent: float = 0.0
     image_percent: float = 0.0
     half_seen_percent: float = 0.0
+    warp_percent: float = 0.0
 
     @classmethod
     def off(cls) -> AugmentConfig:
@@ -85,6 +87,12 @@ def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> n
 def draw_speed(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """How many times as fast each clip is played. Shape: (n_clips,)."""
     most = config.speed_percent / 100
+    return (1 + rng.uniform(-most, most, size=n_clips)).astype(np.float32)
+
+
+def draw_warp(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """How many times as long each clip's vocal tract is made. Shape: (n_clips,)."""
+    most = config.warp_percent / 100
     return (1 + rng.uniform(-most, most, size=n_clips)).astype(np.float32)
 
 

@@ -16,6 +16,7 @@ from models.frontend import FrontEndConfig
 _SILENT_POWER = 1e-10
 _NOTHING_LEFT = 1e-20
 _CHUNK_FRAMES = 16
+_WARPED_SHARE = 0.8  # of the frequencies; above them the warp gives way
 
 
 def change_floor(log_mel: Tensor, before: float, after: float) -> Tensor:
@@ -76,6 +77,34 @@ def change_speed(log_mel: Tensor, factor: Tensor, n_frames: int | None = None) -
     left = flat.index_select(0, first.view(-1)).view(-1, n_frames, n_mels)
     right = flat.index_select(0, first.add_(min(1, last)).view(-1)).view(-1, n_frames, n_mels)
     return torch.lerp(left, right, share)
+
+
+def warp_bands(log_mel: Tensor, factor: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """The spectrogram of a voice with a vocal tract `factor` times as long: its resonances lie lower.
+
+    Vocal tract length perturbation (Jaitly and Hinton 2013): what lies at `factor * f` comes to lie at f;
+    near the highest frequency that gives way to a straight line which leaves it where it is.
+
+    Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
+    """
+    lowest, highest = frontend.f_min_hz, frontend.f_max_hz
+    edges = torch.linspace(_to_mel(lowest), _to_mel(highest), frontend.n_mels + 2)
+    centres = (700.0 * (10.0 ** (edges[1:-1] / 2595.0) - 1)).to(log_mel)
+    factor = factor.to(log_mel).unsqueeze(1)
+    knee = _WARPED_SHARE * highest * factor.clamp_max(1.0) / factor
+    beyond = highest - (highest - centres) * (highest - knee * factor) / (highest - knee)
+    source = torch.where(centres <= knee, centres * factor, beyond)
+    spacing = float(edges[1] - edges[0])
+    place = (2595.0 * torch.log10(1 + source / 700.0) - _to_mel(lowest)) / spacing - 1
+    bands = torch.arange(frontend.n_mels, device=log_mel.device)
+    # as a product with triangles about each place: far faster than two gathers along the last axis
+    distance = (place.clamp(0, frontend.n_mels - 1).unsqueeze(1) - bands.unsqueeze(1)).abs()
+    return torch.bmm(log_mel, (1 - distance).clamp_min_(0))
+
+
+def _to_mel(frequency_hz: float) -> float:
+    """HTK mel."""
+    return 2595.0 * math.log10(1 + frequency_hz / 700.0)
 
 
 def smear_room(

@@ -23,7 +23,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.time_masks": (0, 100), "augment.time_mask_frames": (0, _ANY),
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
-    "augment.half_seen_percent": (0, 100),
+    "augment.half_seen_percent": (0, 100), "augment.warp_percent": (0, 30),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZERS),

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from models.network import KeywordNetwork
-from speechcmd.training.augment import draw_share, spec_augment
+from speechcmd.training.augment import draw_share, draw_warp, spec_augment
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch
+from speechcmd.training.feature_augment import warp_bands
 from speechcmd.training.image_channel import BLOCK, through_image
 from speechcmd.training.loss import (
     N_NO_WORDS,
@@ -93,6 +94,9 @@ class TrainingStep(nn.Module):
             log_mel[rows] = through_image(
                 log_mel[rows], phase=put(phase, log_mel.device), frontend=self.network.frontend.config
             )
+        if augment.warp_percent:
+            warp = put(draw_warp(augment, len(log_mel), self._rng("warp", batch)), log_mel.device)
+            log_mel = warp_bands(log_mel, warp, self.network.frontend.config)
         return spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
 
     def _view_of(self, batch: Batch, n_frames: int) -> View:
