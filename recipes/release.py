@@ -120,7 +120,7 @@ def make_corpus(folder: Path, words: tuple[str, ...], voices: str, n_clips: int,
 
 
 def roles_without(words: str) -> Path:
-    """A list of roles in which training speech that holds a word, or what sounds like it, has none.
+    """A list of roles in which speech to train on and choose by has none if a word is said, or sounds so.
 
     It lies beside the one of the data: paths count from there.
     """
@@ -139,7 +139,7 @@ def roles_without(words: str) -> Path:
         writer = csv.writer(handle)
         writer.writerow(("path", "role"))
         writer.writerows(
-            (path, "unused" if role == "train" and path in held else role) for path, role in rows
+            (path, "unused" if role != "figures" and path in held else role) for path, role in rows
         )
     return roles
 
@@ -205,7 +205,7 @@ def export(name: str) -> Path:
         return path
     path.parent.mkdir(exist_ok=True)
     sources = [argument for source in SOURCES for argument in ("--data", source)]
-    wanted = ["-o", path, "--name", name, "--licence", "Apache-2.0", *sources]
+    wanted = ["-o", path, "--name", name, "--licence", "Apache-2.0", "--balance", *sources]
     try:
         speechcmd("export", Path("runs") / name, *wanted, "--int8")
     except subprocess.CalledProcessError:  # it says why

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     help="A source of the training data; may be repeated.",
 )
 @click.option("--threshold", type=click.FloatRange(0.05, 1.0), help="Posterior at which a word fires.")
+@click.option("--balance", is_flag=True, help="Shift each label's score so that validation clips fit best.")
 @click.option(
     "--int8", is_flag=True, help="Store the layers in 8 bits: a smaller file, a little less accurate."
 )
@@ -52,6 +53,7 @@ def export(
     licence: str,
     data: tuple[str, ...],
     threshold: float | None,
+    balance: bool,
     int8: bool,
     calibration_clips: int | None,
     most_loss: float | None,
@@ -67,8 +69,9 @@ def export(
     from speechcmd.training.export import ExportConfig, export_run
 
     config = ExportConfig(
-        name, licence, tuple(map(_parse_source, data)), int8=_int8_config(int8, calibration_clips, most_loss)
-    )
+        name, licence, tuple(map(_parse_source, data)), balance=balance,
+        int8=_int8_config(int8, calibration_clips, most_loss),
+    )  # fmt: skip
     if threshold is not None:
         config = dataclasses.replace(config, threshold=threshold)
     with StepProgress("clips") as progress:
@@ -78,6 +81,11 @@ def export(
         f"to torch {report.runtime_difference:.1e} ({report.n_real_clips} real clips among the inputs), "
         f"to single windows {report.window_difference:.1e}{', both before int8' if int8 else ''}"
     )
+    if report.balance is not None:
+        found = report.balance
+        click.echo(
+            f"balanced: {found.before:.2f} -> {found.after:.2f} % of {found.n_clips} validation clips right"
+        )
     if report.int8 is not None:
         click.echo(_describe_int8(report.int8))
 

@@ -34,6 +34,7 @@ from speechcmd.runtime.session import Session
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dft_graph import fold_dft
+from speechcmd.training.label_balance import BalanceReport, balance_labels
 from speechcmd.training.quantisation import Int8Config, Int8Report, OnClips, quantise_run
 from speechcmd.training.run_clips import read_run_file, real_waveforms
 from speechcmd.training.teacher import load_network
@@ -58,6 +59,8 @@ class ExportConfig:
     data: tuple[DataSource, ...] = ()
     threshold: float = DEFAULT_THRESHOLD
     measured_on: str = "thresholds are defaults, not measured"
+    balance: bool = False
+    """Shift the labels' logits so that validation clips are answered best."""
     int8: Int8Config | None = None
     """Whole numbers of 8 bits for the layers between front end and last layer; None for float32."""
 
@@ -76,6 +79,7 @@ class ExportReport:
     window_difference: float
     n_real_clips: int
     int8: Int8Report | None = None
+    balance: BalanceReport | None = None
 
 
 class _Exported(nn.Module):
@@ -108,11 +112,12 @@ def export_run(
         If onnxruntime and torch differ by more than 1e-4 anywhere, or int8 loses more than is allowed;
         nothing is written.
     StoreError
-        If int8 is asked for and the clips that the run was trained on are gone.
+        If int8 or balanced labels are asked for and the clips that the run was trained on are gone.
     """
     state = load_checkpoint(run / BEST)
     trained = TrainConfig.from_json(state["config"])
     network = load_network(state)
+    balance = balance_labels(network, run, trained) if config.balance else None
     model = convert(network)
     runtime = Session(model.SerializeToString())
     real = real_waveforms(run, _N_REAL_CLIPS, 2 * network.window_samples)
@@ -128,7 +133,7 @@ def export_run(
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     n_bytes = _write_checked(model, card, path)
-    return ExportReport(path, n_bytes, card.parameters, *differences, len(real), report)
+    return ExportReport(path, n_bytes, card.parameters, *differences, len(real), report, balance)
 
 
 def _check_differences(run: Path, differences: tuple[float, float], largest: float) -> None:

@@ -68,7 +68,7 @@ def draw_run_clips(
     StoreError
         If a store of the run is gone, or none of audio has a clip of any of its words.
     """
-    stores = split_by_fold(_stores(run), config.fold)
+    stores = split_by_fold(stores_of(run), config.fold)
     audio = _only_audio(run, stores)
     spoken = {row.word for store in audio for row in store.select("word", split)}
     missing = tuple(word for word in config.words if word not in spoken)
@@ -92,7 +92,7 @@ def draw_run_clips(
 def real_waveforms(run: Path, n_clips: int, n_samples: int) -> list[Waveform]:
     """A few validation clips, where their store still is, repeated to at least `n_samples` samples each."""
     try:
-        store = _only_audio(run, _stores(run))[0]
+        store = _only_audio(run, stores_of(run))[0]
     except (OSError, ValueError, StoreError):
         return []
     rows = store.select("word", "validation")
@@ -119,7 +119,8 @@ def read_run_file(run: Path) -> dict[str, Any]:
     return described
 
 
-def _stores(run: Path) -> list[AnyStore]:
+def stores_of(run: Path) -> list[AnyStore]:
+    """The stores that a run was trained on."""
     described = read_run_file(run)
     # a run of an older version knows one store
     return [open_store(path) for path in described.get("stores") or [described.get("store", "")]]
