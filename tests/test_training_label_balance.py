@@ -66,10 +66,7 @@ def test_clips_of_a_run_are_answered_again() -> None:
     assert report.after > report.before + 10
     assert report.n_clips > 10
     assert float((network.head.bias.detach() - bias)[-2]) < -1
-    shifted = network.head.bias.detach().clone()
     assert balance_labels(network, toy_run("cnn"), config).before == pytest.approx(report.after)
-    second, first = (float((each - shifted).abs().max()) for each in (network.head.bias.detach(), bias))
-    assert second < 0.1 * first  # what the penalty held back
 
 
 def test_export_converts_the_balanced_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
