@@ -31,7 +31,7 @@ from speechcmd.training.loss import (
     weight_size,
 )
 from speechcmd.training.optimisation import OPTIMIZERS, make_optimizer
-from speechcmd.training.step import TrainingStep, crop_frames
+from speechcmd.training.step import TrainingStep
 from speechcmd.training.teacher import Teacher
 from speechcmd.training.trainer import Trainer
 from speechcmd.training.view import whole_view
@@ -297,14 +297,6 @@ def test_answers_of_a_batch_are_those_of_its_single_windows(n_before: int) -> No
     assert float(loss) == pytest.approx(float(torch.stack(means).mean()), rel=1e-5)
 
 
-def test_the_middle_of_a_longer_window() -> None:
-    frames = torch.arange(11.0).reshape(1, 11, 1)
-    assert crop_frames(frames, 11) is not None
-    assert crop_frames(frames, 5).flatten().tolist() == [3, 4, 5, 6, 7]
-    assert crop_frames(frames, 4).flatten().tolist() == [3, 4, 5, 6]
-    assert torch.equal(crop_frames(frames, 11), frames)
-
-
 def size_after_steps(config: TrainConfig) -> float:
     """Size of all weights after a few steps."""
     step = step_of(config)
@@ -341,3 +333,25 @@ def test_gradients_are_clipped_to_a_norm(tmp_path: Path, gradient_clip: float) -
         assert norm == pytest.approx(gradient_clip, rel=0.01)  # weights near one, moved by 5e-4 in float32
     else:
         assert norm > 0.1
+
+
+@pytest.mark.parametrize("n_before", [0, 4])
+@torch.no_grad()
+def test_a_teacher_that_runs_each_window_is_asked_for_the_middle_answer(n_before: int) -> None:
+    """Of five answers the third is learnt; the teacher hears its own window about the middle of that one's."""
+    torch.manual_seed(2)
+    own = create_model(
+        "gru", 4, 480 + (N_FRAMES + 2 * n_before - 1) * 160, channels=(2, 2), width=4, hidden=3
+    ).eval()
+    assert own.window_frames == N_FRAMES + 2 * n_before + 1  # its grid
+    step = step_of(replace(BARE, n_steps=5, teacher_weight=1.0), teacher=Teacher(own, NAMES, NAMES)).eval()
+    batch = toy_batch(step.window_frames)
+    loss, _ = step(batch._replace(spans=torch.full((6, 2), math.nan)))
+    span = N_FRAMES + 4 * 4
+    first = (step.window_frames - span) // 2 + 2 * 4
+    student = step.network.classify(batch.log_mel[:, first : first + N_FRAMES])[:, 0]
+    begin = first + (N_FRAMES - own.window_frames) // 2
+    taught = own.classify(batch.log_mel[:, begin : begin + own.window_frames])[:, 0]
+    assert float(loss) == pytest.approx(
+        float(distillation(student, taught, BARE.teacher_temperature)), rel=1e-4
+    )

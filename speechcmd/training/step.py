@@ -54,8 +54,10 @@ class TrainingStep(nn.Module):
     @property
     def window_frames(self) -> int:
         """Frames of a batch: what `n_steps` of the longest window span, of those networks that hear it."""
-        networks = (self.network, *(teacher.network for teacher in self._teachers))
-        return max(self._span_of(network) for network in networks)
+        first, last = zip(*(self._part_of(network, steps) for network, steps in self._hearers()), strict=True)
+        own = self._span_frames
+        beyond: int = max(-min(first), max(last) - own)
+        return own + 2 * beyond
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss and the number of right answers, both ()."""
@@ -69,12 +71,14 @@ class TrainingStep(nn.Module):
             targets = targets * self.weights[batch.labels].unsqueeze(1)
             if mixture is not None:
                 log_mel, targets = mixture.mix(log_mel), mixture.mix(targets)
-        logits = self.network.classify(self._crop(log_mel, self.network)).float()
+        logits = self.network.classify(self._cut(log_mel, self.network, self._every)).float()
         loss = answer_losses(logits, targets, view, config.focal)
         for teacher in self._teachers:
+            steps = self._steps_of(teacher.network)
             with torch.no_grad():
-                answers = teacher.answer(self._crop(log_mel, teacher.network))
-            learnt = distillation(logits.flatten(0, 1), answers.flatten(0, 1), config.teacher_temperature)
+                answers = teacher.answer(self._cut(log_mel, teacher.network, steps))
+            asked = logits[:, steps.start : steps.stop]
+            learnt = distillation(asked.flatten(0, 1), answers.flatten(0, 1), config.teacher_temperature)
             loss = (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
         if config.l1:
             loss = loss + config.l1 * weight_size(self.network)
@@ -103,16 +107,41 @@ class TrainingStep(nn.Module):
         network, n_steps = self.network, self._config.n_steps
         if n_steps == 1 and not self._config.augment.half_seen_percent:
             return whole_view(batch.labels)  # windows are placed so that words are in view
-        n_before = (n_frames - self._span_of(network)) // 2
+        n_before = (n_frames - self._span_frames) // 2
         is_unknown = batch.labels == len(self.weights) - N_NO_WORDS
         frames = network.step_frames, network.window_frames
         return make_view(batch.spans - n_before, is_unknown, n_steps, *frames)
 
-    def _span_of(self, network: KeywordNetwork) -> int:
-        return network.window_frames + (self._config.n_steps - 1) * network.step_frames
+    @property
+    def _every(self) -> range:
+        return range(self._config.n_steps)
 
-    def _crop(self, log_mel: Tensor, network: KeywordNetwork) -> Tensor:
-        return crop_frames(log_mel, self._span_of(network))
+    @property
+    def _span_frames(self) -> int:
+        """Frames that the network's own answers span."""
+        return self.network.window_frames + (self._config.n_steps - 1) * self.network.step_frames
+
+    def _steps_of(self, network: KeywordNetwork) -> range:
+        """The answers that are learnt from a teacher: one where each costs it a whole window."""
+        if network.kind == "sliding" and network.step_frames == self.network.step_frames:
+            return self._every
+        middle = self._config.n_steps // 2
+        return range(middle, middle + 1)
+
+    def _hearers(self) -> list[tuple[KeywordNetwork, range]]:
+        teachers = [(teacher.network, self._steps_of(teacher.network)) for teacher in self._teachers]
+        return [(self.network, self._every), *teachers]
+
+    def _part_of(self, network: KeywordNetwork, steps: range) -> tuple[int, int]:
+        """First and last frame of what a network hears, counted from the first that our own does."""
+        own = self.network
+        first = steps.start * own.step_frames + (own.window_frames - network.window_frames) // 2
+        return first, first + network.window_frames + (len(steps) - 1) * own.step_frames
+
+    def _cut(self, log_mel: Tensor, network: KeywordNetwork, steps: range) -> Tensor:
+        first, last = self._part_of(network, steps)
+        n_before = (log_mel.shape[1] - self._span_frames) // 2
+        return log_mel[:, n_before + first : n_before + last]
 
     def _rng(self, purpose: str, batch: Batch) -> np.random.Generator:
         return generator_for(purpose, self._config.seed, batch.epoch, batch.number)
@@ -127,9 +156,3 @@ def log_mel_of(network: KeywordNetwork, batch: Batch) -> Tensor:
         return batch.log_mel
     computed = network.features(batch.waveform)
     return computed if len(batch.log_mel) == 0 else torch.cat([computed, batch.log_mel])
-
-
-def crop_frames(log_mel: Tensor, n_frames: int) -> Tensor:
-    """The middle of a longer window. Shape: (batch, n_longer, n_mels) -> (batch, n_frames, n_mels)."""
-    first = (log_mel.shape[1] - n_frames) // 2
-    return log_mel[:, first : first + n_frames]
