@@ -69,7 +69,7 @@ def test_json_says_the_same_to_programs(store: Path, tmp_path: Path) -> None:
 def test_the_words_of_the_model_are_the_default(store: Path, tmp_path: Path) -> None:
     result = run(store, "-o", tmp_path / "stream.wav", "--minutes", 0.2)
     assert result.exit_code == 1
-    assert "expected clips of up, down, left, right, stop, go in the testing split" in result.stderr
+    assert "expected clips of up, down, left, right, on, off, stop, go in the testing split" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
