@@ -31,9 +31,9 @@ class TaskConfig:
     """What is to be told apart.
 
     `unknown`: "official" (as many as the rule says, the same every epoch), "all", or a number of
-    clips drawn anew each epoch. `speech_percent`: windows of running speech that join `_unknown_`
-    in training, in percent of the words' clips;
-    `silence_percent` windows of noise in training (the official rule holds for evaluation).
+    clips drawn anew each epoch. In training, in percent of the words' clips: `speech_percent` windows of
+    running speech join `_unknown_`, `silence_percent` windows of noise are `_silence_` (where a set is
+    fixed, the official rule holds).
     """
 
     words: tuple[str, ...]

@@ -160,9 +160,8 @@ def read_blocks(
 def _file_blocks(file: Any, name: str, n_samples: int) -> Iterator[npt.NDArray[np.float32]]:
     import soundfile
 
-    is_int16 = (
-        file.subtype == "PCM_16"
-    )  # scaled to the same values, several times faster than the decoder does
+    # scaled by us to the same values, several times faster than by the decoder
+    is_int16 = file.subtype == "PCM_16"
     while True:
         try:
             block = file.read(n_samples, dtype="int16" if is_int16 else "float32", always_2d=False)

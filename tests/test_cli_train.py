@@ -176,7 +176,7 @@ def test_initial_weights(tmp_path: Path) -> None:
         assert torch.allclose(before[name], after[name], atol=1e-6)
     other = run(toy_store_path(), "--run", tmp_path / "third", *options, "--words", "bird,zero")
     assert other.exit_code == 1
-    assert "expected a run of the same network and window with some of the same words" in other.stderr
+    assert "expected a run of the same network with some of the same words" in other.stderr
     assert "got cnn for no, up, _unknown_, _silence_ with windows of" in other.stderr
     assert len(other.stderr.splitlines()) == 1
     assert not (tmp_path / "third").exists()

@@ -204,6 +204,26 @@ def test_to_begin_with_takes_the_labels_that_both_have(words: tuple[str, ...]) -
     assert not torch.equal(taken["head.weight"], fresh["head.weight"])
 
 
+def test_to_begin_with_may_have_another_window() -> None:
+    labels = tuple(load_checkpoint(toy_run("cnn") / BEST)["labels"])
+    config = toy_config("cnn", initial=str(toy_run("cnn")))
+    longer = create_model("cnn", len(labels), 32_000, **config.model)
+    take_weights(longer, config, labels)
+    begun = load_checkpoint(toy_run("cnn") / BEST)
+    assert longer.window_samples > begun["n_samples"]
+    assert all(torch.equal(value, begun["network"][name]) for name, value in longer.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "settings"), [("mlp", {}), ("cnn", {"width": 12}), ("gru", {})])
+def test_to_begin_with_must_fit(name: str, settings: dict[str, int]) -> None:
+    run = toy_run("cnn" if name == "cnn" else "mlp")  # another length of window, width, architecture
+    labels = tuple(load_checkpoint(run / BEST)["labels"])
+    config = toy_config(name, initial=str(run))
+    other = create_model(name, len(labels), 32_000, **{**config.model, **settings})
+    message = failure(lambda: take_weights(other, config, labels))
+    assert "expected a run of the same network with some of the same words" in message
+
+
 @pytest.mark.parametrize("name", ["head.bias", "mel_mean"])
 def test_a_run_without_some_weight_is_one_line(tmp_path: Path, name: str) -> None:
     state = load_checkpoint(toy_run("mlp") / BEST)

@@ -109,7 +109,7 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--initial",
     type=_FOLDER,
-    help="Begin with the best weights of this run (same network and window, a common word).",
+    help="Begin with the best weights of this run (same network, a common word).",
 )
 @click.option("--teacher", type=_FOLDER, help="Learn from this run's network too (these words or more).")
 @click.option(

@@ -12,7 +12,7 @@ from typing import Any
 
 from speechcmd.errors import printable
 from speechcmd.evaluation import table
-from speechcmd.evaluation.figures import make_figures, read_own_results
+from speechcmd.evaluation.figures import read_own_results, stream_figures
 from speechcmd.evaluation.headline import (
     summarise_clips,
     summarise_robustness,
@@ -68,8 +68,8 @@ def make_card(card: ModelCard, model_bytes: bytes, folder: Path, notes: str = ""
     """
     sha256 = hashlib.sha256(model_bytes).hexdigest()
     results = read_own_results(card, sha256, folder)
-    stream = make_figures(card, model_bytes, folder).stream
     with refuse_unreadable(results):
+        stream = stream_figures(results["stream"]) if "stream" in results else None
         return _render(card, len(model_bytes), sha256, results, stream, notes)
 
 

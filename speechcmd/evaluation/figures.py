@@ -62,7 +62,7 @@ def make_figures(card: ModelCard, model_bytes: bytes, folder: Path) -> Figures:
             card.name,
             sha256,
             None if clips is None else _clip_figures(clips),
-            None if stream is None else _stream_figures(stream),
+            None if stream is None else stream_figures(stream),
         )
 
 
@@ -90,7 +90,8 @@ def mean_recall(result: Mapping[str, Any]) -> float | None:
     return sum(recalls) / len(recalls) if recalls else None
 
 
-def _stream_figures(result: Mapping[str, Any]) -> StreamFigures:
+def stream_figures(result: Mapping[str, Any]) -> StreamFigures:
+    """The figures of what was measured on recordings."""
     own = result["points"][0]
     by_kind = _promised(own)["by_kind"]
     return StreamFigures(

@@ -92,14 +92,11 @@ class PosteriorStream:
         recent = waveform[-self._floor_samples :]
         kept = self._last_second[max(0, len(self._last_second) + len(recent) - self._floor_samples) :]
         self._last_second = np.concatenate([kept, recent])
-        self._append(waveform)
+        self._append(waveform.copy())  # the caller may reuse its block
         if not self._has_head and self._n_samples >= self._floor_samples:
             begin = np.concatenate(self._blocks)
             self._add_head(begin[: self._floor_samples])
-        steps = self._run_updates() if self._has_head else self._no_steps()
-        if self._blocks[-1] is waveform:
-            self._blocks[-1] = waveform.copy()  # the caller may reuse its block
-        return steps
+        return self._run_updates() if self._has_head else self._no_steps()
 
     def flush(self) -> Steps:
         """Return the steps up to the end of the recording; afterwards the stream is as new."""

@@ -84,15 +84,9 @@ def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> n
     return snr_db.astype(np.float32)
 
 
-def draw_speed(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """How many times as fast each clip is played. Shape: (n_clips,)."""
-    most = config.speed_percent / 100
-    return (1 + rng.uniform(-most, most, size=n_clips)).astype(np.float32)
-
-
-def draw_warp(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """How many times as long each clip's vocal tract is made. Shape: (n_clips,)."""
-    most = config.warp_percent / 100
+def draw_factor(percent: float, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A factor of each clip, up to so many percent from one either way. Shape: (n_clips,)."""
+    most = percent / 100
     return (1 + rng.uniform(-most, most, size=n_clips)).astype(np.float32)
 
 

@@ -31,8 +31,8 @@ class TrainConfig:
     `hard_every` epochs; `focal` the exponent that makes easy answers count less; `select` "accuracy" or
     "stream", by what the best epoch is chosen; `feature_cache` a folder for log-mel computed once, "" for
     none; `fold` "1/5" the first of five folds by speaker; `clips_percent` the share of training clips that
-    is used; `precision` "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better validation
-    accuracy end the training.
+    is used; `precision` "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better one end
+    the training.
     """
 
     architecture: str = "cnn"

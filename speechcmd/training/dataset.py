@@ -19,11 +19,11 @@ from models.frontend import FrontEndConfig
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.augment import (
     AugmentConfig,
+    draw_factor,
     draw_gain,
     draw_half_seen,
     draw_share,
     draw_snr,
-    draw_speed,
     draw_time_shift,
     noise_scale,
 )
@@ -150,7 +150,9 @@ class ClipDataset(Dataset[Batch]):
         """How many times as fast each clip is played, those of audio first. Shape: (n_clips,)."""
         return np.concatenate(
             [
-                draw_speed(self._augment, n_own, generator_for(purpose, self._seed, epoch, number))
+                draw_factor(
+                    self._augment.speed_percent, n_own, generator_for(purpose, self._seed, epoch, number)
+                )
                 for purpose, n_own in (("speed", n_audio), ("frame_speed", n_clips - n_audio))
             ]
         )

@@ -89,9 +89,12 @@ def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...
     """
     joined: list[Row] = []
     for row in rows:
+        if row.kind == "word":
+            joined.append(row)
+            continue
         name, _, number = row.path.rpartition("#")
-        if row.kind == "word" or number == "0":
-            joined.append(row if row.kind == "word" else replace(row, path=name))
+        if number == "0":
+            joined.append(replace(row, path=name))
             continue
         # from the first frame of a piece to that of the next: a whole number of frames
         before = joined[-1]

@@ -23,7 +23,7 @@ from speechcmd.training.data import split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
 from speechcmd.training.run_clips import stores_of
 from speechcmd.training.sampler import FixedSampler
-from speechcmd.training.step import log_mel_of
+from speechcmd.training.step import answer_batches
 
 _BATCH_SIZE = 256
 _PENALTY = 1e-3  # of the squares: a label of few clips stays about where it is
@@ -87,8 +87,6 @@ def _answer_validation(network: KeywordNetwork, run: Path, config: TrainConfig) 
     dataset = ClipDataset(
         source, task, network.window_samples, AugmentConfig.off(), config.seed, None, network.frontend.config
     )
-    logits, labels = [], []
-    for batch in make_loader(dataset, FixedSampler(draw_evaluation(task, config.task), _BATCH_SIZE)):
-        logits.append(network.classify(log_mel_of(network, batch))[:, 0])
-        labels.append(batch.labels)
-    return torch.cat(logits), torch.cat(labels)
+    batches = make_loader(dataset, FixedSampler(draw_evaluation(task, config.task), _BATCH_SIZE))
+    logits, labels = zip(*answer_batches(network, batches, torch.device("cpu")), strict=True)
+    return torch.cat(logits)[:, 0], torch.cat(labels)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.network import KeywordNetwork
-from speechcmd.training.augment import draw_share, draw_warp, spec_augment
+from speechcmd.training.augment import draw_factor, draw_share, spec_augment
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch
 from speechcmd.training.feature_augment import warp_bands
@@ -53,7 +55,7 @@ class TrainingStep(nn.Module):
 
     @property
     def window_frames(self) -> int:
-        """Frames of a batch: what `n_steps` of the longest window span, of those networks that hear it."""
+        """Frames of a batch: what our own answers span is its middle, and every teacher hears its part."""
         first, last = zip(*(self._part_of(network, steps) for network, steps in self._hearers()), strict=True)
         own = self._span_frames
         beyond: int = max(-min(first), max(last) - own)
@@ -99,8 +101,8 @@ class TrainingStep(nn.Module):
                 log_mel[rows], phase=put(phase, log_mel.device), frontend=self.network.frontend.config
             )
         if augment.warp_percent:
-            warp = put(draw_warp(augment, len(log_mel), self._rng("warp", batch)), log_mel.device)
-            log_mel = warp_bands(log_mel, warp, self.network.frontend.config)
+            factor = draw_factor(augment.warp_percent, len(log_mel), self._rng("warp", batch))
+            log_mel = warp_bands(log_mel, put(factor, log_mel.device), self.network.frontend.config)
         return spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
 
     def _view_of(self, batch: Batch, n_frames: int) -> View:
@@ -156,3 +158,12 @@ def log_mel_of(network: KeywordNetwork, batch: Batch) -> Tensor:
         return batch.log_mel
     computed = network.features(batch.waveform)
     return computed if len(batch.log_mel) == 0 else torch.cat([computed, batch.log_mel])
+
+
+def answer_batches(
+    network: KeywordNetwork, batches: Iterable[Batch], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits (batch, n_steps, n_labels) and labels (batch,) of each batch of a fixed set."""
+    for given in batches:
+        batch = given.to(device)
+        yield network.classify(log_mel_of(network, batch)), batch.labels

@@ -19,7 +19,7 @@ from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.dataset import Batch
 from speechcmd.training.scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
-from speechcmd.training.step import log_mel_of
+from speechcmd.training.step import answer_batches
 
 FALSE_ACCEPTS_PER_HOUR = 5.0  # validation has too few hours for a lower rate
 HEARD_STEPS = SMOOTHED_STEPS + 7  # answers that a word may be found in
@@ -58,8 +58,7 @@ def _word_scores(
     network: KeywordNetwork, words: Iterable[Batch], device: torch.device
 ) -> npt.NDArray[np.float32]:
     scores = []
-    for given in words:
-        batch = given.to(device)
-        best = smoothed_scores(network.classify(log_mel_of(network, batch))).amax(dim=1)
-        scores.append(best.gather(1, batch.labels.unsqueeze(1)).squeeze(1).cpu().numpy())
+    for logits, labels in answer_batches(network, words, device):
+        best = smoothed_scores(logits).amax(dim=1)
+        scores.append(best.gather(1, labels.unsqueeze(1)).squeeze(1).cpu().numpy())
     return np.concatenate(scores)

@@ -101,24 +101,37 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
     Raises
     ------
     TrainingError
-        If that run is of another network, another window or another fold, or shares no word.
+        If the weights of that run do not fit, if it is of another fold, or shares no word.
     """
     run = Path(config.initial)
     state = load_checkpoint(run / BEST)
     begun = TrainConfig.from_json(state["config"])
     _check_fold(run, begun, config.fold)
-    asked = TrainConfig.from_json(config.to_json())  # lists where JSON has lists
-    same = (begun.architecture, begun.model) == (asked.architecture, asked.model)
-    if not same or state["n_samples"] != network.window_samples or not set(begun.words) & set(asked.words):
+    fresh, weights = network.state_dict(), dict(state["network"])
+    same = begun.architecture == config.architecture and _same_shapes(fresh, weights)
+    if not same or not set(begun.words) & set(config.words):
         raise TrainingError(
-            f"{run}: expected a run of the same network and window with some of the same words to "
-            f"begin with, got {begun.architecture} for {', '.join(state['labels'])} with windows of "
-            f"{state['n_samples']} samples; train without --initial"
+            f"{run}: expected a run of the same network with some of the same words to begin with, got "
+            f"{begun.architecture} for {', '.join(state['labels'])} with {_settings_of(begun, state)}; train "
+            "without --initial"
         )
-    weights = dict(state["network"])
     for name in weights.keys() & set(_HEAD):
-        weights[name] = _rows_of(labels, network.state_dict()[name], state["labels"], weights[name])
+        weights[name] = _rows_of(labels, fresh[name], state["labels"], weights[name])
     fill_network(network, weights)
+
+
+def _same_shapes(fresh: dict[str, Tensor], begun: dict[str, Tensor]) -> bool:
+    """Whether weights of the same name have the same shape; the last layer's depends on the labels too."""
+    return all(
+        fresh[name].shape[1:] == begun[name].shape[1:]
+        and (name in _HEAD or fresh[name].shape == begun[name].shape)
+        for name in fresh.keys() & begun.keys()
+    )
+
+
+def _settings_of(config: TrainConfig, state: dict[str, Any]) -> str:
+    settings = [f"{name} = {value}" for name, value in config.model.items()]
+    return ", ".join([f"windows of {state['n_samples']} samples", *settings])
 
 
 def _rows_of(labels: Sequence[str], fresh: Tensor, begun: Sequence[str], learnt: Tensor) -> Tensor:

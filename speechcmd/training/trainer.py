@@ -29,7 +29,7 @@ from speechcmd.training.limit import check_limits
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.scan import Found
-from speechcmd.training.step import TrainingStep, log_mel_of
+from speechcmd.training.step import TrainingStep, answer_batches, log_mel_of
 from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
 
 
@@ -219,12 +219,11 @@ class Trainer:
         """Mean loss and accuracy in percent over a fixed set; every clip counts."""
         network = self.answering.eval()
         loss_sum, n_right, n_clips = 0.0, 0, 0
-        for given in batches:
-            batch = given.to(self.fabric.device)
-            logits: Tensor = network.classify(log_mel_of(network, batch))[:, 0]
-            loss_sum += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
-            n_right += int((logits.argmax(dim=1) == batch.labels).sum())
-            n_clips += len(batch.labels)
+        for answers, labels in answer_batches(network, batches, self.fabric.device):
+            logits = answers[:, 0]
+            loss_sum += float(functional.cross_entropy(logits, labels, reduction="sum"))
+            n_right += int((logits.argmax(dim=1) == labels).sum())
+            n_clips += len(labels)
         return loss_sum / n_clips, 100 * n_right / n_clips
 
     def _set_learning_rate(self, epoch: float) -> None:

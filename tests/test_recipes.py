@@ -1,0 +1,63 @@
+"""The recipes: every file holds settings that a training takes, and the released models have all they need."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from models.registry import create_model
+from speechcmd.training.config import TEN_COMMANDS, TrainConfig
+from speechcmd.training.limit import check_limits
+from speechcmd.training.recipe import apply_settings, read_recipe
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes"
+
+
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`recipes/release.py`, which is a script and no package."""
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    spec = importlib.util.spec_from_file_location("release", RECIPES / "release.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "release", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def config_of(name: str) -> TrainConfig:
+    return apply_settings(TrainConfig(), read_recipe(RECIPES / f"{name}.toml"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
+def test_a_recipe_is_a_training(name: str) -> None:
+    config = config_of(name)
+    check_limits(config)
+    create_model(config.architecture, len(config.task.labels), 16_000, **config.model)
+
+
+def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
+    assert set(release.RELEASED) <= set(release.TRAININGS)
+    for name, training in release.TRAININGS.items():
+        config = config_of(name)
+        assert {training.initial, training.teacher} - {""} <= set(release.TRAININGS)
+        if training.initial:
+            assert config_of(training.initial).architecture == config.architecture
+    for name in release.RELEASED:
+        assert ",".join(config_of(name).words) == release.words_of(name)
+        assert (RECIPES / "notes" / f"{name}.md").is_file()
+    assert tuple(release.TEN.split(",")) == TEN_COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("cnn", 150_000), ("gru", 250_000), ("tiny", 15_000), ("cnn35", 250_000)]
+)
+def test_released_models_keep_to_their_size(name: str, most: int) -> None:
+    config = config_of(name)
+    network = create_model(config.architecture, len(config.task.labels), 16_000, **config.model)
+    assert network.count_parameters() < most
