@@ -134,6 +134,14 @@ class FeatureStore(IndexedStore):
             raise StoreError(
                 f"{self.path}: {LOG_MEL_FILE} has {shape[0]} clips, the index needs {needed}; write it again"
             )
+        # one more sample and there was another frame: that would be the next clip's
+        reach = int(self.front_end["win_length"]) + self.n_frames * int(self.front_end["hop_length"])
+        longest = max(self.rows, key=lambda row: row.n_samples, default=None)
+        if longest and longest.n_samples >= reach:
+            raise StoreError(
+                f"{self.path}: expected clips of less than {reach} samples, the {self.n_frames} frames "
+                f"stored of each, got {longest.n_samples} of {longest.path}; write the store again"
+            )
 
 
 def write_feature_store(

@@ -260,6 +260,14 @@ def test_damage_is_refused(tmp_path: Path) -> None:
     refuse("of float32")
     index.write_text(good_index.replace("hum,3,", "hum,4,"))
     refuse("has 4 clips, the index needs 5")
+    # five frames and all but one sample of a sixth
+    index.write_text(good_index.replace(f"yes/b,1,{N_SAMPLES}", f"yes/b,1,{N_SAMPLES + 159}"))
+    opened = FeatureStore.open(tmp_path / "store")
+    assert [row.n_samples - N_SAMPLES for row in opened.rows] == [0, 159, 0, 0]
+    index.write_text(good_index.replace(f"yes/b,1,{N_SAMPLES}", f"yes/b,1,{N_SAMPLES + 160}"))
+    refuse(
+        f"less than {N_SAMPLES + 160} samples, the 5 frames stored of each, got {N_SAMPLES + 160} of yes/b"
+    )
     for change, message in (
         ({"n_frames": 6}, r"expected features \(n, 6, 4\)"),
         ({"scale": None}, "scale other than zero"),

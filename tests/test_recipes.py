@@ -9,7 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from models.network import KeywordNetwork
 from models.registry import create_model
+from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.config import TEN_COMMANDS, TrainConfig
 from speechcmd.training.limit import check_limits
 from speechcmd.training.recipe import apply_settings, read_recipe
@@ -34,11 +36,17 @@ def config_of(name: str) -> TrainConfig:
     return apply_settings(TrainConfig(), read_recipe(RECIPES / f"{name}.toml"))
 
 
+def network_of(name: str) -> KeywordNetwork:
+    config = config_of(name)
+    n_samples = round(float(config.length) * SAMPLE_RATE)
+    return create_model(config.architecture, len(config.task.labels), n_samples, **config.model)
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
 def test_a_recipe_is_a_training(name: str) -> None:
     config = config_of(name)
     check_limits(config)
-    create_model(config.architecture, len(config.task.labels), 16_000, **config.model)
+    network_of(name)
 
 
 def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
@@ -47,7 +55,15 @@ def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
         config = config_of(name)
         assert {training.initial, training.teacher} - {""} <= set(release.TRAININGS)
         if training.initial:
-            assert config_of(training.initial).architecture == config.architecture
+            begun = network_of(training.initial)
+            shapes = [
+                {key: value.shape[1:] if key.startswith("head") else value.shape for key, value in weights}
+                for weights in (network_of(name).state_dict().items(), begun.state_dict().items())
+            ]
+            assert shapes[0] == shapes[1]
+            assert set(config.words) & set(config_of(training.initial).words)
+        if training.teacher:
+            assert set(config.words) <= set(config_of(training.teacher).words)
     for name in release.RELEASED:
         assert ",".join(config_of(name).words) == release.words_of(name)
         assert (RECIPES / "notes" / f"{name}.md").is_file()
@@ -58,6 +74,4 @@ def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
     ("name", "most"), [("cnn", 150_000), ("gru", 250_000), ("tiny", 15_000), ("cnn35", 250_000)]
 )
 def test_released_models_keep_to_their_size(name: str, most: int) -> None:
-    config = config_of(name)
-    network = create_model(config.architecture, len(config.task.labels), 16_000, **config.model)
-    assert network.count_parameters() < most
+    assert network_of(name).count_parameters() < most

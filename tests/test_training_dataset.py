@@ -148,6 +148,14 @@ def test_windows_beyond_the_ends_of_the_store_keep_their_place() -> None:
     assert windows[2, :5].tolist() == list(range(96, 101))
 
 
+@pytest.mark.parametrize("start", [0, -4, 3])
+def test_a_window_may_be_longer_than_the_store(start: int) -> None:
+    audio = torch.arange(1, 6, dtype=torch.int16)
+    window = gather_windows(audio, np.array([start]), 12, np.full(1, 32_768, np.float32))[0].tolist()
+    inside = [sample for sample in range(5) if 0 <= sample - start < 12]
+    assert [window[sample - start] for sample in inside] == [sample + 1 for sample in inside]
+
+
 def test_memory_and_device_make_the_same_bits() -> None:
     """What a GPU does at once, run here on the processor, against the loop over rows."""
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from speechcmd.training.feature_augment import (
     smear_room,
     warp_bands,
 )
+from speechcmd.training.image_channel import through_image
 
 FLOOR = FrontEndConfig().log_floor
 N_CLIPS = 24
@@ -205,3 +207,21 @@ def test_each_clip_has_its_own_vocal_tract_and_stays_within_its_levels() -> None
     flat = torch.full((2, 5, 40), -6.0)
     torch.testing.assert_close(warp_bands(flat, torch.tensor([0.8, 1.2])), flat)
     assert float(warped.max()) <= float(log_mel.max())
+
+
+def warped(log_mel: torch.Tensor) -> torch.Tensor:
+    return warp_bands(log_mel, torch.tensor([0.9, 1.1]))
+
+
+def smeared(log_mel: torch.Tensor) -> torch.Tensor:
+    return smear_room(log_mel, torch.tensor([0.3, 0.5]), torch.zeros(2))
+
+
+@pytest.mark.parametrize("change", [warped, smeared, through_image])
+def test_autocast_touches_no_log_mel(change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    log_mel = torch.from_numpy(np.random.default_rng(4).uniform(-12, 2, (2, 30, 40)).astype(np.float32))
+    expected = change(log_mel.clone())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        changed = change(log_mel.clone())
+    assert changed.dtype == torch.float32
+    assert torch.equal(changed, expected)

@@ -225,3 +225,13 @@ def test_without_running_speech_there_is_one_line(
         assert message in said
         assert said.endswith("; prepare a store with --speech and --roles, or leave the setting out")
     assert not (tmp_path / "run").exists()
+
+
+def test_balanced_classes_count_the_mined(tmp_path: Path) -> None:
+    """Each label has the same weight in an epoch, that of the windows that were found included."""
+    trainer = Trainer(stores(), config_of(batch_size=2, hard_percent=60.0, class_balance=1.0), tmp_path)
+    trainer.data.find_hard(trainer.network)
+    labels = trainer.data._trained._task.examples.labels
+    drawn = [labels[key.example] for batch in trainer.data.sampler for key in batch]
+    shares = trainer.data.class_weights().numpy() * np.bincount(drawn, minlength=4)
+    assert shares == pytest.approx(np.full(4, shares.mean()), rel=2 / min(Counter(drawn).values()))

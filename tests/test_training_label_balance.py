@@ -13,6 +13,7 @@ from toy_run import toy_run
 from models.network import KeywordNetwork
 from speechcmd.cli.main import cli
 from speechcmd.errors import ExportError
+from speechcmd.runtime.model_file import load_model_file
 from speechcmd.training import export
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
@@ -91,3 +92,12 @@ def test_export_converts_the_balanced_network(tmp_path: Path, monkeypatch: pytes
     )
     assert result.exit_code == 1
     assert torch.equal(heard[2], heard[1])
+
+
+def test_the_file_says_that_it_was_balanced(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        cli, ["export", str(toy_run("cnn")), "-o", str(tmp_path / "m.onnx"), "--balance"]
+    )
+    training = load_model_file(str(tmp_path / "m.onnx"))[1].training["balance"]
+    before, after, n_clips = (training[name] for name in ("before", "after", "n_clips"))
+    assert f"{before:.2f} -> {after:.2f} % of the {n_clips} validation clips that it was" in result.output

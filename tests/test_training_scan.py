@@ -21,10 +21,11 @@ from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from models.registry import create_model, find_architecture
 from speechcmd.training import stream_recall
+from speechcmd.training.augment import noise_scale
 from speechcmd.training.dataset import Batch
 from speechcmd.training.feature_cache import cached_features
 from speechcmd.training.scan import Found, scan_speech
-from speechcmd.training.stream_recall import measure_stream_recall, threshold_at
+from speechcmd.training.stream_recall import measure_stream_recall, noise_under_words, threshold_at
 
 CPU = torch.device("cpu")
 WINDOW, STEP = 480 + (WINDOW_FRAMES - 1) * 160, 640
@@ -78,8 +79,8 @@ def test_a_scan_is_what_every_window_says_alone(architecture: str, is_cached: bo
     network, audio = some_network(architecture), toy_speech()
     found, task = scan(network, cache_of(audio) if is_cached else audio)
     log_mel = ToneNetwork().log_mel(audio.samples_of(audio.rows[0]))
-    if is_cached:  # whole pieces of 128 frames, in float16
-        log_mel = log_mel[: len(log_mel) // 128 * 128].half().float()
+    if is_cached:  # whole frames, in float16
+        log_mel = log_mel.half().float()
     n_samples = FrontEndConfig().n_samples(len(log_mel)) if is_cached else audio.rows[0].n_samples
     expected = alone(network, log_mel, n_samples)
     assert 3 * GROUPS * GROUP > len(expected) > 2 * GROUPS * GROUP  # three reads
@@ -195,3 +196,14 @@ def test_false_accepts_are_allowed_by_the_hour(
     task, stores = task_of(speech, split="validation"), [toy_store(), speech]
     monkeypatch.setattr(stream_recall, "FALSE_ACCEPTS_PER_HOUR", per_hour)
     assert measure_stream_recall(ToneNetwork(), stores, task, words_of(4, 0, level=0.5), CPU) == expected
+
+
+@pytest.mark.parametrize("n_samples", [16_000, 18_880, 31_040])
+def test_noise_under_a_word_is_as_loud_in_every_window(n_samples: int) -> None:
+    """Ten decibels below a word that fills one second."""
+    word = torch.zeros(1, n_samples)
+    word[:, 1_000:9_000] = torch.randn(1, 8_000, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, n_samples, generator=torch.Generator().manual_seed(1))
+    snr_db = torch.tensor(noise_under_words(n_samples).noise_snr_db[:1])
+    power = float((noise * noise_scale(word, noise, snr_db)).square().mean())
+    assert power == pytest.approx(float(word.square().sum()) / 16_000 / 10, rel=1e-4)

@@ -6,6 +6,7 @@ import functools
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,19 +205,30 @@ def test_to_begin_with_takes_the_labels_that_both_have(words: tuple[str, ...]) -
     assert not torch.equal(taken["head.weight"], fresh["head.weight"])
 
 
-def test_to_begin_with_may_have_another_window() -> None:
-    labels = tuple(load_checkpoint(toy_run("cnn") / BEST)["labels"])
-    config = toy_config("cnn", initial=str(toy_run("cnn")))
+@pytest.fixture
+def cnn_run(no_pictures: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that others look at too: with its picture."""
+    monkeypatch.undo()
+    return toy_run("cnn")
+
+
+def test_to_begin_with_may_have_another_window(cnn_run: Path) -> None:
+    labels = tuple(load_checkpoint(cnn_run / BEST)["labels"])
+    config = toy_config("cnn", initial=str(cnn_run))
     longer = create_model("cnn", len(labels), 32_000, **config.model)
     take_weights(longer, config, labels)
-    begun = load_checkpoint(toy_run("cnn") / BEST)
+    begun = load_checkpoint(cnn_run / BEST)
     assert longer.window_samples > begun["n_samples"]
     assert all(torch.equal(value, begun["network"][name]) for name, value in longer.state_dict().items())
 
 
-@pytest.mark.parametrize(("name", "settings"), [("mlp", {}), ("cnn", {"width": 12}), ("gru", {})])
-def test_to_begin_with_must_fit(name: str, settings: dict[str, int]) -> None:
-    run = toy_run("cnn" if name == "cnn" else "mlp")  # another length of window, width, architecture
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("mlp", {}), ("cnn", {"width": 12}), ("cnn", {"dilations": [1, 1, 1, 1, 1]}), ("gru", {})],
+)
+def test_to_begin_with_must_fit(cnn_run: Path, name: str, settings: dict[str, Any]) -> None:
+    """Another length of window, width, number of blocks, architecture."""
+    run = cnn_run if name == "cnn" else toy_run("mlp")
     labels = tuple(load_checkpoint(run / BEST)["labels"])
     config = toy_config(name, initial=str(run))
     other = create_model(name, len(labels), 32_000, **{**config.model, **settings})
@@ -231,7 +243,7 @@ def test_a_run_without_some_weight_is_one_line(tmp_path: Path, name: str) -> Non
     save_checkpoint(tmp_path / BEST, {**state, "network": kept})
     config = toy_config("mlp", initial=str(tmp_path))
     message = failure(lambda: Trainer(toy_store(), config, tmp_path / "run"))
-    assert "do not fit the Mlp of this version" in message
+    assert "expected a run of the same network with some of the same words" in message
 
 
 def test_resume_with_a_teacher_that_has_changed_is_refused(tmp_path: Path) -> None:

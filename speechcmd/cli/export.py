@@ -84,7 +84,8 @@ def export(
     if report.balance is not None:
         found = report.balance
         click.echo(
-            f"balanced: {found.before:.2f} -> {found.after:.2f} % of {found.n_clips} validation clips right"
+            f"balanced: {found.before:.2f} -> {found.after:.2f} % of the {found.n_clips} validation clips "
+            "that it was fitted to"
         )
     if report.int8 is not None:
         click.echo(_describe_int8(report.int8))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from speechcmd.training.transfer import put
 
-# of the window: nearer the whole word is in view, farther nothing of it
+# of the window: nearer a word is in view as a rule, farther nothing of it
 HALF_SEEN_SHIFT = (0.2, 0.8)
 
 

@@ -16,7 +16,15 @@ from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.split import SPLITS
 from data_prep.store import Row
-from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_evaluation, draw_unknown, make_split_task
+from data_prep.task import (
+    UNKNOWN,
+    SplitTask,
+    TaskConfig,
+    draw_epoch,
+    draw_evaluation,
+    draw_unknown,
+    make_split_task,
+)
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from speechcmd.errors import StoreError, TrainingError
@@ -30,7 +38,7 @@ from speechcmd.training.loss import class_weights
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import EpochSampler, FixedSampler
 from speechcmd.training.scan import Found, scan_speech
-from speechcmd.training.stream_recall import HEARD_STEPS, NOISE, measure_stream_recall
+from speechcmd.training.stream_recall import HEARD_STEPS, measure_stream_recall, noise_under_words
 from speechcmd.training.windows import release_stores
 
 _CPU = torch.device("cpu")
@@ -108,7 +116,8 @@ class TrainingData:
         self.n_validation_clips = len(drawn)
         self._known = dataset(self.training, n_own, off)
         n_heard = n_own + (HEARD_STEPS - 1) * network.step_samples
-        self.heard_words = self._fixed(dataset(self.validation, n_heard, NOISE), self.validation.words)
+        heard = dataset(self.validation, n_heard, noise_under_words(n_heard))
+        self.heard_words = self._fixed(heard, self.validation.words)
 
     def find_hard(self, network: KeywordNetwork) -> None:
         """Let the epochs to come train on what the network takes for words in running speech."""
@@ -148,6 +157,7 @@ class TrainingData:
         drawn = draw_epoch(self.training, self._task, generator_for("epoch", self._config.seed, 0))
         labels = self.training.examples.labels[drawn]
         counts = np.bincount(labels, minlength=len(self._task.labels))
+        counts[self._task.labels.index(UNKNOWN)] += self.sampler.n_hard
         return torch.from_numpy(class_weights(counts, self._config.class_balance))
 
 

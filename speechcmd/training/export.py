@@ -124,6 +124,8 @@ def export_run(
     differences = compare_with_torch(network, runtime, real), compare_with_windows(network, runtime)
     _check_differences(run, differences, LARGEST_DIFFERENCE)
     card = _make_card(run, state, trained, network, config, path)
+    if balance is not None:
+        card.training["balance"] = asdict(balance)
     report = None
     if config.int8 is not None:
         model, report = quantise_run(run, trained, model, network.window_samples, config.int8, on_clips)

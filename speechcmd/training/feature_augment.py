@@ -99,7 +99,8 @@ def warp_bands(log_mel: Tensor, factor: Tensor, frontend: FrontEndConfig = Front
     bands = torch.arange(frontend.n_mels, device=log_mel.device)
     # as a product with triangles about each place: far faster than two gathers along the last axis
     distance = (place.clamp(0, frontend.n_mels - 1).unsqueeze(1) - bands.unsqueeze(1)).abs()
-    return torch.bmm(log_mel, (1 - distance).clamp_min_(0))
+    with torch.autocast(log_mel.device.type, enabled=False):
+        return torch.bmm(log_mel, (1 - distance).clamp_min_(0))
 
 
 def _to_mel(frequency_hz: float) -> float:

@@ -27,7 +27,7 @@ from speechcmd.errors import StoreError
 
 Progress = Callable[[int, int], None]
 
-CACHE_VERSION = 1  # raise it when the same store and settings give other features
+CACHE_VERSION = 2  # raise it when the same store and settings give other features
 _BLOCK = 128  # windows in memory at a time
 
 
@@ -178,13 +178,15 @@ def _piece_of_word(row: Row, frontend: FrontEndConfig, n_frames: int) -> Piece:
 
 
 def _pieces_of_recording(row: Row, frontend: FrontEndConfig, n_frames: int) -> list[Piece]:
-    n_pieces = max(1, frontend.n_frames(row.n_samples) // n_frames)
-    n_samples = _covered(row.n_samples, frontend, n_frames)
-    whole = replace(row, n_samples=n_samples, speech_start=0, speech_end=n_samples, centre=n_samples // 2)
-    return [
-        Piece(replace(whole, path=f"{row.path}#{number}"), row, number * n_frames * frontend.hop_length)
-        for number in range(n_pieces)
-    ]
+    """Consecutive pieces to the last frame: the last one is as long as what is left."""
+    pieces = []
+    for number in range(max(1, -(-frontend.n_frames(row.n_samples) // n_frames))):
+        first = number * n_frames * frontend.hop_length
+        n_samples = _covered(row.n_samples - first, frontend, n_frames)
+        own = replace(row, path=f"{row.path}#{number}", n_samples=n_samples)
+        whole = replace(own, speech_start=0, speech_end=n_samples, centre=n_samples // 2)
+        pieces.append(Piece(whole, row, first))
+    return pieces
 
 
 def _covered(n_samples: int, frontend: FrontEndConfig, n_frames: int) -> int:

@@ -85,7 +85,8 @@ class FrameSource:
     def cut(
         self, clips: Indices, n_valid: Indices, first: Indices, n_frames: int, rng: np.random.Generator
     ) -> Tensor:
-        """Windows of true log-mel of clips that are sound in their first `n_valid` frames.
+        """Windows of true log-mel of clips that are sound in their first `n_valid` frames, which lie behind
+        one another; those of a long recording go on in the next clip.
 
         Shape: (batch,) thrice -> (batch, n_frames, n_mels).
         """

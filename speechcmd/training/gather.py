@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from data_prep.task import Indices, SplitTask
 from data_prep.window import place_around_word
@@ -38,6 +39,8 @@ def gather_windows(audio: Tensor, starts: Indices, n_samples: int, gain: Levels)
     Shape: int16 (n_total,), (batch,) twice -> float32 (batch, n_samples).
     """
     # beyond the first and last sample of the store there is nothing to gather: what comes there is anything
+    if len(audio) < n_samples:
+        audio = functional.pad(audio, (0, n_samples - len(audio)))
     inside = np.clip(starts, 0, len(audio) - n_samples)
     # one pass for both factors; a power of two changes no bit
     scale = gain / np.float32(INT16_SCALE)

@@ -6,7 +6,9 @@ speech, one threshold for all words, no decoder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +25,16 @@ from speechcmd.training.step import answer_batches
 
 FALSE_ACCEPTS_PER_HOUR = 5.0  # validation has too few hours for a lower rate
 HEARD_STEPS = SMOOTHED_STEPS + 7  # answers that a word may be found in
-NOISE = AugmentConfig(
-    time_shift_ms=0.0, noise_percent=100.0, noise_snr_db=(10.0, 10.0), gain_db=0.0, time_masks=0, band_masks=0
-)
+SNR_DB = 10.0  # of a word in one second, whatever window hears it
+
+
+def noise_under_words(n_samples: int) -> AugmentConfig:
+    """Noise as loud under a word in a window of any number of samples, so that recalls can be compared.
+
+    A ratio is that of mean powers over the window; a longer one holds no more of the word.
+    """
+    ratio_db = SNR_DB - 10 * math.log10(n_samples / SAMPLE_RATE)
+    return replace(AugmentConfig.off(), noise_percent=100.0, noise_snr_db=(ratio_db, ratio_db))
 
 
 def measure_stream_recall(

@@ -121,11 +121,11 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
 
 
 def _same_shapes(fresh: dict[str, Tensor], begun: dict[str, Tensor]) -> bool:
-    """Whether weights of the same name have the same shape; the last layer's depends on the labels too."""
-    return all(
+    """Whether the same weights have the same shapes; the last layer's depends on the labels too."""
+    return fresh.keys() == begun.keys() and all(
         fresh[name].shape[1:] == begun[name].shape[1:]
         and (name in _HEAD or fresh[name].shape == begun[name].shape)
-        for name in fresh.keys() & begun.keys()
+        for name in fresh
     )
 
 
