@@ -211,7 +211,7 @@ def test_numbers_at_and_beyond_their_limits(name: str) -> None:
         assert f", got {value}" in failure(lambda value=value: check_limits(with_value(name, value)))  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["n_steps", "augment.half_seen_percent"])
+@pytest.mark.parametrize("name", ["n_steps", "augment.half_seen_percent", "augment.neighbour_percent"])
 def test_what_cannot_go_together(name: str) -> None:
     """Mixed targets where each answer is asked what it hears of its clip's one word."""
     both = apply_settings(TrainConfig(), {name: 3, "mixup": 2})

@@ -106,7 +106,14 @@ def test_a_run_of_before_there_were_these_settings(tmp_path: Path) -> None:
                  "teacher", "teacher_weight", "teacher_temperature", "fold", "clips_percent",
                  "feature_cache", "n_steps", "hard_percent", "hard_every", "focal", "select", "silence_percent"):  # fmt: skip
         del values[name]
-    for name in ("speed_percent", "room_percent", "image_percent", "half_seen_percent", "warp_percent"):
+    for name in (
+        "speed_percent",
+        "room_percent",
+        "image_percent",
+        "half_seen_percent",
+        "warp_percent",
+        "neighbour_percent",
+    ):
         del values["augment"][name]
     old = json.dumps(values)
     assert TrainConfig.from_json(old) == replace(config, model=values["model"])

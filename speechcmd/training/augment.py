@@ -26,7 +26,8 @@ class AugmentConfig:
     faster or slower. `room_percent` of the clips are heard through a made-up room, `image_percent` of
     those that are no images already through an 8-bit JPEG image of their log-mel. `half_seen_percent` of
     the words are moved so far that they lie at the edge of the window or beyond. `warp_percent` makes vocal
-    tracts up to that much longer or shorter.
+    tracts up to that much longer or shorter. `neighbour_percent` of the words get another clip's word beside
+    them, 0.1 to 0.8 s before or after.
     """
 
     time_shift_ms: float = 100.0
@@ -42,6 +43,7 @@ class AugmentConfig:
     image_percent: float = 0.0
     half_seen_percent: float = 0.0
     warp_percent: float = 0.0
+    neighbour_percent: float = 0.0
 
     @classmethod
     def off(cls) -> AugmentConfig:

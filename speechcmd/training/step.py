@@ -22,10 +22,11 @@ from speechcmd.training.loss import (
     soft_targets,
     weight_size,
 )
+from speechcmd.training.neighbour import put_beside
 from speechcmd.training.random import generator_for, torch_seed_for
 from speechcmd.training.teacher import Teacher
 from speechcmd.training.transfer import put
-from speechcmd.training.view import View, make_view, whole_view
+from speechcmd.training.view import View, leave_to_neighbours, make_view, whole_view, without_long
 
 
 class TrainingStep(nn.Module):
@@ -66,8 +67,8 @@ class TrainingStep(nn.Module):
         config = self._config
         torch.manual_seed(torch_seed_for("dropout", config.seed, batch.epoch, batch.number))
         with torch.no_grad():
-            log_mel = self._make_features(batch)
-            view = self._view_of(batch, log_mel.shape[1])
+            log_mel, neighbours = self._make_features(batch)
+            view = self._view_of(batch, neighbours, log_mel.shape[1])
             mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, self._rng("mixup", batch))
             targets = soft_targets(batch.labels, len(self.weights), config.label_smoothing)
             targets = targets * self.weights[batch.labels].unsqueeze(1)
@@ -86,10 +87,18 @@ class TrainingStep(nn.Module):
             loss = loss + config.l1 * weight_size(self.network)
         return loss, _count_right(logits, view, batch.labels)
 
-    def _make_features(self, batch: Batch) -> Tensor:
-        """Augmented log-mel of the whole batch. Shape: (batch, n_frames, n_mels)."""
+    def _make_features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Augmented log-mel of the whole batch, and the spans of words that were put beside its own.
+
+        Shape: (batch, n_frames, n_mels), (batch, 2).
+        """
         log_mel = log_mel_of(self.network, batch)
         augment = self._config.augment
+        neighbours = torch.full_like(batch.spans, torch.nan)
+        if augment.neighbour_percent:
+            words = without_long(batch.spans, self.network.window_frames)
+            rng = self._rng("neighbour", batch)
+            log_mel, neighbours = put_beside(log_mel, words, augment.neighbour_percent, rng)
         if augment.image_percent:
             rng = self._rng("image", batch)
             drawn = draw_share(augment.image_percent, len(log_mel), rng) & ~batch.is_image
@@ -102,16 +111,19 @@ class TrainingStep(nn.Module):
         if augment.warp_percent:
             factor = draw_factor(augment.warp_percent, len(log_mel), self._rng("warp", batch))
             log_mel = warp_bands(log_mel, put(factor, log_mel.device), self.network.frontend.config)
-        return spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
+        covered = spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
+        return covered, neighbours
 
-    def _view_of(self, batch: Batch, n_frames: int) -> View:
+    def _view_of(self, batch: Batch, neighbours: Tensor, n_frames: int) -> View:
         network, n_steps = self.network, self._config.n_steps
-        if n_steps == 1 and not self._config.augment.half_seen_percent:
-            return whole_view(batch.labels)  # windows are placed so that words are in view
         n_before = (n_frames - self._span_frames) // 2
-        is_unknown = batch.labels == len(self.weights) - N_NO_WORDS
-        frames = network.step_frames, network.window_frames
-        return make_view(batch.spans - n_before, is_unknown, n_steps, *frames)
+        spans, frames = batch.spans - n_before, (network.step_frames, network.window_frames)
+        if n_steps == 1 and not self._config.augment.half_seen_percent:
+            view = whole_view(batch.labels)  # windows are placed so that words are in view
+        else:
+            is_unknown = batch.labels == len(self.weights) - N_NO_WORDS
+            view = make_view(spans, is_unknown, n_steps, *frames)
+        return leave_to_neighbours(view, spans, neighbours - n_before, *frames)
 
     @property
     def _every(self) -> range:

@@ -18,6 +18,7 @@ from data_prep.task import Examples, Indices
 WHOLE, HALF = 0.9, 0.5  # of the word: from here on it is seen, up to here it is not
 # of a window: what is longer was found with noise around it, or would never be in view; its middle counts
 LONGEST = 0.7
+NEARER_FRAMES = 10  # to the middle of the window than its neighbour: a word that is asked for
 
 Spans = npt.NDArray[np.float32]
 
@@ -54,13 +55,47 @@ def make_view(spans: Tensor, is_unknown: Tensor, n_steps: int, step_frames: int,
 
     Shape: (batch, 2), (batch,) -> (batch, n_steps) twice.
     """
-    begins = torch.arange(n_steps, device=spans.device) * step_frames
-    first, last = spans[:, :1], spans[:, 1:]
-    seen = torch.minimum(last, begins + window_frames) - torch.maximum(first, begins)
-    share = seen.clamp_min(0) / (last - first).clamp_min(1)
+    share = _seen_share(spans, n_steps, step_frames, window_frames)
     is_recording, is_unknown = share.isnan(), is_unknown.unsqueeze(1)
     is_noise, is_speech = is_recording & ~is_unknown, is_recording & is_unknown
     return View(whole=(share >= WHOLE) | is_noise, half=(share <= HALF) | is_speech)
+
+
+def leave_to_neighbours(
+    view: View, spans: Tensor, neighbours: Tensor, step_frames: int, window_frames: int
+) -> View:
+    """Of two words the one nearer to the middle is asked for; where that is the neighbour nothing counts.
+
+    `neighbours` are spans of other words in the same clips, NaN where there is none.
+
+    Shape: (batch, n_steps) twice, (batch, 2) twice -> (batch, n_steps) twice.
+    """
+    n_steps = view.whole.shape[1]
+    middles = torch.arange(n_steps, device=spans.device) * step_frames + window_frames / 2
+    own, other = ((each.mean(dim=1, keepdim=True) - middles).abs() for each in (spans, neighbours))
+    is_alone = neighbours[:, :1].isnan()
+    share = _seen_share(neighbours, n_steps, step_frames, window_frames)
+    return View(
+        whole=view.whole & (is_alone | (own + NEARER_FRAMES <= other)),
+        half=view.half & (is_alone | (share <= HALF)),
+    )
+
+
+def without_long(spans: Tensor, window_frames: int) -> Tensor:
+    """The spans, NaN for those that fill a window: speech that was mined, or a word found with noise around.
+
+    Shape: (batch, 2) -> (batch, 2).
+    """
+    is_long = spans[:, 1] - spans[:, 0] > LONGEST * window_frames - 2
+    return spans.masked_fill(is_long.unsqueeze(1), torch.nan)
+
+
+def _seen_share(spans: Tensor, n_steps: int, step_frames: int, window_frames: int) -> Tensor:
+    """How much of each word each answer has in view, NaN without. Shape: (batch, 2) -> (batch, n_steps)."""
+    begins = torch.arange(n_steps, device=spans.device) * step_frames
+    first, last = spans[:, :1], spans[:, 1:]
+    seen = torch.minimum(last, begins + window_frames) - torch.maximum(first, begins)
+    return seen.clamp_min(0) / (last - first).clamp_min(1)
 
 
 def whole_view(labels: Tensor) -> View:
