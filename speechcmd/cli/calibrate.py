@@ -54,7 +54,7 @@ _SPLIT = "validation"
     "--smoothing",
     type=NumberRange(0, 5),
     metavar="SECONDS",
-    help="Time over which scores are averaged.  [default: the best of 0.2 to 0.68 s]",
+    help="Time over which scores are averaged.  [default: the best of 0.2 to 0.6 s]",
 )
 @click.option(
     "--max-delay",

@@ -34,7 +34,7 @@ from speechcmd.evaluation.stream_metric import false_reject_rate
 from speechcmd.evaluation.sweep import logit, shift_probability, shift_thresholds
 from speechcmd.runtime.model_card import DecoderSettings
 
-SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6, 0.68)
+SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6)
 EVENTS_A_LABEL = 8
 # what is chosen at the promised count itself is promised too low: it is chosen at more
 _LARGER, _LEAST_EVENTS = 2, 8
