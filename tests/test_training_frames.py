@@ -347,7 +347,9 @@ def test_the_image_channel_leaves_images_alone() -> None:
         TrainingStep(network, toy_config("mlp", augment=replace(OFF, image_percent=percent)))
         for percent in (0.0, 100.0)
     ]
-    unchanged, given = (step._make_features(batch._replace(log_mel=batch.log_mel.clone())) for step in steps)
+    unchanged, given = (
+        step._make_features(batch._replace(log_mel=batch.log_mel.clone()))[0] for step in steps
+    )
     assert torch.equal(unchanged, before)
     assert torch.equal(given[batch.is_image], before[batch.is_image])
     phases = torch.stack([through_image(before, phase=torch.full((len(before),), p)) for p in range(8)])
@@ -356,6 +358,8 @@ def test_the_image_channel_leaves_images_alone() -> None:
     assert len(set(matches[:, ~batch.is_image].float().argmax(dim=0).tolist())) > 3
     half = TrainingStep(network, toy_config("mlp", augment=replace(OFF, image_percent=50.0)))
     coded = (
-        (half._make_features(batch._replace(log_mel=batch.log_mel.clone())) != before).flatten(1).any(dim=1)
+        (half._make_features(batch._replace(log_mel=batch.log_mel.clone()))[0] != before)
+        .flatten(1)
+        .any(dim=1)
     )
     assert 0 < int(coded.sum()) < int((~batch.is_image).sum())
