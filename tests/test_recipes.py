@@ -15,6 +15,7 @@ from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.config import TEN_COMMANDS, TrainConfig
 from speechcmd.training.limit import check_limits
 from speechcmd.training.recipe import apply_settings, read_recipe
+from speechcmd.training.teacher import _same_shapes
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -55,12 +56,8 @@ def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
         config = config_of(name)
         assert {training.initial, training.teacher} - {""} <= set(release.TRAININGS)
         if training.initial:
-            begun = network_of(training.initial)
-            shapes = [
-                {key: value.shape[1:] if key.startswith("head") else value.shape for key, value in weights}
-                for weights in (network_of(name).state_dict().items(), begun.state_dict().items())
-            ]
-            assert shapes[0] == shapes[1]
+            weights = [network_of(each).state_dict() for each in (name, training.initial)]
+            assert _same_shapes(*weights)
             assert set(config.words) & set(config_of(training.initial).words)
         if training.teacher:
             assert set(config.words) <= set(config_of(training.teacher).words)
