@@ -76,7 +76,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run folder is made, the training itself is left out."""
     from speechcmd.training.trainer import Trainer
 
-    monkeypatch.setattr(Trainer, "fit", lambda self, report: None)
+    monkeypatch.setattr(Trainer, "fit", lambda self, report, on_scan: None)
     monkeypatch.setattr("torch.use_deterministic_algorithms", lambda on: None)
 
 
@@ -273,7 +273,7 @@ def test_a_missing_store_is_one_line(tmp_path: Path) -> None:
 def test_an_interrupt_exits_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from speechcmd.training.trainer import Trainer
 
-    def interrupt(self: object, report: object) -> None:
+    def interrupt(self: object, report: object, on_scan: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "fit", interrupt)

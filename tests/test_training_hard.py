@@ -150,7 +150,7 @@ def test_when_they_are_found(
     """Each `hard_every` epochs, by a network that has learnt something."""
     config = config_of(epochs=4, hard_every=hard_every, initial=str(toy_run(initial)) if initial else "")
     trainer, seen = Trainer(stores(), config, tmp_path), []
-    monkeypatch.setattr(trainer.data, "find_hard", lambda network: seen.append(trainer.epoch))
+    monkeypatch.setattr(trainer.data, "find_hard", lambda network, on_scan: seen.append(trainer.epoch))
     for trainer.epoch in range(4):
         trainer._find_hard()
     assert seen == epochs
@@ -166,7 +166,13 @@ def test_resume_is_exact_with_all_that_is_for_streams(tmp_path: Path, cached: bo
         cached, n_steps=3, hard_every=2, focal=1.5, select="stream", ema=0.9, class_balance=0.5,
         augment=AugmentConfig(half_seen_percent=30.0), initial=str(toy_run("mlp")),
     )  # fmt: skip
-    Trainer(stores(), config, tmp_path / "whole").fit(lambda report: None)
+    scans: list[tuple[int, int]] = []
+    Trainer(stores(), config, tmp_path / "whole").fit(
+        lambda report: None, lambda done, total: scans.append((done, total))
+    )
+    # before every second epoch the training speech is heard, after each epoch that of validation
+    assert scans.count((1, scans[0][1])) >= config.epochs + -(-config.epochs // 2)
+    assert all(1 <= done <= total for done, total in scans)
 
     def stop(seen: StepReport | EpochMetrics) -> None:
         if isinstance(seen, StepReport) and (seen.epoch, seen.batch) == (1, 2):
@@ -188,7 +194,7 @@ def test_the_best_epoch_is_the_one_that_finds_most(tmp_path: Path, monkeypatch: 
     config = config_of(epochs=5, hard_percent=0.0, select="stream", patience=2)
     trainer, seen = Trainer(stores(), config, tmp_path), []
     monkeypatch.setattr(trainer, "evaluate", lambda batches: (1.0, accuracies[trainer.epoch]))
-    monkeypatch.setattr(trainer.data, "stream_recall", lambda network: recalls[trainer.epoch])
+    monkeypatch.setattr(trainer.data, "stream_recall", lambda network, on_scan: recalls[trainer.epoch])
     trainer.fit(lambda report: seen.append(report) if isinstance(report, EpochMetrics) else None)
     best = load_checkpoint(tmp_path / BEST)
     assert (best["epoch"], best["best_score"], best["best_accuracy"]) == (3, 60.0, 70.0)

@@ -269,7 +269,7 @@ def test_folds() -> None:
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     from speechcmd.training.trainer import Trainer
 
-    monkeypatch.setattr(Trainer, "fit", lambda self, report: None)
+    monkeypatch.setattr(Trainer, "fit", lambda self, report, on_scan: None)
 
 
 def run(folder: Path, *options: object) -> Result:

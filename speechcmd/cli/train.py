@@ -192,7 +192,10 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
             lambda done, total: progress.update(done, total, "windows of the feature cache"),
         )
         click.echo(describe_network(trainer.network, config), err=True)
-        trainer.fit(lambda report: report_training(report, config.epochs, progress))
+        trainer.fit(
+            lambda report: report_training(report, config.epochs, progress),
+            lambda done, total: progress.update(done, total, "running speech heard"),
+        )
     best = f"validation accuracy {trainer.best_accuracy:.2f} %"
     if config.select == "stream":
         best = f"stream recall {trainer.best_score:.2f} %, with {best},"

@@ -102,7 +102,7 @@ def export_run(
     Parameters
     ----------
     on_clips
-        Told how many clips of how many an int8 network was measured on.
+        Told how many clips of how many balanced labels were fitted to, and an int8 network measured on.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def export_run(
     state = load_checkpoint(run / BEST)
     trained = TrainConfig.from_json(state["config"])
     network = load_network(state)
-    balance = balance_labels(network, run, trained) if config.balance else None
+    balance = balance_labels(network, run, trained, on_clips) if config.balance else None
     model = convert(network)
     runtime = Session(model.SerializeToString())
     real = real_waveforms(run, _N_REAL_CLIPS, 2 * network.window_samples)

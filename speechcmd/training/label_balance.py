@@ -21,6 +21,7 @@ from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
+from speechcmd.training.feature_cache import Progress
 from speechcmd.training.run_clips import stores_of
 from speechcmd.training.sampler import FixedSampler
 from speechcmd.training.step import answer_batches
@@ -40,15 +41,19 @@ class BalanceReport:
     after: float
 
 
-def balance_labels(network: KeywordNetwork, run: Path, config: TrainConfig) -> BalanceReport:
+def balance_labels(
+    network: KeywordNetwork, run: Path, config: TrainConfig, on_progress: Progress | None = None
+) -> BalanceReport:
     """Shift the last layer of a run's network to fit the validation clips of the run, by the official rule.
+
+    `on_progress(done, total)` counts the clips.
 
     Raises
     ------
     TrainingError, StoreError
         If the run's description is damaged, or a store of it is gone.
     """
-    logits, labels = _answer_validation(network, run, config)
+    logits, labels = _answer_validation(network, run, config, on_progress)
     shift = fit_shift(logits, labels)
     with torch.no_grad():
         network.head.bias.add_(shift)
@@ -81,12 +86,20 @@ def fit_shift(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _answer_validation(network: KeywordNetwork, run: Path, config: TrainConfig) -> tuple[Tensor, Tensor]:
+def _answer_validation(
+    network: KeywordNetwork, run: Path, config: TrainConfig, on_progress: Progress | None
+) -> tuple[Tensor, Tensor]:
     source = JoinedStores(split_by_fold(stores_of(run), config.fold))
     task = make_split_task(source, config.task, "validation")
     dataset = ClipDataset(
         source, task, network.window_samples, AugmentConfig.off(), config.seed, None, network.frontend.config
     )
-    batches = make_loader(dataset, FixedSampler(draw_evaluation(task, config.task), _BATCH_SIZE))
-    logits, labels = zip(*answer_batches(network, batches, torch.device("cpu")), strict=True)
+    drawn = draw_evaluation(task, config.task)
+    batches = make_loader(dataset, FixedSampler(drawn, _BATCH_SIZE))
+    answers = []
+    for number, answer in enumerate(answer_batches(network, batches, torch.device("cpu")), start=1):
+        answers.append(answer)
+        if on_progress:
+            on_progress(min(number * _BATCH_SIZE, len(drawn)), len(drawn))
+    logits, labels = zip(*answers, strict=True)
     return torch.cat(logits)[:, 0], torch.cat(labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ _GROUPS = 8  # in one window that is read
 _READ_STEPS = _GROUPS * _GROUPED_STEPS + SMOOTHED_STEPS - 1
 _BATCH = 32
 _NOTHING = np.zeros(0, np.int64)
+
+OnScan = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,31 @@ class Found:
 
 @torch.inference_mode()
 def scan_speech(
-    network: KeywordNetwork, stores: Sequence[AnyStore], task: SplitTask, device: torch.device
+    network: KeywordNetwork,
+    stores: Sequence[AnyStore],
+    task: SplitTask,
+    device: torch.device,
+    on_scan: OnScan | None = None,
 ) -> Found:
-    """Hear all running speech of a split. The network is left in evaluation mode."""
+    """Hear all running speech of a split. The network is left in evaluation mode.
+
+    `on_scan(done, total)` counts batches of it.
+    """
     network.eval()
     reader, step = _Reader(network, stores, task, device), network.step_samples
     n_window = network.window_samples
     nothing = Found.nothing()
     parts = [(nothing.example, nothing.start, nothing.score)]
-    for example, start in _plan(task, len(stores), step):
+    plan = list(_plan(task, len(stores), step))
+    for number, (example, start) in enumerate(plan, start=1):
         smoothed = smoothed_scores(network.classify(reader.read(example, start))).amax(dim=2)
         begin = start[:, None] + (np.arange(smoothed.shape[1]) + _CENTRE) * step
         n_samples = (task.examples.end - task.examples.first)[example]
         last = np.maximum(n_samples - n_window, _CENTRE * step)  # of a short one the first window
         scores = np.where(begin <= last[:, None], smoothed.cpu().numpy(), np.float32(-1))
         parts.append(_best_of_groups(example, begin, scores))
+        if on_scan:
+            on_scan(number, len(plan))
     return Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -20,7 +20,7 @@ from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.dataset import Batch
-from speechcmd.training.scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
+from speechcmd.training.scan import SMOOTHED_STEPS, OnScan, scan_speech, smoothed_scores
 from speechcmd.training.step import answer_batches
 
 FALSE_ACCEPTS_PER_HOUR = 5.0  # validation has too few hours for a lower rate
@@ -43,12 +43,14 @@ def measure_stream_recall(
     task: SplitTask,
     words: Iterable[Batch],
     device: torch.device,
+    on_scan: OnScan | None = None,
 ) -> float:
     """Words found, in percent, where a word is heard in running speech `FALSE_ACCEPTS_PER_HOUR` times.
 
-    `words` are batches of words in windows of `HEARD_STEPS` answers.
+    `words` are batches of words in windows of `HEARD_STEPS` answers; `on_scan(done, total)` counts batches of
+    speech.
     """
-    negatives = scan_speech(network, stores, task, device).score
+    negatives = scan_speech(network, stores, task, device, on_scan).score
     examples = task.examples
     hours = float((examples.end - examples.first)[task.speech].sum()) / SAMPLE_RATE / 3600
     threshold = threshold_at(negatives, round(FALSE_ACCEPTS_PER_HOUR * hours))

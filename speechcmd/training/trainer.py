@@ -28,7 +28,7 @@ from speechcmd.training.feature_cache import Progress
 from speechcmd.training.limit import check_limits
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
-from speechcmd.training.scan import Found
+from speechcmd.training.scan import Found, OnScan
 from speechcmd.training.step import TrainingStep, answer_batches, log_mel_of
 from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
 
@@ -117,6 +117,7 @@ class Trainer:
         self.epoch = 0
         self.best_score = self.best_accuracy = -1.0
         self.epochs_since_best = 0
+        self._on_scan: OnScan | None = None
         self.run = RunFolder(folder)
         if resume:
             self._resume(given)
@@ -130,8 +131,12 @@ class Trainer:
         weights = self.data.class_weights() if config.class_balance else None
         return TrainingStep(self.network, config, weights, teacher)
 
-    def fit(self, report: Report) -> None:
-        """Train until the last epoch or until validation has stopped getting better."""
+    def fit(self, report: Report, on_scan: OnScan | None = None) -> None:
+        """Train until the last epoch or until validation has stopped getting better.
+
+        `on_scan(done, total)` tells how much is heard of the running speech, between the epochs.
+        """
+        self._on_scan = on_scan
         if self.epoch == 0 and not self.config.initial:
             self._learn_normalisation()
         while self.epoch < self.config.epochs and self.epochs_since_best < self.config.patience:
@@ -190,14 +195,17 @@ class Trainer:
         return EpochMetrics(
             self.epoch, loss, 100 * right, validation_loss, validation_accuracy,
             learning_rate(self.config, float(self.epoch)), n_clips / seconds, seconds,
-            self.data.stream_recall(self.answering) if self.config.select == "stream" else None,
+            self._stream_recall() if self.config.select == "stream" else None,
         )  # fmt: skip
 
     def _find_hard(self) -> None:
         """Before an epoch; an untrained network has nothing to tell."""
         is_trained = self.epoch > 0 or bool(self.config.initial)
         if self.config.hard_percent and is_trained and self.epoch % self.config.hard_every == 0:
-            self.data.find_hard(self.answering)
+            self.data.find_hard(self.answering, self._on_scan)
+
+    def _stream_recall(self) -> float:
+        return self.data.stream_recall(self.answering, self._on_scan)
 
     def _train_batch(self, batch: Batch) -> Tensor:
         """Train on one batch. Its loss times its clips, and its right answers: (2,)."""
