@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,14 @@ def stores() -> list[Store]:
     return [toy_store(), toy_speech()]
 
 
-@pytest.mark.parametrize("n_steps", [1, 4])
+@pytest.mark.parametrize(("n_steps", "late_ms"), [(1, 0.0), (4, 0.0), (4, 70.0)])
 @pytest.mark.parametrize("cached", [False, True])
-def test_a_window_is_cut_where_it_was_heard(tmp_path: Path, cached: bool, n_steps: int) -> None:
+def test_a_window_is_cut_where_it_was_heard(
+    tmp_path: Path, cached: bool, n_steps: int, late_ms: float
+) -> None:
     """In the recording itself, the audio of which the test knows; with its neighbours around it."""
-    trainer = Trainer(stores(), config_of(cached, n_steps=n_steps), tmp_path)
+    config = config_of(cached, n_steps=n_steps, augment=replace(PLAIN, late_ms=late_ms))
+    trainer = Trainer(stores(), config, tmp_path)
     data, network = trainer.data, trainer.network
     assert [isinstance(store, FeatureStore) for store in data.source.stores] == [cached] * 2
     data.find_hard(network)

@@ -335,22 +335,30 @@ def test_gradients_are_clipped_to_a_norm(tmp_path: Path, gradient_clip: float) -
         assert norm > 0.1
 
 
-@pytest.mark.parametrize("n_before", [0, 4])
+@pytest.mark.parametrize(
+    ("n_before", "late_ms", "taught_late_ms"), [(0, 0, 0), (4, 0, 0), (4, 60, 20), (0, 60, 60)]
+)
 @torch.no_grad()
-def test_a_teacher_that_runs_each_window_is_asked_for_the_middle_answer(n_before: int) -> None:
-    """Of five answers the third is learnt; the teacher hears its own window about the middle of that one's."""
+def test_a_teacher_that_runs_each_window_is_asked_for_the_middle_answer(
+    n_before: int, late_ms: float, taught_late_ms: float
+) -> None:
+    """Of five answers the third is learnt; the teacher hears its own window about the middle of that one's.
+
+    Where words lie later than it knows them, it hears a window that is as much later.
+    """
     torch.manual_seed(2)
     own = create_model(
         "gru", 4, 480 + (N_FRAMES + 2 * n_before - 1) * 160, channels=(2, 2), width=4, hidden=3
     ).eval()
     assert own.window_frames == N_FRAMES + 2 * n_before + 1  # its grid
-    step = step_of(replace(BARE, n_steps=5, teacher_weight=1.0), teacher=Teacher(own, NAMES, NAMES)).eval()
+    config = replace(BARE, n_steps=5, teacher_weight=1.0, augment=replace(PLAIN, late_ms=late_ms))
+    step = TrainingStep(toy_network(), config, teacher=Teacher(own, NAMES, NAMES, taught_late_ms)).eval()
     batch = toy_batch(step.window_frames)
     loss, _ = step(batch._replace(spans=torch.full((6, 2), math.nan)))
     span = N_FRAMES + 4 * 4
     first = (step.window_frames - span) // 2 + 2 * 4
     student = step.network.classify(batch.log_mel[:, first : first + N_FRAMES])[:, 0]
-    begin = first + (N_FRAMES - own.window_frames) // 2
+    begin = first + (N_FRAMES - own.window_frames) // 2 + round((late_ms - taught_late_ms) / 10)
     taught = own.classify(batch.log_mel[:, begin : begin + own.window_frames])[:, 0]
     assert float(loss) == pytest.approx(
         float(distillation(student, taught, BARE.teacher_temperature)), rel=1e-4

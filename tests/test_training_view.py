@@ -210,6 +210,21 @@ def test_a_batch_says_where_its_words_lie(
     assert (3 <= n_far <= 13) if half_seen_percent else n_far == 0
 
 
+@pytest.mark.parametrize("open_store", [toy_store, toy_features])
+def test_words_lie_later_than_in_the_middle(open_store: Callable[[], AnyStore]) -> None:
+    store, batches = open_store(), []
+    task = make_split_task(store, TaskConfig(WORDS), "training")
+    keys = [ItemKey(0, 0, int(index)) for index in (*task.words[:20], *task.silence[:1])]
+    for late_ms in (0.0, 50.0):
+        augment = AugmentConfig(time_shift_ms=20, late_ms=late_ms, noise_percent=0, gain_db=0)
+        dataset = ClipDataset(store, task, 480 + 99 * 160, augment, n_placed=N_WINDOW)
+        batches.append(dataset.__getitems__(keys))
+    middle, late = (batch.spans.numpy() for batch in batches)
+    assert np.allclose(late[:20] - middle[:20], 5.0, atol=1e-3)
+    assert np.isnan(late[20:]).all()
+    assert np.abs(late[:20].mean(axis=1) - 55).max() < 4  # of 100 frames
+
+
 def start_of(clip: np.ndarray, window: np.ndarray) -> int:
     """Where in its clip a window begins: they have some frame in common."""
     same = (clip[:, None] == window[None]).all(axis=2)

@@ -19,19 +19,21 @@ HALF_SEEN_SHIFT = (0.2, 0.8)
 class AugmentConfig:
     """What is done to training batches; a zero switches a part off.
 
-    `time_shift_ms` moves the window either way. `noise_percent` of the clips get background noise
-    at a signal-to-noise ratio between the two `noise_snr_db`. `gain_db` either way. SpecAugment
-    (Park et al. 2019, arXiv 1904.08779) covers `time_masks` spans of up to `time_mask_frames` and
-    `band_masks` of up to `band_mask_bands` with the mean. `speed_percent` makes words up to that much
-    faster or slower. `room_percent` of the clips are heard through a made-up room, `image_percent` of
-    those that are no images already through an 8-bit JPEG image of their log-mel. `half_seen_percent` of
-    the words are moved so far that they lie at the edge of the window or beyond. `warp_percent` makes vocal
-    tracts up to that much longer or shorter. `neighbour_percent` of the words get another clip's word beside
-    them, 0.1 to 0.8 s before or after. Of `isolate_percent` of the windows of running speech only one piece
-    between two dips of the level is heard.
+    `time_shift_ms` moves the window either way, from a place in which a word lies `late_ms` after its
+    middle. `noise_percent` of the clips get background noise at a signal-to-noise ratio between the two
+    `noise_snr_db`. `gain_db` either way. SpecAugment (Park et al. 2019, arXiv 1904.08779) covers
+    `time_masks` spans of up to `time_mask_frames` and `band_masks` of up to `band_mask_bands` with the
+    mean. `speed_percent` makes words up to that much faster or slower. `room_percent` of the clips are
+    heard through a made-up room, `image_percent` of those that are no images already through an 8-bit
+    JPEG image of their log-mel. `half_seen_percent` of the words are moved so far that they lie at the
+    edge of the window or beyond. `warp_percent` makes vocal tracts up to that much longer or shorter.
+    `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after. Of
+    `isolate_percent` of the windows of running speech only one piece between two dips of the level is
+    heard.
     """
 
     time_shift_ms: float = 100.0
+    late_ms: float = 0.0
     noise_percent: float = 50.0
     noise_snr_db: tuple[float, float] = (5.0, 30.0)
     gain_db: float = 10.0

@@ -159,6 +159,11 @@ class ClipDataset(Dataset[Batch]):
 
     def _draw_shift(self, indices: Indices, epoch: int, number: int, rng: np.random.Generator) -> Indices:
         shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
+        if self._augment.late_ms:
+            examples, late = self._task.examples, round(self._augment.late_ms * SAMPLE_RATE / 1000)
+            # what was mined fills a window, and stays where it was heard
+            is_own = (examples.speech_end - examples.speech_start)[indices] != self._n_placed
+            shift = shift - late * is_own
         if self._augment.half_seen_percent:
             own = generator_for("half_seen", self._seed, epoch, number)
             shift += draw_half_seen(self._augment, len(indices), self._n_placed, own)

@@ -19,7 +19,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "n_steps": (1, 100), "hard_percent": (0, _ANY), "hard_every": (1, _ANY),
     "focal": (0, 10), "speech_percent": (0, _ANY), "silence_percent": (0, _ANY), "clips_percent": (0.1, 100),
     "seed": (0, 2**32 - 1), "n_workers": (0, 1024), "n_threads": (0, 1024), "augment.gain_db": (0, 60),
-    "augment.time_shift_ms": (0, 1000), "augment.noise_percent": (0, 100),
+    "augment.time_shift_ms": (0, 1000), "augment.late_ms": (0, 1000), "augment.noise_percent": (0, 100),
     "augment.time_masks": (0, 100), "augment.time_mask_frames": (0, _ANY),
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),

@@ -58,7 +58,7 @@ class TrainingStep(nn.Module):
     @property
     def window_frames(self) -> int:
         """Frames of a batch: what our own answers span is its middle, and every teacher hears its part."""
-        first, last = zip(*(self._part_of(network, steps) for network, steps in self._hearers()), strict=True)
+        first, last = zip(*(self._part_of(*hearer) for hearer in self._hearers()), strict=True)
         own = self._span_frames
         beyond: int = max(-min(first), max(last) - own)
         return own + 2 * beyond
@@ -80,7 +80,7 @@ class TrainingStep(nn.Module):
         for teacher in self._teachers:
             steps = self._steps_of(teacher.network)
             with torch.no_grad():
-                answers = teacher.answer(self._cut(log_mel, teacher.network, steps))
+                answers = teacher.answer(self._cut(log_mel, teacher.network, steps, self._later(teacher)))
             asked = logits[:, steps.start : steps.stop]
             learnt = distillation(asked.flatten(0, 1), answers.flatten(0, 1), config.teacher_temperature)
             loss = (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
@@ -147,18 +147,27 @@ class TrainingStep(nn.Module):
         middle = self._config.n_steps // 2
         return range(middle, middle + 1)
 
-    def _hearers(self) -> list[tuple[KeywordNetwork, range]]:
-        teachers = [(teacher.network, self._steps_of(teacher.network)) for teacher in self._teachers]
-        return [(self.network, self._every), *teachers]
+    def _hearers(self) -> list[tuple[KeywordNetwork, range, int]]:
+        teachers = [
+            (teacher.network, self._steps_of(teacher.network), self._later(teacher))
+            for teacher in self._teachers
+        ]
+        return [(self.network, self._every, 0), *teachers]
 
-    def _part_of(self, network: KeywordNetwork, steps: range) -> tuple[int, int]:
+    def _later(self, teacher: Teacher) -> int:
+        """Frames by which a teacher's window lies later, to have words where it knows them."""
+        frontend = self.network.frontend.config
+        hop_ms = 1_000 * frontend.hop_length / frontend.sample_rate
+        return round((self._config.augment.late_ms - teacher.late_ms) / hop_ms)
+
+    def _part_of(self, network: KeywordNetwork, steps: range, later: int = 0) -> tuple[int, int]:
         """First and last frame of what a network hears, counted from the first that our own does."""
         own = self.network
-        first = steps.start * own.step_frames + (own.window_frames - network.window_frames) // 2
+        first = steps.start * own.step_frames + (own.window_frames - network.window_frames) // 2 + later
         return first, first + network.window_frames + (len(steps) - 1) * own.step_frames
 
-    def _cut(self, log_mel: Tensor, network: KeywordNetwork, steps: range) -> Tensor:
-        first, last = self._part_of(network, steps)
+    def _cut(self, log_mel: Tensor, network: KeywordNetwork, steps: range, later: int = 0) -> Tensor:
+        first, last = self._part_of(network, steps, later)
         n_before = (log_mel.shape[1] - self._span_frames) // 2
         return log_mel[:, n_before + first : n_before + last]
 

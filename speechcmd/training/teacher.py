@@ -55,9 +55,15 @@ def digest_weights(network: KeywordNetwork) -> str:
 
 
 class Teacher:
-    """A frozen network whose answers are learnt from. Words that the student has not are its `_unknown_`."""
+    """A frozen network whose answers are learnt from. Words that the student has not are its `_unknown_`.
 
-    def __init__(self, network: KeywordNetwork, own: Sequence[str], asked: Sequence[str]) -> None:
+    `late_ms` is how much later than in the middle of its windows it knows words.
+    """
+
+    def __init__(
+        self, network: KeywordNetwork, own: Sequence[str], asked: Sequence[str], late_ms: float = 0.0
+    ) -> None:
+        self.late_ms = late_ms
         self.network = network.eval().requires_grad_(False)
         unknown = list(asked).index(UNKNOWN)
         places = {label: place for place, label in enumerate(asked)}
@@ -85,12 +91,13 @@ def load_teacher(run: Path, labels: Sequence[str], fold: str) -> Teacher:
         If there is none, or it lacks a label or was trained with another `fold`.
     """
     state = load_checkpoint(run / BEST)
-    _check_fold(run, TrainConfig.from_json(state["config"]), fold)
+    config = TrainConfig.from_json(state["config"])
+    _check_fold(run, config, fold)
     if missing := [label for label in labels if label not in state["labels"]]:
         raise TrainingError(
             f"{run}: expected a teacher for {', '.join(labels)}, got one without {', '.join(missing)}"
         )
-    return Teacher(load_network(state), state["labels"], labels)
+    return Teacher(load_network(state), state["labels"], labels, config.augment.late_ms)
 
 
 def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[str]) -> None:
