@@ -26,6 +26,7 @@ RECIPES = Path(__file__).resolve().parent
 DATA = Path("data")  # all paths are relative to WORK: they come into the cards
 OFFICIAL = DATA / "SpeechCommands" / "speech_commands_v0.02"
 AUDIO, IMAGES, CALIBRATION = Path("audio"), Path("images"), Path("calibration")
+LOOKALIKES = Path("lookalikes")
 SPEECH = ("audiobooks", "sentences", "isolated_words")
 TEN = "yes,no,up,down,left,right,on,off,stop,go"
 ALL = (
@@ -62,21 +63,22 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Training:
-    """The store of audio, the run that it begins with and the one that it learns from."""
+    """The stores of audio, the run that it begins with and the one that it learns from."""
 
-    audio: str
+    audio: tuple[str, ...]
     initial: str = ""
     teacher: str = ""
 
 
 # the recipe of each is NAME.toml
 TRAININGS = {
-    "cnn-words": Training("audio"),
-    "gru-words": Training("audio"),
-    "cnn": Training("audio-10", initial="cnn-words"),
-    "gru": Training("audio-10", initial="gru-words"),
-    "tiny": Training("audio-10", teacher="cnn"),
-    "cnn35": Training("audio-35", initial="cnn-words"),
+    "cnn-words": Training(("audio",)),
+    "gru-words": Training(("audio",)),
+    "gru": Training(("audio-10",), initial="gru-words"),
+    "cnn-streams": Training(("audio-10",), initial="cnn-words", teacher="gru"),
+    "cnn": Training(("audio-10", "lookalikes"), initial="cnn-streams", teacher="gru"),
+    "tiny": Training(("audio-10", "lookalikes"), teacher="cnn"),
+    "cnn35": Training(("audio-35",), initial="cnn-words"),
 }
 RELEASED = ("cnn", "gru", "tiny", "cnn35")
 
@@ -148,6 +150,26 @@ def roles_without(words: str) -> Path:
     return part.replace(roles)
 
 
+def make_lookalikes() -> None:
+    """A store of made clips of words that sound like commands, and of commands in the same voices, to train on."""
+    corpus = Path("corpus-lookalikes")
+    if (LOOKALIKES / "store.json").exists():
+        return
+    shutil.rmtree(corpus, ignore_errors=True)
+    corpus.mkdir()
+    for split in ("validation", "testing"):
+        (corpus / f"{split}_list.txt").touch()
+    lines = (RECIPES / "lookalikes.txt").read_text().splitlines()
+    others = sorted(word for line in lines if not line.startswith("#") for word in line.split()[1:])
+    heard = [
+        word for word in TEN.split(",") if word not in SPARSE
+    ]  # of the sparse there are made ones already
+    for words, n_clips, seed in ((others, "30", "5"), (heard, "200", "6")):
+        wanted = ["--voices", TRAINING_VOICES, "--clips", n_clips, "--seed", seed]
+        run(sys.executable, RECIPES / "synthesise_words.py", corpus, ",".join(words), *wanted)
+    speechcmd("prepare", corpus, "--store", LOOKALIKES)
+
+
 def prepare(corpus: Path, store: Path, roles: Path) -> None:
     """A store of the corpus with all recordings that have a role."""
     if (store / "store.json").exists():
@@ -164,6 +186,7 @@ def prepare_all() -> None:
     prepare(corpus, AUDIO, roles)
     for words in (TEN, ALL):
         prepare(corpus, Path(f"audio-{len(words.split(','))}"), roles_without(words))
+    make_lookalikes()
     rare = (*SPARSE, *UNHEARD)
     made = make_corpus(Path("corpus-calibration"), rare, CALIBRATION_VOICES, 40, "validation")
     prepare(made, CALIBRATION, roles)
@@ -197,7 +220,7 @@ def train(name: str, threads: int) -> None:
     if (folder / "last.pt").exists():
         given.append("--resume")
     speechcmd(
-        "train", needs.audio, IMAGES, "--run", folder, "--recipe", RECIPES / f"{name}.toml", *given,
+        "train", *needs.audio, IMAGES, "--run", folder, "--recipe", RECIPES / f"{name}.toml", *given,
         "--feature-cache", "cache", "--threads", str(threads),
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from speechcmd.evaluation.clip_run import resample_clip
 from speechcmd.evaluation.example import Example
 from speechcmd.evaluation.trace import change_temperature
 from speechcmd.runtime.model_card import ModelCard
-from speechcmd.runtime.pooling import pool_posteriors
+from speechcmd.runtime.pooling import pool_posteriors, pooled_steps
 from speechcmd.runtime.recognizer import Recognizer
 
 FloatArray = npt.NDArray[np.float32]
@@ -86,9 +86,9 @@ def score_clips(
     card: ModelCard, posteriors: Sequence[FloatArray], truth: npt.NDArray[np.int64], ratio: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Score of each clip's answer, and whether it is right, at `ratio` times the model's temperature."""
-    window_steps = card.window_samples / card.step_samples
+    spans = pooled_steps(card)
     pooled = np.stack(
-        [pool_posteriors(change_temperature(one, ratio), card.labels, window_steps) for one in posteriors]
+        [pool_posteriors(change_temperature(one, ratio), card.labels, *spans) for one in posteriors]
     )
     return pooled.max(axis=1).astype(np.float64), pooled.argmax(axis=1) == truth
 

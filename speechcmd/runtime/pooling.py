@@ -7,12 +7,13 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN
+from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN, ModelCard
 
 FloatArray = npt.NDArray[np.float32]
 
 # shares of a window; chosen on validation clips, docs/decisions.md
 WORD_WINDOWS = 2 / 3  # how long a word must be believed
+LONGEST_WORD_S = 0.66  # in a longer window a word is no longer in view, but what is around it
 SILENCE_WINDOWS = 1.5  # how long a stretch of silence is looked at
 _FLOOR = 1e-2  # no single step may veto a label altogether
 
@@ -33,19 +34,26 @@ def limit_labels(
     return limited, left
 
 
-def pool_posteriors(posteriors: FloatArray, labels: tuple[str, ...], window_steps: float) -> FloatArray:
+def pooled_steps(card: ModelCard) -> tuple[float, float]:
+    """Steps over which a word is averaged, and silence: `word_steps` and `silence_steps`."""
+    window_steps = card.window_samples / card.step_samples
+    return min(WORD_WINDOWS * window_steps, LONGEST_WORD_S / card.step_s), SILENCE_WINDOWS * window_steps
+
+
+def pool_posteriors(
+    posteriors: FloatArray, labels: tuple[str, ...], word_steps: float, silence_steps: float
+) -> FloatArray:
     """Reduce the steps of a clip to one score a label. Shape: (n_steps, n_labels) -> (n_labels,).
 
     Posteriors are averaged geometrically, so that steps which contradict each other count less than
-    under a plain mean. A word is spoken somewhere: it scores its best average over two thirds of a
-    window, and so does `_unknown_`. Silence must hold everywhere: it scores its worst average over
-    one and a half windows. `window_steps` is the length of a window in steps.
+    under a plain mean. A word is spoken somewhere: it scores its best average over `word_steps`, and so
+    does `_unknown_`. Silence must hold everywhere: it scores its worst average over `silence_steps`.
     """
     logs = np.log(posteriors + np.float32(_FLOOR))
-    scores: FloatArray = np.exp(_running_mean(logs, WORD_WINDOWS * window_steps).max(axis=0))
+    scores: FloatArray = np.exp(_running_mean(logs, word_steps).max(axis=0))
     if SILENCE in labels:
         silence = labels.index(SILENCE)
-        scores[silence] = np.exp(_running_mean(logs[:, [silence]], SILENCE_WINDOWS * window_steps).min())
+        scores[silence] = np.exp(_running_mean(logs[:, [silence]], silence_steps).min())
     limited: FloatArray = (scores - np.float32(_FLOOR)).clip(0.0, 1.0)
     return limited
 

@@ -14,7 +14,7 @@ from speechcmd.errors import AudioError, ModelError
 from speechcmd.runtime.decoder import Decoder, Detection
 from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, DecoderSettings, ModelCard
 from speechcmd.runtime.model_file import load_model_file
-from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors
+from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors, pooled_steps
 from speechcmd.runtime.session import Session
 from speechcmd.runtime.stream import PosteriorStream, Steps, Stream, as_waveform, edge_samples
 
@@ -128,7 +128,7 @@ class Recognizer:
             posteriors, labels = limit_labels(posteriors, labels, only_labels)
         if len(posteriors) == 0:
             return self._answer_for_nothing(labels)
-        scores = pool_posteriors(posteriors, labels, self._card.window_samples / self._card.step_samples)
+        scores = pool_posteriors(posteriors, labels, *pooled_steps(self._card))
         by_label = {label: float(score) for label, score in zip(labels, scores, strict=True)}
         label = pick_label(scores, labels)
         return ClipResult(label, by_label[label], by_label)
