@@ -50,8 +50,8 @@ def test_a_window_is_cut_where_it_was_heard(
     tmp_path: Path, cached: bool, n_steps: int, late_ms: float
 ) -> None:
     """In the recording itself, the audio of which the test knows; with its neighbours around it."""
-    config = config_of(cached, n_steps=n_steps, augment=replace(PLAIN, late_ms=late_ms))
-    trainer = Trainer(stores(), config, tmp_path)
+    trainer = Trainer(stores(), config_of(cached, n_steps=n_steps), tmp_path)
+    trainer.data._trained._augment = replace(PLAIN, late_ms=late_ms)
     data, network = trainer.data, trainer.network
     assert [isinstance(store, FeatureStore) for store in data.source.stores] == [cached] * 2
     data.find_hard(network)

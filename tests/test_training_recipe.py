@@ -185,7 +185,10 @@ _TYPES |= {f"augment.{name}": type(value) for name, value in asdict(AugmentConfi
 def with_value(name: str, value: Any) -> TrainConfig:
     inner = name.rpartition(".")[2]
     if "." in name:
-        return replace(TrainConfig(), augment=replace(AugmentConfig(), **{inner: value}))
+        shift = (
+            {} if inner == "time_shift_ms" else {"time_shift_ms": 1_000}
+        )  # no shift, no word that lies late
+        return replace(TrainConfig(), augment=replace(AugmentConfig(), **shift, **{inner: value}))
     return replace(TrainConfig(), **{inner: value})
 
 
@@ -222,6 +225,15 @@ def test_what_cannot_go_together(name: str) -> None:
     )
     check_limits(apply_settings(both, {name: plain}))
     check_limits(apply_settings(both, {"mixup": 0}))
+
+
+def test_words_stay_where_validation_has_them() -> None:
+    late = apply_settings(TrainConfig(), {"augment.late_ms": 180})
+    assert failure(lambda: check_limits(late)) == (
+        "augment.late_ms: expected at most augment.time_shift_ms = 100, as validation has words in the middle of "
+        "its windows, got 180; set a larger augment.time_shift_ms"
+    )
+    check_limits(apply_settings(late, {"augment.time_shift_ms": 180}))
 
 
 def test_hard_negatives_need_the_main_process() -> None:

@@ -113,7 +113,6 @@ def test_a_run_of_before_there_were_these_settings(tmp_path: Path) -> None:
         "half_seen_percent",
         "warp_percent",
         "neighbour_percent",
-        "isolate_percent",
         "late_ms",
     ):
         del values["augment"][name]

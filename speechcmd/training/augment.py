@@ -27,9 +27,7 @@ class AugmentConfig:
     heard through a made-up room, `image_percent` of those that are no images already through an 8-bit
     JPEG image of their log-mel. `half_seen_percent` of the words are moved so far that they lie at the
     edge of the window or beyond. `warp_percent` makes vocal tracts up to that much longer or shorter.
-    `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after. Of
-    `isolate_percent` of the windows of running speech only one piece between two dips of the level is
-    heard.
+    `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after.
     """
 
     time_shift_ms: float = 100.0
@@ -47,7 +45,6 @@ class AugmentConfig:
     half_seen_percent: float = 0.0
     warp_percent: float = 0.0
     neighbour_percent: float = 0.0
-    isolate_percent: float = 0.0
 
     @classmethod
     def off(cls) -> AugmentConfig:

@@ -162,8 +162,8 @@ class ClipDataset(Dataset[Batch]):
         if self._augment.late_ms:
             examples, late = self._task.examples, round(self._augment.late_ms * SAMPLE_RATE / 1000)
             # what was mined fills a window, and stays where it was heard
-            is_own = (examples.speech_end - examples.speech_start)[indices] != self._n_placed
-            shift = shift - late * is_own
+            is_said = (examples.speech_end - examples.speech_start)[indices] != self._n_placed
+            shift = shift - late * is_said
         if self._augment.half_seen_percent:
             own = generator_for("half_seen", self._seed, epoch, number)
             shift += draw_half_seen(self._augment, len(indices), self._n_placed, own)

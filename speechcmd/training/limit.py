@@ -24,7 +24,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
     "augment.half_seen_percent": (0, 100), "augment.warp_percent": (0, 30),
-    "augment.neighbour_percent": (0, 100), "augment.isolate_percent": (0, 100),
+    "augment.neighbour_percent": (0, 100),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZERS),
@@ -90,6 +90,13 @@ def _check_together(config: TrainConfig) -> None:
                 f"mixup: expected 0 beside {name} = {asked:g}, which must know where the one word of a clip "
                 f"lies, got {config.mixup:g}; set mixup=0 or {name}={plain}"
             )
+    augment = config.augment
+    if augment.late_ms > augment.time_shift_ms:
+        raise TrainingError(
+            f"augment.late_ms: expected at most augment.time_shift_ms = {augment.time_shift_ms:g}, as "
+            f"validation has words in the middle of its windows, got {augment.late_ms:g}; set a larger "
+            "augment.time_shift_ms"
+        )
     if config.hard_percent and config.n_workers:
         raise TrainingError(
             f"n_workers: expected 0 beside hard_percent = {config.hard_percent:g}, as loader processes keep "

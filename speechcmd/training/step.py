@@ -14,7 +14,6 @@ from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch
 from speechcmd.training.feature_augment import warp_bands
 from speechcmd.training.image_channel import BLOCK, through_image
-from speechcmd.training.isolation import isolate
 from speechcmd.training.loss import (
     N_NO_WORDS,
     answer_losses,
@@ -100,11 +99,6 @@ class TrainingStep(nn.Module):
             words = without_long(batch.spans, self.network.window_frames)
             rng = self._rng("neighbour", batch)
             log_mel, neighbours = put_beside(log_mel, words, augment.neighbour_percent, rng)
-        if augment.isolate_percent:
-            is_unknown = batch.labels == len(self.weights) - N_NO_WORDS
-            is_speech = is_unknown & without_long(batch.spans, self.network.window_frames)[:, 0].isnan()
-            rng = self._rng("isolate", batch)
-            log_mel = isolate(log_mel, is_speech, augment.isolate_percent, rng)
         if augment.image_percent:
             rng = self._rng("image", batch)
             drawn = draw_share(augment.image_percent, len(log_mel), rng) & ~batch.is_image
