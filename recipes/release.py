@@ -75,9 +75,9 @@ TRAININGS = {
     "cnn-words": Training(("audio",)),
     "gru-words": Training(("audio",)),
     "gru": Training(("audio-10",), initial="gru-words"),
-    "cnn-streams": Training(("audio-10",), initial="cnn-words", teacher="gru"),
-    "cnn": Training(("audio-10", "lookalikes"), initial="cnn-streams", teacher="gru"),
-    "tiny": Training(("audio-10", "lookalikes"), teacher="cnn"),
+    "cnn": Training(("audio-10",), initial="cnn-words"),
+    "cnn-long": Training(("audio-10",), initial="cnn-words", teacher="gru"),
+    "tiny": Training(("audio-10", "lookalikes"), teacher="cnn-long"),
     "cnn35": Training(("audio-35",), initial="cnn-words"),
 }
 RELEASED = ("cnn", "gru", "tiny", "cnn35")
