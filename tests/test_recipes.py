@@ -12,6 +12,7 @@ import pytest
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.audio import SAMPLE_RATE
+from speechcmd.evaluation.homophone import labels_heard_in
 from speechcmd.training.config import TEN_COMMANDS, TrainConfig
 from speechcmd.training.limit import check_limits
 from speechcmd.training.recipe import apply_settings, read_recipe
@@ -72,3 +73,13 @@ def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
 )
 def test_released_models_keep_to_their_size(name: str, most: int) -> None:
     assert network_of(name).count_parameters() < most
+
+
+def test_lookalikes_are_other_words(release: ModuleType) -> None:
+    lines = (RECIPES / "lookalikes.txt").read_text().splitlines()
+    rows = [line.split() for line in lines if not line.startswith("#")]
+    assert [row[0].rstrip(":") for row in rows] == list(TEN_COMMANDS)
+    words = [word for row in rows for word in row[1:]]
+    assert len(words) == len(set(words)) > 200
+    heard = [word for word in words if labels_heard_in(word, TEN_COMMANDS)]
+    assert heard == []

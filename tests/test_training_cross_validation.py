@@ -6,7 +6,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,3 +260,19 @@ def test_a_single_run_is_not_mixed_with_a_series(tmp_path: Path) -> None:
     (tmp_path / LAST).write_bytes(b"")
     with pytest.raises(TrainingError, match="holds a single run; choose another --run"):
         cross_validate([toy_store()], toy_config_of_folds(), 2, tmp_path, True, QUIET)
+
+
+def test_a_series_tells_how_much_speech_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stop(Exception):
+        pass
+
+    def hear(self: Trainer, report: object, on_scan: Callable[[int, int], None]) -> None:
+        on_scan(3, 7)
+        raise Stop
+
+    heard: list[tuple[int, int]] = []
+    watcher = replace(QUIET, on_scan=lambda done, total: heard.append((done, total)))
+    monkeypatch.setattr(Trainer, "fit", hear)
+    with pytest.raises(Stop):
+        cross_validate([toy_store()], toy_config_of_folds(), N_FOLDS, tmp_path, False, watcher)
+    assert heard == [(3, 7)]

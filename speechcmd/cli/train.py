@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
+SPEECH_HEARD = "running speech heard"  # between epochs: beside the bar
+
 
 def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     if value not in ("official", "all") and not value.isdecimal():
@@ -194,7 +196,7 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
         click.echo(describe_network(trainer.network, config), err=True)
         trainer.fit(
             lambda report: report_training(report, config.epochs, progress),
-            lambda done, total: progress.update(done, total, "running speech heard"),
+            lambda done, total: progress.update(done, total, SPEECH_HEARD),
         )
     best = f"validation accuracy {trainer.best_accuracy:.2f} %"
     if config.select == "stream":

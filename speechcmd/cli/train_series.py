@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from speechcmd.cli.progress import StepProgress
-from speechcmd.cli.train import describe_network, report_training
+from speechcmd.cli.train import SPEECH_HEARD, describe_network, report_training
 
 if TYPE_CHECKING:
     from speechcmd.training.series import Member, Watcher
@@ -59,4 +59,5 @@ def _watcher(progress: StepProgress) -> Watcher:
         begin,
         lambda member, report: report_training(report, member.config.epochs, progress),
         lambda done, total: progress.update(done, total, "windows of the feature cache"),
+        lambda done, total: progress.update(done, total, SPEECH_HEARD),
     )

@@ -12,6 +12,7 @@ from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import LAST
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.feature_cache import Progress
+from speechcmd.training.scan import OnScan
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 
@@ -29,12 +30,14 @@ class Watcher:
     """Who is told how a series goes.
 
     `begin` gets the number of a training, from 1, and of all trainings before each of them; `report`
-    what it reports; `on_progress` how far its feature cache is.
+    what it reports; `on_progress` how far its feature cache is, `on_scan` how much of the running speech is
+    heard.
     """
 
     begin: Callable[[int, int, Member, Trainer], None]
     report: Callable[[Member, StepReport | EpochMetrics], None]
     on_progress: Progress | None = None
+    on_scan: OnScan | None = None
 
 
 def run_series(
@@ -54,7 +57,7 @@ def run_series(
         path = folder / member.name
         trainer = Trainer(stores, member.config, path, resume and (path / LAST).exists(), watcher.on_progress)
         watcher.begin(number, len(members), member, trainer)
-        trainer.fit(partial(watcher.report, member))
+        trainer.fit(partial(watcher.report, member), watcher.on_scan)
         yield member, trainer
 
 
