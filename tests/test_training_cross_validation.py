@@ -263,16 +263,13 @@ def test_a_single_run_is_not_mixed_with_a_series(tmp_path: Path) -> None:
 
 
 def test_a_series_tells_how_much_speech_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stop(Exception):
-        pass
-
     def hear(self: Trainer, report: object, on_scan: Callable[[int, int], None]) -> None:
         on_scan(3, 7)
-        raise Stop
+        raise InterruptedError
 
     heard: list[tuple[int, int]] = []
     watcher = replace(QUIET, on_scan=lambda done, total: heard.append((done, total)))
     monkeypatch.setattr(Trainer, "fit", hear)
-    with pytest.raises(Stop):
+    with pytest.raises(InterruptedError):
         cross_validate([toy_store()], toy_config_of_folds(), N_FOLDS, tmp_path, False, watcher)
     assert heard == [(3, 7)]
