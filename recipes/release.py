@@ -161,9 +161,8 @@ def make_lookalikes() -> None:
         (corpus / f"{split}_list.txt").touch()
     lines = (RECIPES / "lookalikes.txt").read_text().splitlines()
     others = sorted(word for line in lines if not line.startswith("#") for word in line.split()[1:])
-    heard = [
-        word for word in TEN.split(",") if word not in SPARSE
-    ]  # of the sparse there are made ones already
+    # of the sparse there are made ones already
+    heard = [word for word in TEN.split(",") if word not in SPARSE]
     for words, n_clips, seed in ((others, "30", "5"), (heard, "200", "6")):
         wanted = ["--voices", TRAINING_VOICES, "--clips", n_clips, "--seed", seed]
         run(sys.executable, RECIPES / "synthesise_words.py", corpus, ",".join(words), *wanted)

@@ -11,7 +11,7 @@ from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN, ModelCard
 
 FloatArray = npt.NDArray[np.float32]
 
-# shares of a window; chosen on validation clips, docs/decisions.md
+# chosen on validation clips, docs/decisions.md; the two in windows are shares of one
 WORD_WINDOWS = 2 / 3  # how long a word must be believed
 LONGEST_WORD_S = 0.66  # in a longer window a word is no longer in view, but what is around it
 SILENCE_WINDOWS = 1.5  # how long a stretch of silence is looked at

@@ -37,7 +37,7 @@ from speechcmd.training.limit import parse_fold
 from speechcmd.training.loss import class_weights
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import EpochSampler, FixedSampler
-from speechcmd.training.scan import Found, OnScan, scan_speech
+from speechcmd.training.scan import Found, scan_speech
 from speechcmd.training.stream_recall import HEARD_STEPS, measure_stream_recall, noise_under_words
 from speechcmd.training.windows import release_stores
 
@@ -119,7 +119,7 @@ class TrainingData:
         heard = dataset(self.validation, n_heard, noise_under_words(n_heard))
         self.heard_words = self._fixed(heard, self.validation.words)
 
-    def find_hard(self, network: KeywordNetwork, on_scan: OnScan | None = None) -> None:
+    def find_hard(self, network: KeywordNetwork, on_scan: Progress | None = None) -> None:
         """Let the epochs to come train on what the network takes for words in running speech."""
         found = scan_speech(network, self.source.stores, self.training, self._device or _CPU, on_scan)
         self.use_hard(found.hardest(self.sampler.n_hard), network.window_samples)
@@ -130,7 +130,7 @@ class TrainingData:
         task, self.sampler.hard = add_windows(self.training, found, n_window)
         self._trained.use_task(task)
 
-    def stream_recall(self, network: KeywordNetwork, on_scan: OnScan | None = None) -> float:
+    def stream_recall(self, network: KeywordNetwork, on_scan: Progress | None = None) -> float:
         """Validation words in percent that are found at few false accepts in validation speech."""
         return measure_stream_recall(
             network, self.source.stores, self.validation, self.heard_words, self._device or _CPU, on_scan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
 from data_prep.task import Indices, SplitTask
 from models.network import KeywordNetwork
+from speechcmd.training.feature_cache import Progress
 from speechcmd.training.loss import N_NO_WORDS
 from speechcmd.training.windows import AudioWindows, FrameWindows
 
@@ -25,8 +26,6 @@ _GROUPS = 8  # in one window that is read
 _READ_STEPS = _GROUPS * _GROUPED_STEPS + SMOOTHED_STEPS - 1
 _BATCH = 32
 _NOTHING = np.zeros(0, np.int64)
-
-OnScan = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def scan_speech(
     stores: Sequence[AnyStore],
     task: SplitTask,
     device: torch.device,
-    on_scan: OnScan | None = None,
+    on_scan: Progress | None = None,
 ) -> Found:
     """Hear all running speech of a split. The network is left in evaluation mode.
 

@@ -12,7 +12,6 @@ from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import LAST
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.feature_cache import Progress
-from speechcmd.training.scan import OnScan
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 
@@ -37,7 +36,7 @@ class Watcher:
     begin: Callable[[int, int, Member, Trainer], None]
     report: Callable[[Member, StepReport | EpochMetrics], None]
     on_progress: Progress | None = None
-    on_scan: OnScan | None = None
+    on_scan: Progress | None = None
 
 
 def run_series(

@@ -20,7 +20,8 @@ from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.dataset import Batch
-from speechcmd.training.scan import SMOOTHED_STEPS, OnScan, scan_speech, smoothed_scores
+from speechcmd.training.feature_cache import Progress
+from speechcmd.training.scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
 from speechcmd.training.step import answer_batches
 
 FALSE_ACCEPTS_PER_HOUR = 5.0  # validation has too few hours for a lower rate
@@ -43,7 +44,7 @@ def measure_stream_recall(
     task: SplitTask,
     words: Iterable[Batch],
     device: torch.device,
-    on_scan: OnScan | None = None,
+    on_scan: Progress | None = None,
 ) -> float:
     """Words found, in percent, where a word is heard in running speech `FALSE_ACCEPTS_PER_HOUR` times.
 

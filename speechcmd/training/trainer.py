@@ -28,7 +28,7 @@ from speechcmd.training.feature_cache import Progress
 from speechcmd.training.limit import check_limits
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
-from speechcmd.training.scan import Found, OnScan
+from speechcmd.training.scan import Found
 from speechcmd.training.step import TrainingStep, answer_batches, log_mel_of
 from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
 
@@ -117,7 +117,6 @@ class Trainer:
         self.epoch = 0
         self.best_score = self.best_accuracy = -1.0
         self.epochs_since_best = 0
-        self._on_scan: OnScan | None = None
         self.run = RunFolder(folder)
         if resume:
             self._resume(given)
@@ -131,17 +130,16 @@ class Trainer:
         weights = self.data.class_weights() if config.class_balance else None
         return TrainingStep(self.network, config, weights, teacher)
 
-    def fit(self, report: Report, on_scan: OnScan | None = None) -> None:
+    def fit(self, report: Report, on_scan: Progress | None = None) -> None:
         """Train until the last epoch or until validation has stopped getting better.
 
         `on_scan(done, total)` tells how much is heard of the running speech, between the epochs.
         """
-        self._on_scan = on_scan
         if self.epoch == 0 and not self.config.initial:
             self._learn_normalisation()
         while self.epoch < self.config.epochs and self.epochs_since_best < self.config.patience:
-            self._find_hard()
-            metrics = self._run_epoch(report)
+            self._find_hard(on_scan)
+            metrics = self._run_epoch(report, on_scan)
             # before the checkpoint: a resumed run drops a line too many, it could not make up a lost one
             self.run.append_metrics({k: v for k, v in asdict(metrics).items() if v is not None})
             self.epoch += 1
@@ -169,7 +167,7 @@ class Trainer:
         log_mel = torch.cat(frames).double()
         self.network.set_normalisation(log_mel.mean(dim=0).float(), log_mel.std(dim=0).float())
 
-    def _run_epoch(self, report: Report) -> EpochMetrics:
+    def _run_epoch(self, report: Report, on_scan: Progress | None) -> EpochMetrics:
         self.data.sampler.epoch = self.epoch
         n_batches, began = len(self.data.sampler), time.perf_counter()
         every = GPU_REPORT_BATCHES if self.fabric.device.type == "cuda" else 1
@@ -192,20 +190,18 @@ class Trainer:
         validation_loss, validation_accuracy = self.evaluate(self.data.validation_batches)
         if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
             raise TrainingError(self._why_diverged("validation"))
+        is_streamed = self.config.select == "stream"
         return EpochMetrics(
             self.epoch, loss, 100 * right, validation_loss, validation_accuracy,
             learning_rate(self.config, float(self.epoch)), n_clips / seconds, seconds,
-            self._stream_recall() if self.config.select == "stream" else None,
+            self.data.stream_recall(self.answering, on_scan) if is_streamed else None,
         )  # fmt: skip
 
-    def _find_hard(self) -> None:
+    def _find_hard(self, on_scan: Progress | None = None) -> None:
         """Before an epoch; an untrained network has nothing to tell."""
         is_trained = self.epoch > 0 or bool(self.config.initial)
         if self.config.hard_percent and is_trained and self.epoch % self.config.hard_every == 0:
-            self.data.find_hard(self.answering, self._on_scan)
-
-    def _stream_recall(self) -> float:
-        return self.data.stream_recall(self.answering, self._on_scan)
+            self.data.find_hard(self.answering, on_scan)
 
     def _train_batch(self, batch: Batch) -> Tensor:
         """Train on one batch. Its loss times its clips, and its right answers: (2,)."""
