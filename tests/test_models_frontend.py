@@ -127,6 +127,23 @@ def test_mel_filters_are_triangles_on_the_mel_scale() -> None:
         assert filters[band] == pytest.approx(triangle, abs=1e-5)
 
 
+@pytest.mark.parametrize("n_mels", [48, 53, 20])
+def test_more_or_fewer_of_the_same_filters(n_mels: int) -> None:
+    """The first bands of both are equal, and the spacing goes on as librosa's mel scale has it."""
+    other = CONFIG.with_bands(n_mels)
+    assert other.n_mels == n_mels
+    highest = librosa.mel_to_hz(librosa.hz_to_mel(4000.0, htk=True) * (n_mels + 1) / 41, htk=True)
+    assert other.f_max_hz == pytest.approx(highest)
+    n_both = min(n_mels, CONFIG.n_mels)
+    np.testing.assert_allclose(mel_filters(other)[:n_both], mel_filters(CONFIG)[:n_both], atol=1e-6)
+    np.testing.assert_allclose(
+        log_mel(SIGNALS["noise"], other)[:, :n_both], log_mel(SIGNALS["noise"])[:, :n_both], atol=TOLERANCE
+    )
+    back = other.with_bands(40)
+    assert (back.n_mels, back.f_max_hz) == (40, pytest.approx(4000.0))
+    assert CONFIG.with_bands(40) is CONFIG
+
+
 def test_the_basis_is_a_windowed_dft() -> None:
     n = np.arange(480)
     window = np.hanning(481)[:-1]

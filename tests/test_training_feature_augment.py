@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -15,9 +16,11 @@ from speechcmd.training.augment import mix_noise
 from speechcmd.training.feature_augment import (
     change_floor,
     change_speed,
+    cut_bands,
     mix_log_mel_noise,
     shift_level,
     smear_room,
+    tilt_bands,
     warp_bands,
 )
 from speechcmd.training.image_channel import through_image
@@ -173,6 +176,39 @@ def test_no_decay_changes_no_bit_and_a_steady_sound_keeps_its_level(log_mel: tor
     assert not torch.equal(smeared[0], log_mel[0])
     steady = torch.full((1, 120, 40), 2.0)
     assert torch.allclose(smear_room(steady, decay_s[:1], torch.zeros(1))[:, 60:], steady[:, 60:], atol=1e-3)
+
+
+# --- other microphones
+
+
+def test_a_tilt_is_another_gain_in_each_band() -> None:
+    """Steady tones in the lowest, a middle and the highest of 41 bands, where gains are known."""
+    power = torch.full((3, 2, 41), 0.01)
+    tilted = tilt_bands(torch.log(power + FLOOR), torch.tensor([0.0, 12.0, -20.0]))
+    gain_db = 10 * torch.log10((tilted.exp() - FLOOR) / power)
+    expected = torch.tensor([[0.0, 0.0, 0.0], [-6.0, 0.0, 6.0], [10.0, 0.0, -10.0]])
+    torch.testing.assert_close(gain_db[:, 1, [0, 20, 40]], expected, atol=1e-2, rtol=0)
+    silence = torch.full((1, 2, 41), math.log(FLOOR))
+    torch.testing.assert_close(tilt_bands(silence, torch.tensor([30.0])), silence, atol=1e-3, rtol=0)
+
+
+def test_cut_bands_are_those_of_a_narrower_recording() -> None:
+    """What a steep low-pass filter at 5 kHz leaves, in bands that lie off its edge."""
+    frontend = FrontEndConfig().with_bands(53)
+    noise = np.random.default_rng(0).standard_normal((2, 16_000)) * 0.1
+    narrow = sosfilt(butter(20, 5_000, fs=16_000, output="sos"), noise)
+    wide, filtered = (LogMel(frontend)(torch.from_numpy(x.astype(np.float32))) for x in (noise, narrow))
+    edges = librosa.mel_frequencies(55, fmin=0, fmax=frontend.f_max_hz, htk=True)
+    n_kept = int(np.searchsorted(edges[1:-1], 5_000))
+    cut = cut_bands(wide, torch.tensor([n_kept, 53]), frontend)
+    below, above = slice(0, n_kept - 2), slice(n_kept + 5, None)
+    torch.testing.assert_close(cut[0, :, below], filtered[0, :, below], atol=0.3, rtol=0)
+    assert float((cut[0, :, n_kept:] - math.log(FLOOR)).abs().max()) == 0
+    assert (
+        float((filtered[0, 5:, above] - cut[0, 5:, above]).max())
+        < float((wide - cut)[0, 5:, above].min()) - 3
+    )
+    assert torch.equal(cut[1], wide[1])
 
 
 # --- longer and shorter vocal tracts

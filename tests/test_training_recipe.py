@@ -188,7 +188,10 @@ def with_value(name: str, value: Any) -> TrainConfig:
         shift = (
             {} if inner == "time_shift_ms" else {"time_shift_ms": 1_000}
         )  # no shift, no word that lies late
-        return replace(TrainConfig(), augment=replace(AugmentConfig(), **shift, **{inner: value}))
+        # nothing to cut off where the bands end at 4000 Hz
+        n_mels = 48 if inner == "narrow_percent" else 40
+        augment = replace(AugmentConfig(), **shift, **{inner: value})
+        return replace(TrainConfig(), n_mels=n_mels, augment=augment)
     return replace(TrainConfig(), **{inner: value})
 
 
@@ -234,6 +237,14 @@ def test_words_stay_where_validation_has_them() -> None:
         "its windows, got 180; set a larger augment.time_shift_ms"
     )
     check_limits(apply_settings(late, {"augment.time_shift_ms": 180}))
+
+
+def test_what_is_narrow_already_is_not_cut() -> None:
+    both = apply_settings(TrainConfig(), {"augment.narrow_percent": 15})
+    assert failure(lambda: check_limits(both)) == (
+        "augment.narrow_percent: expected 0 with n_mels = 40, above which is nothing, got 15; set a larger n_mels"
+    )
+    check_limits(apply_settings(both, {"n_mels": 48}))
 
 
 def test_hard_negatives_need_the_main_process() -> None:

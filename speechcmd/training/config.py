@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.task import TaskConfig
+from models.frontend import FrontEndConfig
 from speechcmd.errors import TrainingError
 from speechcmd.training.augment import AugmentConfig
 
+STANDARD_BANDS = FrontEndConfig().n_mels
+MOST_BANDS = 53  # the highest ends below the 8 kHz of what is sampled at 16
 TEN_COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 
 
@@ -18,7 +21,8 @@ TEN_COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop",
 class TrainConfig:
     """All that decides the weights, but for the store and the machine.
 
-    `length` is "mean", "p95" or seconds; `unknown`, `speech_percent` and `silence_percent` as in
+    `n_mels` bands of the spectrogram, 40 up to 4000 Hz and more above them as `FrontEndConfig.with_bands`
+    has it; `length` is "mean", "p95" or seconds; `unknown`, `speech_percent` and `silence_percent` as in
     `data_prep.task.TaskConfig`; `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of
     `optimisation.SCHEDULES`, `momentum` of SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is
     decoupled; `l1` the factor of the sum of all weights' sizes; `gradient_clip` the largest norm of a
@@ -38,6 +42,7 @@ class TrainConfig:
     architecture: str = "cnn"
     words: tuple[str, ...] = TEN_COMMANDS
     length: str = "mean"
+    n_mels: int = STANDARD_BANDS
     unknown: str = "official"
     silence_percent: float = 10.0
     speech_percent: float = 10.0
@@ -76,6 +81,11 @@ class TrainConfig:
     deterministic: bool = False
     model: dict[str, Any] = field(default_factory=dict)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def frontend(self) -> FrontEndConfig:
+        """What the network hears."""
+        return FrontEndConfig().with_bands(self.n_mels)
 
     @property
     def task(self) -> TaskConfig:

@@ -27,6 +27,7 @@ from data_prep.task import (
 )
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
+from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import StoreError, TrainingError
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
@@ -39,7 +40,8 @@ from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import EpochSampler, FixedSampler
 from speechcmd.training.scan import Found, scan_speech
 from speechcmd.training.stream_recall import HEARD_STEPS, measure_stream_recall, noise_under_words
-from speechcmd.training.windows import release_stores
+from speechcmd.training.upper_bands import UpperBands, clips_with_all_bands, count_stored_bands
+from speechcmd.training.windows import front_end_on, release_stores
 
 _CPU = torch.device("cpu")
 CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every window of up to 1.3 s
@@ -85,10 +87,13 @@ class TrainingData:
                 "prepare a store with --speech and --roles, or leave the setting out"
             )
 
-    def make_loaders(self, network: KeywordNetwork, window_frames: int) -> None:
+    def make_loaders(
+        self, network: KeywordNetwork, window_frames: int, upper: UpperBands | None = None
+    ) -> None:
         """Loaders for a network; batches of training have windows of `window_frames` frames.
 
-        What reaches beyond the network's own window is for a teacher: the middle is what it would be.
+        What reaches beyond the network's own window is for a teacher: the middle is what it would be. `upper`
+        estimates bands that some store does not have.
         """
         config, frontend = self._config, network.frontend.config
         release_stores()
@@ -98,7 +103,7 @@ class TrainingData:
         def dataset(task: SplitTask, n_samples: int, augment: AugmentConfig) -> ClipDataset:
             return ClipDataset(
                 self.source, task, n_samples, augment, config.seed, self._device, frontend,
-                network.window_samples,
+                network.window_samples, upper,
             )  # fmt: skip
 
         n_own, off = network.window_samples, AugmentConfig.off()
@@ -197,6 +202,8 @@ def _check_split(speaker: str, split: str, store: AnyStore, heard: dict[tuple[st
 def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:
     """Refuse features that another front end made. Another floor is no reason: it is exchanged.
 
+    Nor is that bands are missing, if those that are there are the network's first.
+
     Raises
     ------
     StoreError
@@ -204,12 +211,44 @@ def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:
     """
     if not isinstance(store, FeatureStore):
         return
-    for name, value in asdict(frontend).items():
-        if name != "log_floor" and store.front_end.get(name) != value:
+    own, first = store.front_end, frontend.with_bands(int(store.front_end["n_mels"]))
+    is_part = first.n_mels <= frontend.n_mels and math.isclose(own["f_max_hz"], first.f_max_hz)
+    for name, value in asdict(first if is_part else frontend).items():
+        if name != "log_floor" and not math.isclose(own[name], value):
             raise StoreError(
                 f"{store.path}: features of a front end with {name} = {store.front_end.get(name)}, the "
                 f"network's has {value}; make the store again from audio, or leave it out"
             )
+
+
+def learn_upper_bands(
+    source: JoinedStores, task: SplitTask, frontend: FrontEndConfig, device: torch.device = _CPU
+) -> UpperBands | None:
+    """What estimates the bands that some store does not have, from clips of the others; None if all have all.
+
+    Raises
+    ------
+    StoreError
+        If there is no clip of a word with all bands.
+    """
+    n_lower = count_stored_bands(source.stores, frontend)
+    if n_lower == frontend.n_mels:
+        return None
+    clips = clips_with_all_bands(source.stores, task, frontend)
+    if len(clips) == 0:
+        raise StoreError(
+            f"{source.path}: {n_lower} of {frontend.n_mels} bands, and no clip with all to learn the others "
+            f"from; give a store of audio too, or set n_mels={n_lower}"
+        )
+    off = AugmentConfig.off()
+    dataset = ClipDataset(source, task, SAMPLE_RATE, off, device=device, frontend=frontend)
+    front_end = front_end_on(frontend, device)
+    frames = []
+    for batch in make_loader(dataset, FixedSampler(clips, 128)):
+        if len(batch.waveform):
+            frames.append(front_end(batch.waveform).flatten(0, 1))
+        frames.append(batch.log_mel.flatten(0, 1))
+    return UpperBands.learn(torch.cat(frames), n_lower, math.log(frontend.log_floor))
 
 
 def take_cached(

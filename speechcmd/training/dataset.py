@@ -32,6 +32,7 @@ from speechcmd.training.gather import Levels, place_windows
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import ItemKey
 from speechcmd.training.transfer import put
+from speechcmd.training.upper_bands import UpperBands
 from speechcmd.training.view import word_spans
 from speechcmd.training.waveform_augment import convolve_rooms, make_rooms, resample_windows, room_spectra
 from speechcmd.training.windows import AudioWindows, FrameWindows, front_end_on
@@ -77,7 +78,8 @@ class ClipDataset(Dataset[Batch]):
 
     With `n_placed` it is windows of that length that are placed, and what comes reaches beyond them on
     both sides: cropped to the middle, a batch is that of a dataset of `n_placed` samples. Noise and
-    rooms are those of the whole window, so is the ratio of noise.
+    rooms are those of the whole window, so is the ratio of noise. `upper` estimates bands that a store of
+    features does not have.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class ClipDataset(Dataset[Batch]):
         device: torch.device | None = None,
         frontend: FrontEndConfig = FrontEndConfig(),
         n_placed: int | None = None,
+        upper: UpperBands | None = None,
     ) -> None:
         self._stores = store.stores if isinstance(store, JoinedStores) else (store,)
         self.n_samples = n_samples
@@ -101,6 +104,7 @@ class ClipDataset(Dataset[Batch]):
         self._seed = seed
         self._device = device or torch.device("cpu")
         self._frontend = frontend
+        self._upper = upper
         self._rooms: Tensor | None = None
         self.use_task(task)
 
@@ -175,7 +179,7 @@ class ClipDataset(Dataset[Batch]):
 
     @property
     def _frame_windows(self) -> FrameWindows:
-        return FrameWindows(self._stores, self._task, self._device, self._frontend)
+        return FrameWindows(self._stores, self._task, self._device, self._frontend, self._upper)
 
     def _sorted(self, indices: Indices) -> Indices:
         """By store, those of audio first, else in the order given."""

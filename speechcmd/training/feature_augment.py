@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.frontend import FrontEndConfig
+from models.frontend import FrontEndConfig, hz_to_mel
 
 _SILENT_POWER = 1e-10
 _NOTHING_LEFT = 1e-20
@@ -31,7 +31,36 @@ def shift_level(log_mel: Tensor, gain_db: Tensor, frontend: FrontEndConfig = Fro
 
     Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
     """
-    gain = torch.pow(10.0, gain_db.to(log_mel) / 10.0)[:, None, None]
+    return shift_bands(log_mel, gain_db[:, None], frontend)
+
+
+def tilt_bands(log_mel: Tensor, tilt_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """The spectrogram through a microphone that passes the highest band so much better than the lowest.
+
+    The gain grows evenly from band to band, and the middle one keeps its level.
+
+    Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
+    """
+    slope = torch.linspace(-0.5, 0.5, log_mel.shape[2], device=log_mel.device)
+    return shift_bands(log_mel, tilt_db.to(log_mel).unsqueeze(1) * slope, frontend)
+
+
+def cut_bands(log_mel: Tensor, n_kept: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """The spectrogram of a recording in which nothing lies above the first `n_kept` bands.
+
+    Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
+    """
+    bands = torch.arange(log_mel.shape[2], device=log_mel.device)
+    is_cut = (bands >= n_kept.unsqueeze(1)).unsqueeze(1)
+    return log_mel.masked_fill(is_cut, math.log(frontend.log_floor))
+
+
+def shift_bands(log_mel: Tensor, gain_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """Each band louder or quieter.
+
+    Shape: (batch, n_frames, n_mels) and (batch, n_mels or 1) -> (batch, n_frames, n_mels).
+    """
+    gain = torch.pow(10.0, gain_db.to(log_mel) / 10.0).unsqueeze(1)
     return _to_power(log_mel, frontend.log_floor).mul_(gain).add_(frontend.log_floor).log_()
 
 
@@ -88,24 +117,19 @@ def warp_bands(log_mel: Tensor, factor: Tensor, frontend: FrontEndConfig = Front
     Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
     """
     lowest, highest = frontend.f_min_hz, frontend.f_max_hz
-    edges = torch.linspace(_to_mel(lowest), _to_mel(highest), frontend.n_mels + 2)
+    edges = torch.linspace(hz_to_mel(lowest), hz_to_mel(highest), frontend.n_mels + 2)
     centres = (700.0 * (10.0 ** (edges[1:-1] / 2595.0) - 1)).to(log_mel)
     factor = factor.to(log_mel).unsqueeze(1)
     knee = _WARPED_SHARE * highest * factor.clamp_max(1.0) / factor
     beyond = highest - (highest - centres) * (highest - knee * factor) / (highest - knee)
     source = torch.where(centres <= knee, centres * factor, beyond)
     spacing = float(edges[1] - edges[0])
-    place = (2595.0 * torch.log10(1 + source / 700.0) - _to_mel(lowest)) / spacing - 1
+    place = (2595.0 * torch.log10(1 + source / 700.0) - hz_to_mel(lowest)) / spacing - 1
     bands = torch.arange(frontend.n_mels, device=log_mel.device)
     # as a product with triangles about each place: far faster than two gathers along the last axis
     distance = (place.clamp(0, frontend.n_mels - 1).unsqueeze(1) - bands.unsqueeze(1)).abs()
     with torch.autocast(log_mel.device.type, enabled=False):
         return torch.bmm(log_mel, (1 - distance).clamp_min_(0))
-
-
-def _to_mel(frequency_hz: float) -> float:
-    """HTK mel."""
-    return 2595.0 * math.log10(1 + frequency_hz / 700.0)
 
 
 def smear_room(

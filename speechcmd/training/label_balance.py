@@ -19,7 +19,7 @@ from data_prep.task import draw_evaluation, make_split_task
 from models.network import KeywordNetwork
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.data import split_by_fold
+from speechcmd.training.data import learn_upper_bands, split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
 from speechcmd.training.feature_cache import Progress
 from speechcmd.training.run_clips import stores_of
@@ -91,8 +91,10 @@ def _answer_validation(
 ) -> tuple[Tensor, Tensor]:
     source = JoinedStores(split_by_fold(stores_of(run), config.fold))
     task = make_split_task(source, config.task, "validation")
+    frontend = network.frontend.config
+    upper = learn_upper_bands(source, make_split_task(source, config.task, "training"), frontend)
     dataset = ClipDataset(
-        source, task, network.window_samples, AugmentConfig.off(), config.seed, None, network.frontend.config
+        source, task, network.window_samples, AugmentConfig.off(), config.seed, frontend=frontend, upper=upper
     )
     drawn = draw_evaluation(task, config.task)
     batches = make_loader(dataset, FixedSampler(drawn, _BATCH_SIZE))

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from speechcmd.errors import TrainingError
-from speechcmd.training.config import TrainConfig
+from speechcmd.training.config import MOST_BANDS, STANDARD_BANDS, TrainConfig
 from speechcmd.training.optimisation import OPTIMIZERS, SCHEDULES
 
 _ANY = math.inf  # however large, but a number
@@ -24,7 +24,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
     "augment.half_seen_percent": (0, 100), "augment.warp_percent": (0, 30),
-    "augment.neighbour_percent": (0, 100),
+    "augment.neighbour_percent": (0, 100), "augment.tilt_db": (0, 60), "augment.narrow_percent": (0, 100),
+    "n_mels": (STANDARD_BANDS, MOST_BANDS),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZERS),
@@ -96,6 +97,11 @@ def _check_together(config: TrainConfig) -> None:
             f"augment.late_ms: expected at most augment.time_shift_ms = {augment.time_shift_ms:g}, as "
             f"validation has words in the middle of its windows, got {augment.late_ms:g}; set a larger "
             "augment.time_shift_ms"
+        )
+    if augment.narrow_percent and config.n_mels == STANDARD_BANDS:
+        raise TrainingError(
+            f"augment.narrow_percent: expected 0 with n_mels = {STANDARD_BANDS}, above which is nothing, "
+            f"got {augment.narrow_percent:g}; set a larger n_mels"
         )
     if config.hard_percent and config.n_workers:
         raise TrainingError(

@@ -11,7 +11,7 @@ import numpy as np
 PURPOSES = (
     "epoch", "augment", "noise", "spec_augment", "padding", "dropout", "speed", "room", "image", "mixup",
     "share", "frame_padding", "frame_noise", "frame_speed", "frame_room",
-    "half_seen", "hard", "warp", "neighbour",
+    "half_seen", "hard", "warp", "neighbour", "tilt", "narrow",
 )  # fmt: skip
 
 

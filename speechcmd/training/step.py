@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from models.network import KeywordNetwork
 from speechcmd.training.augment import draw_factor, draw_share, spec_augment
-from speechcmd.training.config import TrainConfig
+from speechcmd.training.config import STANDARD_BANDS, TrainConfig
 from speechcmd.training.dataset import Batch
-from speechcmd.training.feature_augment import warp_bands
+from speechcmd.training.feature_augment import cut_bands, tilt_bands, warp_bands
 from speechcmd.training.image_channel import BLOCK, through_image
 from speechcmd.training.loss import (
     N_NO_WORDS,
@@ -26,6 +26,7 @@ from speechcmd.training.neighbour import put_beside
 from speechcmd.training.random import generator_for, torch_seed_for
 from speechcmd.training.teacher import Teacher
 from speechcmd.training.transfer import put
+from speechcmd.training.upper_bands import UpperBands
 from speechcmd.training.view import View, leave_to_neighbours, make_view, whole_view, without_long
 
 
@@ -33,6 +34,7 @@ class TrainingStep(nn.Module):
     """Wraps a network so that one `forward` gives the loss: what a distributed wrapper needs.
 
     `weights`: of each label's clips, (n_labels,). A `teacher` hears the same clips, in its own window.
+    `upper` estimates bands that images do not have, where the network hears such.
     """
 
     weights: Tensor
@@ -43,10 +45,12 @@ class TrainingStep(nn.Module):
         config: TrainConfig,
         weights: Tensor | None = None,
         teacher: Teacher | None = None,
+        upper: UpperBands | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self._config = config
+        self._upper = upper
         n_labels = network.head.out_features
         self.register_buffer(
             "weights", torch.ones(n_labels) if weights is None else weights, persistent=False
@@ -99,20 +103,40 @@ class TrainingStep(nn.Module):
             words = without_long(batch.spans, self.network.window_frames)
             rng = self._rng("neighbour", batch)
             log_mel, neighbours = put_beside(log_mel, words, augment.neighbour_percent, rng)
-        if augment.image_percent:
-            rng = self._rng("image", batch)
-            drawn = draw_share(augment.image_percent, len(log_mel), rng) & ~batch.is_image
-            # a window is cut out of a picture, and its border lies anywhere in the grid of blocks
-            phase = rng.integers(0, BLOCK, size=len(log_mel))[drawn]
-            rows = put(np.flatnonzero(drawn), log_mel.device)
-            log_mel[rows] = through_image(
-                log_mel[rows], phase=put(phase, log_mel.device), frontend=self.network.frontend.config
-            )
-        if augment.warp_percent:
-            factor = draw_factor(augment.warp_percent, len(log_mel), self._rng("warp", batch))
-            log_mel = warp_bands(log_mel, put(factor, log_mel.device), self.network.frontend.config)
+        log_mel = self._hear_otherwise(log_mel, batch)
         covered = spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
         return covered, neighbours
+
+    def _hear_otherwise(self, log_mel: Tensor, batch: Batch) -> Tensor:
+        """The same said by others, recorded by other microphones, kept as images or in narrow band."""
+        augment, frontend = self._config.augment, self.network.frontend.config
+        n_clips, device = len(log_mel), log_mel.device
+        if augment.tilt_db:
+            tilt_db = self._rng("tilt", batch).uniform(-augment.tilt_db, augment.tilt_db, n_clips)
+            log_mel = tilt_bands(log_mel, put(tilt_db, device), frontend)
+        if augment.image_percent:
+            rng = self._rng("image", batch)
+            drawn = draw_share(augment.image_percent, n_clips, rng) & ~batch.is_image
+            # a window is cut out of a picture, and its border lies anywhere in the grid of blocks
+            phase = rng.integers(0, BLOCK, size=n_clips)[drawn]
+            rows = put(np.flatnonzero(drawn), device)
+            log_mel[rows] = self._through_image(log_mel[rows], put(phase, device))
+        if augment.warp_percent:
+            factor = draw_factor(augment.warp_percent, n_clips, self._rng("warp", batch))
+            log_mel = warp_bands(log_mel, put(factor, device), frontend)
+        if augment.narrow_percent:
+            rng = self._rng("narrow", batch)
+            n_kept = rng.integers(STANDARD_BANDS, frontend.n_mels, n_clips)
+            n_kept[~draw_share(augment.narrow_percent, n_clips, rng)] = frontend.n_mels
+            log_mel = cut_bands(log_mel, put(n_kept, device), frontend)
+        return log_mel
+
+    def _through_image(self, log_mel: Tensor, phase: Tensor) -> Tensor:
+        frontend = self.network.frontend.config
+        if self._upper is None:
+            return through_image(log_mel, phase=phase, frontend=frontend)
+        lower = log_mel[..., : self._upper.n_lower]
+        return self._upper.extend(through_image(lower, phase=phase, frontend=frontend))
 
     def _view_of(self, batch: Batch, neighbours: Tensor, n_frames: int) -> View:
         network, n_steps = self.network, self._config.n_steps
@@ -163,7 +187,8 @@ class TrainingStep(nn.Module):
     def _cut(self, log_mel: Tensor, network: KeywordNetwork, steps: range, later: int = 0) -> Tensor:
         first, last = self._part_of(network, steps, later)
         n_before = (log_mel.shape[1] - self._span_frames) // 2
-        return log_mel[:, n_before + first : n_before + last]
+        # a teacher may hear fewer bands
+        return log_mel[:, n_before + first : n_before + last, : network.frontend.config.n_mels]
 
     def _rng(self, purpose: str, batch: Batch) -> np.random.Generator:
         return generator_for(purpose, self._config.seed, batch.epoch, batch.number)

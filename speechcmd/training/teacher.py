@@ -40,7 +40,9 @@ def fill_network(network: KeywordNetwork, weights: dict[str, Any]) -> None:
 def load_network(state: dict[str, Any]) -> KeywordNetwork:
     """The network of a checkpoint, ready to infer."""
     config = TrainConfig.from_json(state["config"])
-    network = create_model(config.architecture, len(state["labels"]), state["n_samples"], **config.model)
+    network = create_model(
+        config.architecture, len(state["labels"]), state["n_samples"], config.frontend, **config.model
+    )
     fill_network(network, state["network"])
     return network.eval()
 

@@ -21,7 +21,7 @@ from models.registry import check_settings, create_model
 from speechcmd.errors import TrainingError
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from speechcmd.training.config import TrainConfig, check_same_training
-from speechcmd.training.data import TrainingData, take_cached
+from speechcmd.training.data import TrainingData, learn_upper_bands, take_cached
 from speechcmd.training.dataset import Batch
 from speechcmd.training.ema import make_average
 from speechcmd.training.feature_cache import Progress
@@ -31,6 +31,7 @@ from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.scan import Found
 from speechcmd.training.step import TrainingStep, answer_batches, log_mel_of
 from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
+from speechcmd.training.upper_bands import UpperBands
 
 
 @dataclass(frozen=True)
@@ -100,17 +101,21 @@ class Trainer:
         torch.manual_seed(config.seed)
         n_samples = self.data.source.length_samples(config.length)
         check_settings(config.architecture, config.model)
-        network = create_model(config.architecture, len(task.labels), n_samples, **config.model)
+        network = create_model(
+            config.architecture, len(task.labels), n_samples, config.frontend, **config.model
+        )
         # the layout in which two-dimensional convolutions train fastest: docs/figures.md
         self.network: KeywordNetwork = network.to(memory_format=torch.channels_last)
         if config.initial and not resume:
             take_weights(self.network, config, task.labels)
-        self.step = self._make_step()
+        frontend = self.network.frontend.config
+        upper = learn_upper_bands(self.data.source, self.data.training, frontend)
+        self.step = self._make_step(upper)
         if config.feature_cache:
-            frontend, frames = self.network.frontend.config, self.step.window_frames
+            frames = self.step.window_frames
             cached = take_cached(given, frontend, frames, Path(config.feature_cache), on_progress)
             self.data = TrainingData(cached, config, task, self.fabric.device)
-        self.data.make_loaders(self.network, self.step.window_frames)
+        self.data.make_loaders(self.network, self.step.window_frames, upper)
         self.step = self.fabric.setup_module(self.step)
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.network, config))
         self.average = make_average(self.network, config.ema)
@@ -123,12 +128,17 @@ class Trainer:
         else:
             self.run.begin(given, config, task, self.data)
 
-    def _make_step(self) -> Any:
+    def _make_step(self, upper: UpperBands | None) -> Any:
         config = self.config
         teacher = load_teacher(Path(config.teacher), self.labels, config.fold) if config.teacher else None
         self._teacher_digest = digest_weights(teacher.network) if teacher else ""
         weights = self.data.class_weights() if config.class_balance else None
-        return TrainingStep(self.network, config, weights, teacher)
+        if teacher and teacher.network.frontend.config.n_mels > config.n_mels:
+            raise TrainingError(
+                f"{config.teacher}: expected a teacher of n_mels = {config.n_mels} or less, got one of "
+                f"{teacher.network.frontend.config.n_mels}; train with as many"
+            )
+        return TrainingStep(self.network, config, weights, teacher, upper)
 
     def fit(self, report: Report, on_scan: Progress | None = None) -> None:
         """Train until the last epoch or until validation has stopped getting better.

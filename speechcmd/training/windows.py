@@ -17,6 +17,7 @@ from data_prep.task import Indices, SplitTask
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd.training.frame_gather import FrameSource
 from speechcmd.training.gather import Levels, fill_ends, gather_windows
+from speechcmd.training.upper_bands import UpperBands
 
 
 class AudioWindows:
@@ -51,12 +52,21 @@ class FrameWindows:
     """Cuts windows out of the feature stores of a task."""
 
     def __init__(
-        self, stores: tuple[AnyStore, ...], task: SplitTask, device: torch.device, frontend: FrontEndConfig
+        self,
+        stores: tuple[AnyStore, ...],
+        task: SplitTask,
+        device: torch.device,
+        frontend: FrontEndConfig,
+        upper: UpperBands | None = None,
     ) -> None:
         self._stores, self._task, self._device, self._frontend = stores, task, device, frontend
+        self._upper = upper
 
     def cut(self, indices: Indices, starts: Indices, n_frames: int, rng: np.random.Generator) -> Tensor:
-        """Log-mel of windows that begin at the nearest frame. Shape: (batch, n_frames, n_mels)."""
+        """Log-mel of windows that begin at the nearest frame, with bands that are not stored as estimated.
+
+        Shape: (batch, n_frames, n_mels).
+        """
         parts = [torch.zeros(0, n_frames, self._frontend.n_mels, device=self._device)]
         examples, frontend = self._task.examples, self._frontend
         clips = examples.first[indices]  # of a feature store: the clip's number
@@ -64,7 +74,10 @@ class FrameWindows:
         n_valid = np.array([frontend.n_frames(n) for n in (examples.end[indices] - clips).tolist()], np.int64)
         for store, part in by_source(self._stores, self._task, indices):
             source = frames_on(store, self._device, frontend.log_floor)
-            parts.append(source.cut(clips[part], n_valid[part], first[part], n_frames, rng))
+            log_mel = source.cut(clips[part], n_valid[part], first[part], n_frames, rng)
+            if self._upper is not None and log_mel.shape[2] < frontend.n_mels:
+                log_mel = self._upper.extend(log_mel)
+            parts.append(log_mel)
         return torch.cat(parts) if len(parts) > 2 else parts[-1]
 
     def is_image(self, indices: Indices) -> npt.NDArray[np.bool_]:
