@@ -76,8 +76,7 @@ TRAININGS = {
     "gru-words": Training(("audio",)),
     "gru": Training(("audio-10",), initial="gru-words"),
     "cnn": Training(("audio-10",), initial="cnn-words"),
-    "cnn-long": Training(("audio-10",), initial="cnn-words", teacher="gru"),
-    "tiny": Training(("audio-10", "lookalikes"), teacher="cnn-long"),
+    "tiny": Training(("audio-10", "lookalikes"), teacher="cnn"),
     "cnn35": Training(("audio-35",), initial="cnn-words"),
 }
 RELEASED = ("cnn", "gru", "tiny", "cnn35")

@@ -41,7 +41,9 @@ def config_of(name: str) -> TrainConfig:
 def network_of(name: str) -> KeywordNetwork:
     config = config_of(name)
     n_samples = round(float(config.length) * SAMPLE_RATE)
-    return create_model(config.architecture, len(config.task.labels), n_samples, **config.model)
+    return create_model(
+        config.architecture, len(config.task.labels), n_samples, config.frontend, **config.model
+    )
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
@@ -62,6 +64,7 @@ def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
             assert set(config.words) & set(config_of(training.initial).words)
         if training.teacher:
             assert set(config.words) <= set(config_of(training.teacher).words)
+            assert config.n_mels >= config_of(training.teacher).n_mels
     for name in release.RELEASED:
         assert ",".join(config_of(name).words) == release.words_of(name)
         assert (RECIPES / "notes" / f"{name}.md").is_file()

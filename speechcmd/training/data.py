@@ -221,9 +221,7 @@ def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:
             )
 
 
-def learn_upper_bands(
-    source: JoinedStores, task: SplitTask, frontend: FrontEndConfig, device: torch.device = _CPU
-) -> UpperBands | None:
+def learn_upper_bands(source: JoinedStores, task: SplitTask, frontend: FrontEndConfig) -> UpperBands | None:
     """What estimates the bands that some store does not have, from clips of the others; None if all have all.
 
     Raises
@@ -241,8 +239,8 @@ def learn_upper_bands(
             f"from; give a store of audio too, or set n_mels={n_lower}"
         )
     off = AugmentConfig.off()
-    dataset = ClipDataset(source, task, SAMPLE_RATE, off, device=device, frontend=frontend)
-    front_end = front_end_on(frontend, device)
+    dataset = ClipDataset(source, task, SAMPLE_RATE, off, frontend=frontend)
+    front_end = front_end_on(frontend, _CPU)
     frames = []
     for batch in make_loader(dataset, FixedSampler(clips, 128)):
         if len(batch.waveform):
