@@ -77,7 +77,8 @@ TRAININGS = {
     "gru": Training(("audio-10",), initial="gru-words"),
     "cnn": Training(("audio-10",), initial="cnn-words"),
     "tiny": Training(("audio-10", "lookalikes"), teacher="cnn"),
-    "cnn35": Training(("audio-35",), initial="cnn-words"),
+    "cnn35-words": Training(("audio",)),
+    "cnn35": Training(("audio-35",), initial="cnn35-words"),
 }
 RELEASED = ("cnn", "gru", "tiny", "cnn35")
 
