@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import librosa
@@ -50,17 +49,13 @@ class FrontEndConfig:
             return self
         lowest, highest = hz_to_mel(self.f_min_hz), hz_to_mel(self.f_max_hz)
         spacing = (highest - lowest) / (self.n_mels + 1)
-        return replace(self, n_mels=n_mels, f_max_hz=mel_to_hz(lowest + spacing * (n_mels + 1)))
+        f_max_hz = float(librosa.mel_to_hz(lowest + spacing * (n_mels + 1), htk=True))
+        return replace(self, n_mels=n_mels, f_max_hz=f_max_hz)
 
 
 def hz_to_mel(frequency_hz: float) -> float:
     """HTK mel."""
-    return 2595.0 * math.log10(1 + frequency_hz / 700.0)
-
-
-def mel_to_hz(mel: float) -> float:
-    """The frequency of an HTK mel."""
-    return 700.0 * (math.pow(10.0, mel / 2595.0) - 1)
+    return float(librosa.hz_to_mel(frequency_hz, htk=True))
 
 
 class LogMel(nn.Module):

@@ -15,7 +15,9 @@ from toy_run import PLAIN, WORDS, toy_config, toy_store
 
 from data_prep.row_source import JoinedStores
 from data_prep.task import TaskConfig, make_split_task
-from models.frontend import LogMel
+from models.frontend import FrontEndConfig, LogMel
+from models.network import KeywordNetwork
+from models.registry import create_model
 from speechcmd.runtime.recognizer import Recognizer
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, load_checkpoint
@@ -48,6 +50,10 @@ def joined() -> JoinedStores:
 def wide_config(**changes: object) -> TrainConfig:
     augment = replace(PLAIN, image_percent=50.0, tilt_db=10.0, narrow_percent=20.0)
     return toy_config("cnn", n_mels=48, augment=augment, **changes)
+
+
+def network_of(frontend: FrontEndConfig) -> KeywordNetwork:
+    return create_model("mlp", 4, 8_000, frontend, hidden=4)
 
 
 # --- the estimate
@@ -84,7 +90,7 @@ def test_noise_above_is_its_mean_and_never_below_the_floor() -> None:
 def test_images_get_bands_and_audio_keeps_its_own() -> None:
     source = joined()
     task = make_split_task(source, TaskConfig(WORDS), "training")
-    upper = learn_upper_bands(source, task, WIDE)
+    upper = learn_upper_bands(source, task, network_of(WIDE))
     assert upper is not None
     assert upper.n_lower == 40
     dataset = ClipDataset(source, task, 8_000, AugmentConfig.off(), frontend=WIDE, upper=upper)
@@ -105,9 +111,12 @@ def test_images_get_bands_and_audio_keeps_its_own() -> None:
 def test_nothing_is_learnt_where_nothing_is_missing() -> None:
     source = joined()
     task = make_split_task(source, TaskConfig(WORDS), "training")
-    assert learn_upper_bands(source, task, FRONT_END) is None
+    assert learn_upper_bands(source, task, network_of(FRONT_END)) is None
     alone = JoinedStores([toy_store()])
-    assert learn_upper_bands(alone, make_split_task(alone, TaskConfig(WORDS), "training"), WIDE) is None
+    assert (
+        learn_upper_bands(alone, make_split_task(alone, TaskConfig(WORDS), "training"), network_of(WIDE))
+        is None
+    )
 
 
 def test_words_of_images_alone_have_nothing_to_learn_from() -> None:
@@ -115,7 +124,7 @@ def test_words_of_images_alone_have_nothing_to_learn_from() -> None:
     task = make_split_task(source, TaskConfig(WORDS), "training")
     words, unknown = (part[task.examples.source[part] == 0] for part in (task.words, task.unknown))
     pictured = replace(task, words=words, unknown=unknown)
-    assert failure(lambda: learn_upper_bands(source, pictured, WIDE)).endswith(
+    assert failure(lambda: learn_upper_bands(source, pictured, network_of(WIDE))).endswith(
         "40 of 48 bands, and no clip with all to learn the others from; give a store of audio too, or set "
         "n_mels=40"
     )

@@ -39,9 +39,10 @@ from speechcmd.training.loss import class_weights
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import EpochSampler, FixedSampler
 from speechcmd.training.scan import Found, scan_speech
+from speechcmd.training.step import log_mel_of
 from speechcmd.training.stream_recall import HEARD_STEPS, measure_stream_recall, noise_under_words
 from speechcmd.training.upper_bands import UpperBands, clips_with_all_bands, count_stored_bands
-from speechcmd.training.windows import front_end_on, release_stores
+from speechcmd.training.windows import release_stores
 
 _CPU = torch.device("cpu")
 CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every window of up to 1.3 s
@@ -221,7 +222,7 @@ def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:
             )
 
 
-def learn_upper_bands(source: JoinedStores, task: SplitTask, frontend: FrontEndConfig) -> UpperBands | None:
+def learn_upper_bands(source: JoinedStores, task: SplitTask, network: KeywordNetwork) -> UpperBands | None:
     """What estimates the bands that some store does not have, from clips of the others; None if all have all.
 
     Raises
@@ -229,6 +230,7 @@ def learn_upper_bands(source: JoinedStores, task: SplitTask, frontend: FrontEndC
     StoreError
         If there is no clip of a word with all bands.
     """
+    frontend = network.frontend.config
     n_lower = count_stored_bands(source.stores, frontend)
     if n_lower == frontend.n_mels:
         return None
@@ -240,12 +242,8 @@ def learn_upper_bands(source: JoinedStores, task: SplitTask, frontend: FrontEndC
         )
     off = AugmentConfig.off()
     dataset = ClipDataset(source, task, SAMPLE_RATE, off, frontend=frontend)
-    front_end = front_end_on(frontend, _CPU)
-    frames = []
-    for batch in make_loader(dataset, FixedSampler(clips, 128)):
-        if len(batch.waveform):
-            frames.append(front_end(batch.waveform).flatten(0, 1))
-        frames.append(batch.log_mel.flatten(0, 1))
+    batches = make_loader(dataset, FixedSampler(clips, 128))
+    frames = [log_mel_of(network, batch).flatten(0, 1) for batch in batches]
     return UpperBands.learn(torch.cat(frames), n_lower, math.log(frontend.log_floor))
 
 

@@ -91,10 +91,16 @@ def _answer_validation(
 ) -> tuple[Tensor, Tensor]:
     source = JoinedStores(split_by_fold(stores_of(run), config.fold))
     task = make_split_task(source, config.task, "validation")
-    frontend = network.frontend.config
-    upper = learn_upper_bands(source, make_split_task(source, config.task, "training"), frontend)
+    upper = learn_upper_bands(source, make_split_task(source, config.task, "training"), network)
     dataset = ClipDataset(
-        source, task, network.window_samples, AugmentConfig.off(), config.seed, frontend=frontend, upper=upper
+        source,
+        task,
+        network.window_samples,
+        AugmentConfig.off(),
+        config.seed,
+        None,
+        network.frontend.config,
+        upper=upper,
     )
     drawn = draw_evaluation(task, config.task)
     batches = make_loader(dataset, FixedSampler(drawn, _BATCH_SIZE))

@@ -108,11 +108,10 @@ class Trainer:
         self.network: KeywordNetwork = network.to(memory_format=torch.channels_last)
         if config.initial and not resume:
             take_weights(self.network, config, task.labels)
-        frontend = self.network.frontend.config
-        upper = learn_upper_bands(self.data.source, self.data.training, frontend)
+        upper = learn_upper_bands(self.data.source, self.data.training, self.network)
         self.step = self._make_step(upper)
         if config.feature_cache:
-            frames = self.step.window_frames
+            frontend, frames = self.network.frontend.config, self.step.window_frames
             cached = take_cached(given, frontend, frames, Path(config.feature_cache), on_progress)
             self.data = TrainingData(cached, config, task, self.fabric.device)
         self.data.make_loaders(self.network, self.step.window_frames, upper)
