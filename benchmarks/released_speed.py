@@ -24,11 +24,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import soundfile
 from transcribe import Parts
 
 from speechcmd.audio import SAMPLE_RATE, float32_to_int16, read_waveform
+from speechcmd.runtime.engine import onnxruntime
 from speechcmd.runtime.model_file import load_model_file, released_models
 from speechcmd.runtime.noise import white_noise
 from speechcmd.runtime.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from speechcmd.errors import SpeechcmdError
@@ -9,6 +10,9 @@ from speechcmd.errors import SpeechcmdError
 if TYPE_CHECKING:
     from speechcmd.runtime.decoder import Detection
     from speechcmd.runtime.recognizer import Recognizer
+
+# set before its import, or onnxruntime reports its use over the network; our processes inherit it
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
 __all__ = ["Detection", "Recognizer", "SpeechcmdError", "__version__"]

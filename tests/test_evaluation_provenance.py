@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from fakes import LABELS, plain_card, toy_card, toy_model
 
 from speechcmd import __version__
 from speechcmd.errors import ModelError
 from speechcmd.evaluation.provenance import describe_run
+from speechcmd.runtime.engine import onnxruntime
 from speechcmd.runtime.model_card import DecoderSettings, LabelSettings
 from speechcmd.runtime.model_file import load_model_file
 

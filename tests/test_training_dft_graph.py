@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.frontend import FrontEndConfig, dft_basis, mel_filters
 from speechcmd.errors import ExportError
+from speechcmd.runtime.engine import onnxruntime
 from speechcmd.training.dft_graph import fold_dft
 
 CONFIG = FrontEndConfig()

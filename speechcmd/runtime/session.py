@@ -91,7 +91,7 @@ class Session:
 
     def _run_limited(self, waveforms: Waveform) -> FloatArray:
         """Run, but not much longer than `_LONGEST_CHECK_S`: the end comes between two operators."""
-        import onnxruntime
+        from speechcmd.runtime.engine import onnxruntime
 
         run_options = onnxruntime.RunOptions()
         timer = Timer(_LONGEST_CHECK_S, setattr, (run_options, "terminate", True))
@@ -120,7 +120,7 @@ def _prepare_runtime() -> None:
 
     Without the bound, a file of some kilobytes can ask for all the memory of the computer.
     """
-    import onnxruntime
+    from speechcmd.runtime.engine import onnxruntime
 
     onnxruntime.set_default_logger_severity(_NO_LOG)
     arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
@@ -129,7 +129,7 @@ def _prepare_runtime() -> None:
 
 
 def _open(model_bytes: bytes) -> Any:
-    import onnxruntime
+    from speechcmd.runtime.engine import onnxruntime
 
     _prepare_runtime()
     options = onnxruntime.SessionOptions()
@@ -167,7 +167,7 @@ def _describe(values: list[tuple[str, int]]) -> str:
 
 
 def _machine() -> str:
-    import onnxruntime
+    from speechcmd.runtime.engine import onnxruntime
 
     return f"processor {platform.machine() or 'unknown'}, onnxruntime {onnxruntime.__version__}"
 
@@ -179,6 +179,6 @@ def _one_line(error: Exception) -> str:
 
 def engine_version() -> str:
     """Version of onnxruntime."""
-    import onnxruntime
+    from speechcmd.runtime.engine import onnxruntime
 
     return str(onnxruntime.__version__)
