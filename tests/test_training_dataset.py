@@ -218,7 +218,12 @@ def test_everything_off_is_the_same_every_epoch(store: Store, task: SplitTask) -
 
 @pytest.mark.parametrize(
     "change",
-    [{"time_shift_ms": 50.0}, {"noise_percent": 100.0}, {"gain_db": 6.0}],
+    [
+        {"time_shift_ms": 50.0},
+        {"noise_percent": 100.0},
+        {"gain_db": 6.0},
+        {"noise_percent": 100.0, "noise_tilt_db": 20.0},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_each_switch_matters(store: Store, task: SplitTask, change: dict[str, float]) -> None:
@@ -228,9 +233,10 @@ def test_each_switch_matters(store: Store, task: SplitTask, change: dict[str, fl
     assert all(not torch.equal(a, b) for a, b in zip(plain, changed, strict=True))
 
 
-def test_mixed_noise_has_the_asked_ratio_in_the_batch(store: Store, task: SplitTask) -> None:
+@pytest.mark.parametrize("tilt_db", [0.0, 20.0])
+def test_mixed_noise_has_the_asked_ratio(store: Store, task: SplitTask, tilt_db: float) -> None:
     chosen = keys(task.words.tolist()[:8])
-    noisy = replace(OFF, noise_percent=100.0, noise_snr_db=(12.0, 12.0))
+    noisy = replace(OFF, noise_percent=100.0, noise_snr_db=(12.0, 12.0), noise_tilt_db=tilt_db)
     plain = ClipDataset(store, task, N_SAMPLES, OFF).__getitems__(chosen).waveform
     added = ClipDataset(store, task, N_SAMPLES, noisy).__getitems__(chosen).waveform - plain
     snr_db = 10 * torch.log10(plain.square().mean(1) / added.square().mean(1))

@@ -105,6 +105,16 @@ def test_ratio_of_mixed_noise_is_of_mean_powers() -> None:
     assert torch.allclose(mixed.exp() - FLOOR, signal + noise * (0.2 / 8), atol=1e-4)
 
 
+def test_ratio_is_set_after_the_gains_of_the_noise_bands() -> None:
+    signal, noise = torch.full((1, 4, 2), 5.0), torch.full((1, 4, 2), 3.0)
+    gain_db = torch.tensor([[-10.0, 10.0]])  # powers 0.3 and 30, mean 15.15
+    mixed = mix_log_mel_noise(
+        torch.log(signal + FLOOR), torch.log(noise + FLOOR), torch.tensor([10.0]), noise_gain_db=gain_db
+    )
+    expected = 5.0 + torch.tensor([0.3, 30.0]) * (0.5 / 15.15)
+    assert torch.allclose(mixed.exp() - FLOOR, expected.expand(1, 4, 2), atol=1e-4)
+
+
 def test_silent_noise_adds_nothing_infinite(log_mel: torch.Tensor) -> None:
     silence = torch.full_like(log_mel, math.log(FLOOR) - 1.0)
     assert torch.allclose(mix_log_mel_noise(log_mel, silence, torch.zeros(N_CLIPS)), log_mel, atol=1e-3)

@@ -13,6 +13,7 @@ from speechcmd.training.waveform_augment import (
     make_rooms,
     resample_windows,
     room_spectra,
+    tilt_noise,
 )
 
 RATE = 16_000
@@ -37,6 +38,15 @@ def test_speed_one_takes_the_middle_to_the_last_digits() -> None:
     changed = resample_windows(waveform, torch.ones(3), 1000)
     assert torch.allclose(changed, waveform[:, 50:1050], atol=1e-5)
     assert torch.equal(waveform, before)
+
+
+def test_noise_is_tilted_evenly_from_the_lowest_band_to_the_highest() -> None:
+    noise = torch.randn(2, 16_000, generator=torch.Generator().manual_seed(0))
+    tilted = tilt_noise(noise, torch.tensor([12.0, -6.0]))
+    gain_db = 20 * torch.log10(torch.fft.rfft(tilted).abs() / torch.fft.rfft(noise).abs())
+    # 4000 Hz is 2146 mel, the middle of them 1113 Hz; above the highest band the gain stays
+    for hz, share in ((0, -0.5), (1113, 0.0), (4000, 0.5), (6000, 0.5)):
+        assert torch.allclose(gain_db[:, hz], share * torch.tensor([12.0, -6.0]), atol=0.02)
 
 
 def test_beyond_the_ends_lies_silence() -> None:

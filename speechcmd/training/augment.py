@@ -28,7 +28,8 @@ class AugmentConfig:
     JPEG image of their log-mel. `half_seen_percent` of the words are moved so far that they lie at the
     edge of the window or beyond. `warp_percent` makes vocal tracts up to that much longer or shorter.
     `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after.
-    `tilt_db`, either way, is what a microphone passes the highest band better than the lowest; in
+    `tilt_db`, either way, is what a microphone passes the highest band better than the lowest, and
+    `noise_tilt_db` the same for the noise that is mixed in; in
     `narrow_percent` of the clips nothing lies above some frequency of 4000 Hz or more.
     """
 
@@ -48,6 +49,7 @@ class AugmentConfig:
     warp_percent: float = 0.0
     neighbour_percent: float = 0.0
     tilt_db: float = 0.0
+    noise_tilt_db: float = 0.0
     narrow_percent: float = 0.0
 
     @classmethod

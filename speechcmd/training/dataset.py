@@ -27,14 +27,26 @@ from speechcmd.training.augment import (
     draw_time_shift,
     noise_scale,
 )
-from speechcmd.training.feature_augment import change_speed, mix_log_mel_noise, shift_level, smear_room
+from speechcmd.training.feature_augment import (
+    change_speed,
+    mix_log_mel_noise,
+    shift_level,
+    smear_room,
+    tilt_gains,
+)
 from speechcmd.training.gather import Levels, place_windows
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import ItemKey
 from speechcmd.training.transfer import put
 from speechcmd.training.upper_bands import UpperBands
 from speechcmd.training.view import word_spans
-from speechcmd.training.waveform_augment import convolve_rooms, make_rooms, resample_windows, room_spectra
+from speechcmd.training.waveform_augment import (
+    convolve_rooms,
+    make_rooms,
+    resample_windows,
+    room_spectra,
+    tilt_noise,
+)
 from speechcmd.training.windows import AudioWindows, FrameWindows, front_end_on
 
 SILENCE_GAIN_DB = (-30.0, 10.0)
@@ -232,6 +244,9 @@ class ClipDataset(Dataset[Batch]):
         snr_db = draw_snr(self._augment, len(waveform), rng)
         noisy = np.flatnonzero(np.isfinite(snr_db))
         noise = self._cut_noise(among, len(noisy), rng)
+        tilt_db = self._draw_noise_tilt(len(noisy), rng)
+        if tilt_db is not None:
+            noise = tilt_noise(noise, tilt_db, self._frontend)
         rows = put(noisy, self._device)
         scale = noise_scale(waveform[rows], noise, put(snr_db[noisy], self._device))
         waveform.index_add_(0, rows, noise.mul_(scale))
@@ -289,8 +304,14 @@ class ClipDataset(Dataset[Batch]):
         noise = self._cut_frame_noise(len(noisy), log_mel.shape[1], rng)
         rows = put(noisy, self._device)
         ratio = put(snr_db[noisy], self._device)
-        log_mel[rows] = mix_log_mel_noise(log_mel[rows], noise, ratio, self._frontend)
+        tilt_db = self._draw_noise_tilt(len(noisy), rng)
+        gain_db = None if tilt_db is None else tilt_gains(tilt_db, self._frontend.n_mels)
+        log_mel[rows] = mix_log_mel_noise(log_mel[rows], noise, ratio, self._frontend, gain_db)
         return log_mel
+
+    def _draw_noise_tilt(self, n_drawn: int, rng: np.random.Generator) -> Tensor | None:
+        most = self._augment.noise_tilt_db
+        return put(rng.uniform(-most, most, n_drawn).astype(np.float32), self._device) if most else None
 
     def _cut_frame_noise(self, n_drawn: int, n_frames: int, rng: np.random.Generator) -> Tensor:
         """Noise of feature stores, else that of audio stores through the front end."""

@@ -41,8 +41,16 @@ def tilt_bands(log_mel: Tensor, tilt_db: Tensor, frontend: FrontEndConfig = Fron
 
     Shape: (batch, n_frames, n_mels) and (batch,) -> (batch, n_frames, n_mels).
     """
-    slope = torch.linspace(-0.5, 0.5, log_mel.shape[2], device=log_mel.device)
-    return shift_bands(log_mel, tilt_db.to(log_mel).unsqueeze(1) * slope, frontend)
+    return shift_bands(log_mel, tilt_gains(tilt_db.to(log_mel), log_mel.shape[2]), frontend)
+
+
+def tilt_gains(tilt_db: Tensor, n_mels: int) -> Tensor:
+    """Gain of each band in dB, the highest `tilt_db` over the lowest, 0 in the middle.
+
+    Shape: (batch,) -> (batch, n_mels).
+    """
+    slope = torch.linspace(-0.5, 0.5, n_mels, device=tilt_db.device)
+    return tilt_db.unsqueeze(1) * slope
 
 
 def cut_bands(log_mel: Tensor, n_kept: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
@@ -65,18 +73,25 @@ def shift_bands(log_mel: Tensor, gain_db: Tensor, frontend: FrontEndConfig = Fro
 
 
 def mix_log_mel_noise(
-    log_mel: Tensor, noise: Tensor, snr_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()
+    log_mel: Tensor,
+    noise: Tensor,
+    snr_db: Tensor,
+    frontend: FrontEndConfig = FrontEndConfig(),
+    noise_gain_db: Tensor | None = None,
 ) -> Tensor:
     """Add noise at a ratio of mean powers over the window and the bands; an infinite ratio changes nothing.
 
     Powers add, which is right on average: what two signals cancel or double in one frame is left out.
     The front end's mel filters overlap to about one, so for signals within its bands the ratio is that
-    of `mix_noise`; noise that reaches beyond them comes out louder, by what lies beyond.
+    of `mix_noise`; noise that reaches beyond them comes out louder, by what lies beyond. `noise_gain_db` is a
+    gain of each band of the noise, before the ratio is set.
 
-    Shape: (batch, n_frames, n_mels) twice, (batch,) -> (batch, n_frames, n_mels).
+    Shape: (batch, n_frames, n_mels) twice, (batch,), (batch, n_mels) -> (batch, n_frames, n_mels).
     """
     signal_power = _to_power(log_mel, frontend.log_floor)
     noise_power = _to_power(noise, frontend.log_floor)
+    if noise_gain_db is not None:
+        noise_power.mul_(torch.pow(10.0, noise_gain_db / 10.0).unsqueeze(1))
     noise_mean = noise_power.mean(dim=(1, 2)).clamp_min(_SILENT_POWER)
     snr_db = snr_db.to(log_mel)
     scale = signal_power.mean(dim=(1, 2)) / noise_mean * torch.pow(10.0, -snr_db / 10.0)

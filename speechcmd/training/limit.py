@@ -24,7 +24,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.band_masks": (0, 100), "augment.band_mask_bands": (0, _ANY), "augment.speed_percent": (0, 20),
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
     "augment.half_seen_percent": (0, 100), "augment.warp_percent": (0, 30),
-    "augment.neighbour_percent": (0, 100), "augment.tilt_db": (0, 60), "augment.narrow_percent": (0, 100),
+    "augment.neighbour_percent": (0, 100), "augment.tilt_db": (0, 60), "augment.noise_tilt_db": (0, 60),
+    "augment.narrow_percent": (0, 100),
     "n_mels": (STANDARD_BANDS, MOST_BANDS),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {

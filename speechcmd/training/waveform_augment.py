@@ -1,4 +1,4 @@
-"""Augmentation of waveforms: speed with pitch, and rooms."""
+"""Augmentation of waveforms: speed with pitch, rooms, and the colour of noise."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from models.frontend import FrontEndConfig, hz_to_mel
+from speechcmd.training.transfer import put
 
 _N_TAPS = 10
 _DEGREE = 3
@@ -44,6 +47,28 @@ def resample_windows(waveform: Tensor, factor: Tensor, n_samples: int) -> Tensor
     for part in parts[-2::-1]:
         result = result.mul_(share).add_(part.gather(1, first))
     return result
+
+
+def tilt_noise(noise: Tensor, tilt_db: Tensor, frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """Make the highest band of the front end so much louder than the lowest, evenly on the mel scale.
+
+    Shape: (batch, n_samples) and (batch,) -> (batch, n_samples).
+    """
+    n_samples = noise.shape[1]
+    spectrum = torch.fft.rfft(noise)
+    gain_db = tilt_db.to(noise).unsqueeze(1) * put(_place_of_bins(n_samples, frontend), noise.device)
+    tilted: Tensor = torch.fft.irfft(spectrum.mul_(torch.pow(10.0, gain_db / 20.0)), n_samples)
+    return tilted
+
+
+@cache
+def _place_of_bins(n_samples: int, frontend: FrontEndConfig) -> npt.NDArray[np.float32]:
+    """Where each bin of a transform lies on the mel scale: -0.5 at the lowest edge of the bands, 0.5 at the
+    highest and above. Shape: (n_samples // 2 + 1,).
+    """
+    mel = np.array([hz_to_mel(hz) for hz in np.fft.rfftfreq(n_samples, 1.0 / frontend.sample_rate).tolist()])
+    lowest, highest = hz_to_mel(frontend.f_min_hz), hz_to_mel(frontend.f_max_hz)
+    return (np.clip((mel - lowest) / (highest - lowest), 0.0, 1.0) - 0.5).astype(np.float32)
 
 
 def make_rooms(n_rooms: int, seed: int, sample_rate: int) -> npt.NDArray[np.float32]:
