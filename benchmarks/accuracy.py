@@ -16,17 +16,11 @@ import numpy as np
 from arguments import model_and_store
 
 from data_prep.store import Store
-from data_prep.task import (
-    EVALUATION_SILENCE_DB,
-    SILENCE,
-    UNKNOWN,
-    TaskConfig,
-    draw_evaluation,
-    make_split_task,
-)
+from data_prep.task import EVALUATION_SILENCE_DB, TaskConfig, draw_evaluation, make_split_task
 from data_prep.window import cut_word
 from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
 from speechcmd.evaluation.interval import wilson_interval
+from speechcmd.labels import SILENCE, UNKNOWN
 from speechcmd.runtime.recognizer import Recognizer
 
 CLIP_SAMPLES = SAMPLE_RATE

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitRule, speaker_of
 from speechcmd.errors import CorpusError
+from speechcmd.labels import normalise_label
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
 NOISE_FOLDER = "_background_noise_"
@@ -142,9 +143,8 @@ def _scan_words(root: Path) -> Iterable[Source]:
         for path, below, size, changed_ns in _audio_files(folder):
             name = f"{folder.name}/{below}"
             speaker = speaker_of(name)
-            yield Source(
-                path, name, "word", folder.name, speaker, rule.split_of(name, speaker), "", size, changed_ns
-            )
+            word, split = normalise_label(folder.name), rule.split_of(name, speaker)
+            yield Source(path, name, "word", word, speaker, split, "", size, changed_ns)
 
 
 def _distinct_names(folders: Sequence[Path], taken: Collection[str]) -> list[str]:

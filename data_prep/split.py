@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from speechcmd.errors import CorpusError
+from speechcmd.labels import normalise_text
 
 SPLITS = ("training", "validation", "testing")
 ROLES = ("train", "calibrate", "figures")
@@ -101,7 +102,7 @@ class RoleRule:
         """Role of a recording: train, calibrate or figures; "" for one that the file leaves out."""
         name = path.relative_to(self.folder)
         if self.file:
-            role = self._roles.get((self._above / name).as_posix(), "")
+            role = self._roles.get(normalise_text((self._above / name).as_posix()), "")
             return role if role in ROLES else ""
         if path.parent.name == _OFFICIAL_NOISE_FOLDER:
             return _OFFICIAL_NOISE_ROLES.get(path.stem, "train")
@@ -109,7 +110,7 @@ class RoleRule:
 
     def speaks_of(self, path: Path) -> bool:
         """Whether the file gives the recording a role, or says that it is unused."""
-        return (self._above / path.relative_to(self.folder)).as_posix() in self._roles
+        return normalise_text((self._above / path.relative_to(self.folder)).as_posix()) in self._roles
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -121,7 +122,7 @@ def _read_lines(path: Path) -> list[str]:
 
 def _clip_name(path: str) -> str:
     """A clip's path without its suffix: the lists say .wav, a converted corpus may hold flac."""
-    return os.path.splitext(path)[0].removeprefix("./")
+    return normalise_text(os.path.splitext(path)[0].removeprefix("./"))
 
 
 def _find_roles_file(folder: Path) -> Path | None:
@@ -149,4 +150,4 @@ def _read_roles(path: Path) -> dict[str, str]:
             raise CorpusError(
                 f"{path}: {row['path']}: expected a role of {', '.join(ROLES)}, got {row['role']!r}"
             )
-    return {row["path"]: row["role"] for row in rows}
+    return {normalise_text(row["path"]): row["role"] for row in rows}

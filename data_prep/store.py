@@ -22,6 +22,7 @@ import numpy as np
 
 from speechcmd.audio import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
+from speechcmd.labels import normalise_label
 
 SCHEMA = 1
 AUDIO_FILE = "audio.npy"
@@ -116,6 +117,7 @@ def _parse_row(values: list[str]) -> Row:
     for name in _INTEGERS:
         given[name] = int(given[name])
     given["floor_db"] = float(given["floor_db"])
+    given["word"] = normalise_label(given["word"])
     given["flags"] = tuple(given["flags"].split())
     return Row(**given)
 

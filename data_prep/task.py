@@ -17,9 +17,8 @@ import numpy.typing as npt
 from data_prep.row_source import JoinedStores, RowSource
 from data_prep.store import Row
 from speechcmd.errors import StoreError
+from speechcmd.labels import SILENCE, UNKNOWN
 
-UNKNOWN = "_unknown_"
-SILENCE = "_silence_"
 OFFICIAL_PERCENT = 10
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechcmd.evaluation.homophone import labels_heard_in
+from speechcmd.labels import ALL_WORDS, TEN_WORDS, join_labels
 
 RECIPES = Path(__file__).resolve().parent
 DATA = Path("data")  # all paths are relative to WORK: they come into the cards
@@ -28,11 +29,7 @@ OFFICIAL = DATA / "SpeechCommands" / "speech_commands_v0.02"
 AUDIO, IMAGES, CALIBRATION = Path("audio"), Path("images"), Path("calibration")
 LOOKALIKES = Path("lookalikes")
 SPEECH = ("audiobooks", "sentences", "isolated_words")
-TEN = "yes,no,up,down,left,right,on,off,stop,go"
-ALL = (
-    f"{TEN},zero,one,two,three,four,five,six,seven,eight,nine,backward,bed,bird,cat,dog,follow,forward,happy,"
-    "house,learn,marvin,sheila,tree,visual,wow"
-)
+TEN, ALL = join_labels(TEN_WORDS), join_labels(ALL_WORDS)
 # with hardly any audio: clips of espeak-ng to train on, and of other voices to choose thresholds with
 SPARSE = ("on", "off")
 UNHEARD = (

@@ -16,8 +16,6 @@ from data_prep.prepare import PrepareConfig, measure_durations, prepare_store
 from data_prep.store import Row, Store
 from data_prep.synthetic import make_corpus
 from data_prep.task import (
-    SILENCE,
-    UNKNOWN,
     TaskConfig,
     digest_of_names,
     draw_epoch,
@@ -29,6 +27,7 @@ from data_prep.task import (
 from data_prep.window import cut_word, place_around_word
 from speechcmd.audio import read_int16
 from speechcmd.errors import StoreError
+from speechcmd.labels import SILENCE, UNKNOWN
 
 WORDS = ("up", "down", "left", "right", "stop")
 CONFIG = TaskConfig(("up", "down"))

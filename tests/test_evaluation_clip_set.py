@@ -26,12 +26,12 @@ from speechcmd.audio import Int16
 from speechcmd.errors import EvaluationError, StoreError
 from speechcmd.evaluation.clip_set import ClipSet, open_clip_set
 from speechcmd.evaluation.clip_source import draw_clip_set
-from speechcmd.evaluation.official import OFFICIAL_WORDS
+from speechcmd.labels import TEN_WORDS
 
 pytestmark = pytest.mark.runtime
 
 OF_A_WORD = CLIPS_OF_A_SPEAKER * SPEAKERS_OF_A_SPLIT
-OFFICIAL_LABELS = (*OFFICIAL_WORDS, "_unknown_", "_silence_")
+OFFICIAL_LABELS = (*TEN_WORDS, "_unknown_", "_silence_")
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def row_of(kind: str, word: str, split: str, number: int) -> Row:
 
 
 def complete(split: str, n_asked: int, n_words: int) -> list[Row]:
-    asked = [row_of("word", OFFICIAL_WORDS[i % 10], split, i) for i in range(n_asked)]
+    asked = [row_of("word", TEN_WORDS[i % 10], split, i) for i in range(n_asked)]
     others = [row_of("word", f"other{i % 25}", split, i) for i in range(n_asked, n_words)]
     return [*asked, *others, row_of("noise", "", split, -1)]
 

@@ -20,13 +20,14 @@ from clip_corpus import hiss, tone, write_wav
 from speechcmd.errors import AudioError, EvaluationError
 from speechcmd.evaluation import official
 from speechcmd.evaluation.clip_set import ClipSet, open_clip_set
-from speechcmd.evaluation.official import OFFICIAL_WORDS, parse_unknown_name
+from speechcmd.evaluation.official import parse_unknown_name
+from speechcmd.labels import TEN_WORDS
 
 pytestmark = pytest.mark.runtime
 
-LABELS = (*OFFICIAL_WORDS, "_unknown_", "_silence_")
+LABELS = (*TEN_WORDS, "_unknown_", "_silence_")
 FILES = (
-    *(f"{word}/0a7c2a8d_nohash_{clip}.wav" for word in OFFICIAL_WORDS for clip in (0, 1)),
+    *(f"{word}/0a7c2a8d_nohash_{clip}.wav" for word in TEN_WORDS for clip in (0, 1)),
     "_unknown_/bed_0a7c2a8d_nohash_0.wav.wav",
     "_unknown_/sheila_ffd2ba2f_nohash_1.wav.wav",
     "_silence_/running_tap.wav_1.wav",

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("speechcmd", "data_prep", "models")
-GROUND_FLOOR = frozenset({"speechcmd.audio", "speechcmd.errors"})
+GROUND_FLOOR = frozenset({"speechcmd.audio", "speechcmd.errors", "speechcmd.labels"})
 ANYTHING = "*"
 
 
@@ -40,6 +40,7 @@ RUNTIME = "speechcmd.runtime"
 # the table of rooms, row by row; the standard library is open to all
 ROOMS = (
     room("speechcmd/errors.py"),
+    room("speechcmd/labels.py"),
     room("speechcmd/audio.py", "numpy", "speechcmd.errors", lazy=("soundfile", "soxr")),
     room("speechcmd/wav_stream.py", "numpy", "speechcmd.errors", "speechcmd.audio"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
@@ -71,7 +72,7 @@ ROOMS = (
         "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
-        "speechcmd/cli/", "speechcmd.errors", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,)
+        "speechcmd/cli/", "speechcmd.errors", "speechcmd.labels", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,)
     ),
     room("speechcmd/assets/"),
 )  # fmt: skip

@@ -13,7 +13,8 @@ from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.evaluation.homophone import labels_heard_in
-from speechcmd.training.config import TEN_COMMANDS, TrainConfig
+from speechcmd.labels import TEN_WORDS
+from speechcmd.training.config import TrainConfig
 from speechcmd.training.limit import check_limits
 from speechcmd.training.recipe import apply_settings, read_recipe
 from speechcmd.training.teacher import _same_shapes
@@ -68,7 +69,7 @@ def test_what_a_released_model_needs_is_there(release: ModuleType) -> None:
     for name in release.RELEASED:
         assert ",".join(config_of(name).words) == release.words_of(name)
         assert (RECIPES / "notes" / f"{name}.md").is_file()
-    assert tuple(release.TEN.split(",")) == TEN_COMMANDS
+    assert tuple(release.TEN.split(",")) == TEN_WORDS
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,8 @@ def test_released_models_keep_to_their_size(name: str, most: int) -> None:
 def test_lookalikes_are_other_words(release: ModuleType) -> None:
     lines = (RECIPES / "lookalikes.txt").read_text().splitlines()
     rows = [line.split() for line in lines if not line.startswith("#")]
-    assert [row[0].rstrip(":") for row in rows] == list(TEN_COMMANDS)
+    assert [row[0].rstrip(":") for row in rows] == list(TEN_WORDS)
     words = [word for row in rows for word in row[1:]]
     assert len(words) == len(set(words)) > 200
-    heard = [word for word in words if labels_heard_in(word, TEN_COMMANDS)]
+    heard = [word for word in words if labels_heard_in(word, TEN_WORDS)]
     assert heard == []

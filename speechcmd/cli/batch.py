@@ -39,7 +39,7 @@ class Plan:
     """What is the same for all recordings; it can be sent to another process."""
 
     model: str | None
-    labels: list[str] | None
+    labels: tuple[str, ...] | None
     settings: DecoderSettings
     output_format: str
     transcript: Transcript

@@ -21,7 +21,7 @@ from speechcmd.errors import AudioError
 def classify(
     paths: tuple[str, ...],
     model: str | None,
-    labels: list[str] | None,
+    labels: tuple[str, ...] | None,
     output_format: str,
     output: Path | None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from speechcmd.errors import ModelError
+from speechcmd.labels import split_labels
 
 if TYPE_CHECKING:
     from speechcmd.runtime.recognizer import Recognizer
@@ -84,13 +85,28 @@ def _check_path(_: click.Context, __: click.Parameter, value: _Value) -> _Value:
     return value
 
 
-def _split_labels(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
-    if value is None:
+def read_labels(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The labels of an option that may be repeated, as `split_labels` reads them; None if it is not given."""
+    if not values:
         return None
-    labels = [label.strip() for label in value.split(",") if label.strip()]
+    try:
+        labels = split_labels(values)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; {_LIST_FORM}") from error
     if not labels:
-        raise click.BadParameter("expected words with commas between them, such as yes,no")
+        raise click.BadParameter(_LIST_FORM)
     return labels
 
 
-labels_option = click.option("--labels", callback=_split_labels, help="Words that may be heard: yes,no")
+_LIST_FORM = (
+    "expected words with commas between them, such as yes,no; a word that has a comma itself stands in "
+    """double quotes within single ones: 'yes,"lamp, off"'"""
+)
+
+labels_option = click.option(
+    "--labels",
+    multiple=True,
+    callback=read_labels,
+    metavar="WORDS",
+    help="Words that may be heard: yes,no; may be repeated.",
+)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from speechcmd.labels import normalise_label, split_fields
+
 if TYPE_CHECKING:
     from speechcmd.runtime.model_card import DecoderSettings, ModelCard
 
@@ -34,7 +36,8 @@ class NumberRange(click.FloatRange):
 class PerWord(_DictType):
     """One number for all words, or numbers for single words: 0.8, yes=0.8,no=0.6, or 0.7,stop=0.9.
 
-    The number for all words stands under the empty name.
+    The number for all words stands under the empty name. A word with a comma stands in double quotes:
+    "lamp, off"=0.7.
 
     Parameters
     ----------
@@ -51,9 +54,13 @@ class PerWord(_DictType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dict[str, float]:
         numbers: dict[str, float] = {}
-        for part in str(value).split(","):
+        try:
+            parts = split_fields(str(value))
+        except ValueError as error:
+            self.fail(f"{error}; got {value!r}", param, ctx)
+        for part in parts:
             label, equals, number = part.rpartition("=")
-            label = label.strip()
+            label = normalise_label(label)
             if label in numbers or bool(equals) != bool(label):
                 self.fail(
                     "expected a number for all words or numbers for single ones, such as 0.8 or "

@@ -58,7 +58,7 @@ _SAVE_LIMIT = 200_000_000
 @click.option("--realtime", is_flag=True, help="With --input-file: at the pace at which it was spoken.")
 def listen(
     model: str | None,
-    labels: list[str] | None,
+    labels: tuple[str, ...] | None,
     device: str | None,
     channel: int | None,
     no_reconnect: bool,

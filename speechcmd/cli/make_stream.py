@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from speechcmd.cli.common import model_option
+from speechcmd.cli.common import model_option, read_labels
 from speechcmd.cli.decoder_options import NumberRange
 from speechcmd.errors import printable
 
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
 _SNRS_DB, _GAP_S = (-20.0, 50.0), (0.1, 600.0)
 _PERCENT = NumberRange(0, 100)
-
-
-def _split_words(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    words = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
-    if not words:
-        raise click.BadParameter("expected words with commas between them, such as yes,no")
-    return words
 
 
 def _split_snrs(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ...]:
@@ -77,7 +68,11 @@ def _numbers(text: str, lowest: float, highest: float, unit: str) -> list[float]
     help="Same seed, same recording.",
 )
 @click.option(
-    "--words", callback=_split_words, help="The keywords, such as yes,no.  [default: those of the model]"
+    "--words",
+    multiple=True,
+    callback=read_labels,
+    metavar="WORDS",
+    help="The keywords: yes,no; may be repeated.  [default: those of the model]",
 )
 @model_option
 @click.option(
@@ -146,7 +141,7 @@ def make_stream(
     from speechcmd.evaluation.stream_plan import StreamSettings
 
     settings = StreamSettings(
-        words or _words_of(model), split, minutes, seed, snrs_db, gap_s,
+        tuple(dict.fromkeys(words)) if words else _words_of(model), split, minutes, seed, snrs_db, gap_s,
         unknown=_share(unknown), speech=_share(speech), close=close / 100, repeat=repeat / 100,
     )  # fmt: skip
     if settings.free_share < 0:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from speechcmd.cli.common import check_length
+from speechcmd.cli.common import check_length, read_labels
+from speechcmd.labels import TEN_WORDS, join_labels
 
 if TYPE_CHECKING:
     from speechcmd.cli.progress import StepProgress
@@ -47,9 +48,11 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--words",
-    default="yes,no,up,down,left,right,on,off,stop,go",
-    show_default=True,
-    help="Words to tell apart; all others become _unknown_.",
+    multiple=True,
+    callback=read_labels,
+    metavar="WORDS",
+    help="Words to tell apart: lamp,radio; may be repeated. All others become _unknown_.  "
+    f"[default: {join_labels(TEN_WORDS)}]",
 )
 @click.option(
     "--length",

@@ -31,7 +31,7 @@ _OUTPUT_HELP = "Write to this file, or one result a recording into this folder (
 def transcribe(
     paths: tuple[str, ...],
     model: str | None,
-    labels: list[str] | None,
+    labels: tuple[str, ...] | None,
     output_format: str,
     output: str | None,
     jobs: int,

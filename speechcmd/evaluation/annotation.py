@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import EvaluationError, printable
+from speechcmd.labels import normalise_label
 
 SCHEMA = 1
 SUFFIXES = (".json", ".txt")
@@ -204,7 +205,7 @@ def _checked_word(
         raise EvaluationError(f"{where}: ends at {end_s:g} s, before it begins at {start_s:g} s")
     if not label.strip():
         raise EvaluationError(f"{where}: expected a word, got a label without text")
-    return Word(label.strip(), float(start_s), float(end_s), dict(attributes))
+    return Word(normalise_label(label), float(start_s), float(end_s), dict(attributes))
 
 
 def _in_order(words: Iterable[Word]) -> tuple[Word, ...]:

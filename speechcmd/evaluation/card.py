@@ -32,8 +32,9 @@ from speechcmd.evaluation.wording import (
     as_rate_interval,
     join_words,
 )
+from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
 from speechcmd.runtime.figures import OperatingPoint, Share, StreamFigures
-from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN, ModelCard
+from speechcmd.runtime.model_card import ModelCard
 from speechcmd.runtime.promise import promise_of
 
 # the names of licences on the Hugging Face hub are those of SPDX in small letters

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from speechcmd.evaluation.clip_interval import Bools, Indices, share_interval
 from speechcmd.evaluation.clip_run import Answers
 from speechcmd.evaluation.example import Example
-from speechcmd.runtime.model_card import UNKNOWN
+from speechcmd.labels import UNKNOWN
 
 N_BINS = 15
 MOST_PAIRS = 10

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from data_prep.split import SPLITS
 from data_prep.store import INDEX_FILE, INFO_FILE
-from data_prep.task import SILENCE, UNKNOWN
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.clip_source import (
     ClipSource,
@@ -17,7 +16,8 @@ from speechcmd.evaluation.clip_source import (
     draw_clip_set,
 )
 from speechcmd.evaluation.example import ClipSet, Draw, Example
-from speechcmd.evaluation.official import OFFICIAL_WORDS, is_official_archive, open_official_archive
+from speechcmd.evaluation.official import is_official_archive, open_official_archive
+from speechcmd.labels import SILENCE, TEN_WORDS, UNKNOWN
 
 __all__ = ["TASKS", "ClipSet", "Draw", "Example", "open_clip_set"]
 
@@ -108,7 +108,7 @@ def _open_archive(source: Path, task: str, split: str, labels: Sequence[str], un
 def _labels_of(task: str, labels: Sequence[str]) -> tuple[str, ...]:
     """Labels of a task: its words, then `_unknown_` and `_silence_` if the model knows them."""
     if task == "12":
-        wanted = (*OFFICIAL_WORDS, UNKNOWN, SILENCE)
+        wanted = (*TEN_WORDS, UNKNOWN, SILENCE)
         _check_labels(task, wanted, labels)
         return wanted
     extra = [label for label in (UNKNOWN, SILENCE) if label in labels]

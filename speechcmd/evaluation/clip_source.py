@@ -15,8 +15,6 @@ from data_prep.row_source import RowSource
 from data_prep.store import Row, Store
 from data_prep.task import (
     EVALUATION_SILENCE_DB,
-    SILENCE,
-    UNKNOWN,
     Indices,
     SplitTask,
     TaskConfig,
@@ -30,6 +28,7 @@ from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, duration_s, int16_to_f
 from speechcmd.errors import AudioError, EvaluationError
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
 from speechcmd.evaluation.official import check_official_count
+from speechcmd.labels import SILENCE, UNKNOWN
 
 SILENCE_SAMPLES = SAMPLE_RATE
 _NOISES_IN_MEMORY = 8

@@ -14,7 +14,7 @@ from speechcmd.evaluation.wording import (
     describe_gap,
     describe_intervals,
 )
-from speechcmd.runtime.model_card import UNKNOWN
+from speechcmd.labels import UNKNOWN
 
 _MOST_ROWS = 5
 _WIDTH = 80

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speechcmd.audio import Waveform
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.runtime.model_card import NEVER_FIRE
+from speechcmd.labels import NEVER_FIRE
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from speechcmd.evaluation.clip_metric import (
 from speechcmd.evaluation.clip_run import Answers
 from speechcmd.evaluation.example import Example
 from speechcmd.evaluation.group_gap import measure_gap
-from speechcmd.runtime.model_card import SILENCE
+from speechcmd.labels import SILENCE, normalise_text
 
 KEYS = ("path", "speaker")
 NO_ENTRY = "(no entry)"
@@ -46,9 +46,9 @@ class Metadata:
 
     def entry_of(self, example: Example) -> Entry | None:
         """The row of a clip: by its path, else by its file name, else by its speaker."""
-        file = PurePosixPath(example.path).name
-        by_path = self.by_path.get(example.path) or self.by_path.get(file)
-        return by_path or (self.by_speaker.get(example.speaker) if example.speaker else None)
+        path, speaker = normalise_text(example.path), normalise_text(example.speaker)
+        by_path = self.by_path.get(path) or self.by_path.get(PurePosixPath(path).name)
+        return by_path or (self.by_speaker.get(speaker) if speaker else None)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -100,7 +100,7 @@ def _add_row(metadata: Metadata, row: Entry) -> None:
     # a name alone only where the row gives no folder: no/x.wav says nothing of yes/x.wav
     names = ["/".join(parts[first:]) for first in range(max(1, len(parts) - 1))]
     for table, keys in ((metadata.by_path, names), (metadata.by_speaker, [row.get("speaker", "")])):
-        for key in filter(None, keys):
+        for key in filter(None, map(normalise_text, keys)):
             table[key] = entry if table.get(key, entry) == entry else None
 
 

@@ -15,12 +15,12 @@ from typing import IO, Any
 
 from data_prep.corpus import AUDIO_SUFFIXES
 from data_prep.split import speaker_of
-from data_prep.task import SILENCE, UNKNOWN, digest_of_names
+from data_prep.task import digest_of_names
 from speechcmd.audio import Waveform, int16_to_float32, read_int16
 from speechcmd.errors import AudioError, EvaluationError, printable
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
+from speechcmd.labels import SILENCE, TEN_WORDS, UNKNOWN, normalise_label
 
-OFFICIAL_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 # of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
 OFFICIAL_COUNTS = {"training": (84_843, 36_923), "validation": (9_981, 4_445), "testing": (11_005, 4_890)}
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
@@ -42,7 +42,7 @@ def check_official_count(name: str, split: str, labels: Sequence[str], *, n_word
         If the split has all its clips of words, and the task other than 36,923 / 4,445 / 4,890.
     """
     n_complete, n_expected = OFFICIAL_COUNTS[split]
-    is_official = set(labels) == {*OFFICIAL_WORDS, UNKNOWN, SILENCE}
+    is_official = set(labels) == {*TEN_WORDS, UNKNOWN, SILENCE}
     if is_official and n_words == n_complete and n_drawn != n_expected:
         raise EvaluationError(
             f"{name}: expected {n_expected:,} clips of the 12-class task in the complete split {split}, "
@@ -114,6 +114,7 @@ def _example_of(
         word, speaker = parse_unknown_name(file)
     else:
         word, speaker = folder, speaker_of(file)
+    word = normalise_label(word)
     label = SILENCE if folder == SILENCE else word if word in labels else UNKNOWN
     return Example(f"{folder}/{file}", word, label, speaker, read) if label in labels else None
 

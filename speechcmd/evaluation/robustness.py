@@ -20,7 +20,7 @@ from speechcmd.evaluation.distortion import WordPlace, find_word
 from speechcmd.evaluation.example import ClipSet, Example
 from speechcmd.evaluation.noise_source import NoiseFiles
 from speechcmd.evaluation.provenance import describe_run
-from speechcmd.runtime.model_card import SILENCE
+from speechcmd.labels import SILENCE
 from speechcmd.runtime.recognizer import Recognizer
 
 MOST_CLIPS = 300

@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from speechcmd.errors import ModelError, printable
+from speechcmd.labels import NEVER_FIRE, normalise_label
 
 SCHEMA = 1
 METADATA_KEY = "speechcmd"
-SILENCE = "_silence_"
-UNKNOWN = "_unknown_"
-NEVER_FIRE = frozenset({SILENCE, UNKNOWN})
 FLOAT32, INT8 = "float32", "int8"
 INT8_TOLERANCE = 0.5
 """Of the check vector of an int8 network: a value that is rounded the other way moves a logit that far."""
@@ -77,7 +75,8 @@ class DecoderSettings:
         labels = {label: replace(own, **changes) for label, own in self.labels.items()}
         changed = replace(self, default=replace(self.default, **changes), labels=labels)
         own = {
-            label: replace(changed.of(label), threshold=value) for label, value in (thresholds or {}).items()
+            normalise_label(label): replace(changed.of(normalise_label(label)), threshold=value)
+            for label, value in (thresholds or {}).items()
         }
         return replace(changed, labels={**labels, **own})
 
@@ -210,6 +209,10 @@ def _text(value: Any) -> str:
     return value
 
 
+def _label(value: Any) -> str:
+    return normalise_label(_text(value))
+
+
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
         raise _WrongError("a whole number above 0")
@@ -290,7 +293,7 @@ def _card_from(fields: _Fields) -> ModelCard:
     return ModelCard(
         schema=fields.get("schema", _schema),
         name=fields.get("name", _text),
-        labels=fields.get("labels", _list_of(_text)),
+        labels=fields.get("labels", _list_of(_label)),
         sample_rate=fields.get("sample_rate", _count),
         window_samples=fields.get("window_samples", _count),
         step_samples=fields.get("step_samples", _count),
@@ -313,7 +316,7 @@ def _decoder_from(fields: _Fields) -> DecoderSettings:
     own = _Fields(labels, "model card, decoder, labels")
     return DecoderSettings(
         default=_label_settings_from(fields.nested("default")),
-        labels={label: _label_settings_from(own.nested(label)) for label in labels},
+        labels={normalise_label(label): _label_settings_from(own.nested(label)) for label in labels},
         smoothing_steps=fields.get("smoothing_steps", _few_steps),
     )
 

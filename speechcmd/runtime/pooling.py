@@ -7,7 +7,8 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, UNKNOWN, ModelCard
+from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
+from speechcmd.runtime.model_card import ModelCard
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from speechcmd.audio import AudioBlocks, AudioSource, Waveform, read_blocks
 from speechcmd.errors import AudioError, ModelError
+from speechcmd.labels import NEVER_FIRE, SILENCE, normalise_label
 from speechcmd.runtime.decoder import Decoder, Detection
-from speechcmd.runtime.model_card import NEVER_FIRE, SILENCE, DecoderSettings, ModelCard
+from speechcmd.runtime.model_card import DecoderSettings, ModelCard
 from speechcmd.runtime.model_file import load_model_file
 from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors, pooled_steps
 from speechcmd.runtime.session import Session
@@ -121,7 +122,7 @@ class Recognizer:
         AudioError
             If the recording cannot be read, or has no samples and the model knows no silence.
         """
-        self.check_labels(only_labels)
+        only_labels = self.check_labels(only_labels)
         posteriors = np.concatenate([part.posteriors for part in self.steps(source)])
         labels = self.labels
         if only_labels is not None:
@@ -214,7 +215,7 @@ class Recognizer:
         ModelError
             If `only_labels` names a label that cannot fire.
         """
-        self.check_labels(only_labels)
+        only_labels = self.check_labels(only_labels)
         posteriors = PosteriorStream(self._infer, self._card, update_s)
         decoder = Decoder(
             self._card,
@@ -247,12 +248,22 @@ class Recognizer:
         posteriors: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
         return posteriors
 
-    def check_labels(self, only_labels: Collection[str] | None) -> None:
-        """Raise a ModelError if a label is not a word of this model; None is all words."""
-        for label in only_labels or ():
+    def check_labels(self, only_labels: Collection[str] | None) -> tuple[str, ...] | None:
+        """The labels as this model spells them; None is all words.
+
+        Raises
+        ------
+        ModelError
+            If one is not a word of this model.
+        """
+        if only_labels is None:
+            return None
+        labels = tuple(map(normalise_label, only_labels))
+        for label in labels:
             if label not in self._card.words:
                 why = "never fires" if label in NEVER_FIRE else "is not a word of this model"
                 raise ModelError(f"{label!r} {why}; its words are {', '.join(self._card.words)}")
+        return labels
 
     def _answer_for_nothing(self, labels: tuple[str, ...]) -> ClipResult:
         if SILENCE not in labels:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import RulesError
+from speechcmd.labels import normalise_label
 
 PLACEHOLDERS = ("label", "score", "start_s", "end_s", "decided_s")
 
@@ -129,6 +130,7 @@ def _read_labels(value: Any, words: Collection[str]) -> frozenset[str]:
     labels = [value] if isinstance(value, str) else value
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise _WrongError(f'expected a word, a list of words or "*" for all, got {_shown(value)}')
+    labels = [normalise_label(label) for label in labels]
     if _ALL in labels:
         return frozenset(words)
     for label in labels:

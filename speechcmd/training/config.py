@@ -10,11 +10,11 @@ from typing import Any
 from data_prep.task import TaskConfig
 from models.frontend import FrontEndConfig
 from speechcmd.errors import TrainingError
+from speechcmd.labels import TEN_WORDS
 from speechcmd.training.augment import AugmentConfig
 
 STANDARD_BANDS = FrontEndConfig().n_mels
 MOST_BANDS = 53  # the highest ends below the 8 kHz of what is sampled at 16
-TEN_COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TrainConfig:
     """
 
     architecture: str = "cnn"
-    words: tuple[str, ...] = TEN_COMMANDS
+    words: tuple[str, ...] = TEN_WORDS
     length: str = "mean"
     n_mels: int = STANDARD_BANDS
     unknown: str = "official"

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from data_prep.row_source import AnyStore
-from data_prep.task import UNKNOWN
 from speechcmd.errors import TrainingError
+from speechcmd.labels import UNKNOWN
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import speakers_of, split_by_fold
 from speechcmd.training.limit import check_limits

@@ -16,19 +16,12 @@ from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.split import SPLITS
 from data_prep.store import Row
-from data_prep.task import (
-    UNKNOWN,
-    SplitTask,
-    TaskConfig,
-    draw_epoch,
-    draw_evaluation,
-    draw_unknown,
-    make_split_task,
-)
+from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_evaluation, draw_unknown, make_split_task
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import StoreError, TrainingError
+from speechcmd.labels import UNKNOWN
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch, ClipDataset, make_loader

@@ -26,6 +26,7 @@ from typing import Any
 
 from models.registry import list_architectures, list_settings
 from speechcmd.errors import TrainingError
+from speechcmd.labels import normalise_label, split_labels
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 
@@ -147,7 +148,7 @@ def _fit(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         return _fit_list(name, value, default)
     if isinstance(default, tuple) and isinstance(value, str) and _holds_texts(default):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return _split_list(name, value)
     if wanted is float and type(value) is int:
         return float(value)
     if wanted is str and type(value) in (int, float):  # unknown = 3000, length = 1.0
@@ -157,9 +158,16 @@ def _fit(name: str, value: Any, default: Any) -> Any:
     return value
 
 
+def _split_list(name: str, text: str) -> tuple[str, ...]:
+    try:
+        return split_labels(text)
+    except ValueError as error:
+        raise TrainingError(f"{name}: {error}; expected a list such as yes,no, got {text!r}") from error
+
+
 def _fit_list(name: str, value: Iterable[Any], default: tuple[Any, ...]) -> tuple[Any, ...]:
     if _holds_texts(default):
-        return tuple(_fit(name, each, "") for each in value)
+        return tuple(normalise_label(_fit(name, each, "")) for each in value)
     fitted = tuple(_fit(name, each, default[0]) for each in value)
     if len(fitted) != len(default):
         raise TrainingError(f"{name}: expected {len(default)} numbers, got {list(value)}")

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data_prep.task import UNKNOWN
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.errors import TrainingError
+from speechcmd.labels import UNKNOWN
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 
