@@ -12,6 +12,7 @@ from importlib import import_module
 import click
 
 from speechcmd import __version__
+from speechcmd.cli.standard_streams import StandardOutputError, results_kept_apart
 from speechcmd.errors import SpeechcmdError, printable
 
 FAILED, INTERRUPTED = 1, 130
@@ -111,7 +112,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console of another code page must not end a command
-    cli(prog_name="speechcmd")
+    try:
+        with results_kept_apart():
+            cli(prog_name="speechcmd")
+    except StandardOutputError as error:  # of the help, or of what stood in a buffer to the end
+        Failure(str(error)).show()
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        sys.exit(FAILED)
 
 
 def _one_line(error: Exception) -> str:

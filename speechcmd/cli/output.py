@@ -11,7 +11,9 @@ from pathlib import Path
 
 import click
 
-_STDOUT = 1
+from speechcmd.cli.standard_streams import results_descriptor
+
+_NAMES_OF_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # libraries write there, and we elsewhere
 
 
 @contextmanager
@@ -27,7 +29,7 @@ def open_output(path: Path | None) -> Iterator[Callable[[str], None]]:
     OSError
         If the file cannot be written, or is a folder.
     """
-    if path is None:
+    if path is None or str(path) in _NAMES_OF_STDOUT:
         yield lambda text: click.echo(text, nl=False)
         return
     if path.is_dir():
@@ -65,7 +67,7 @@ def _must_stay(path: Path) -> bool:
     if not stat.S_ISREG(there.st_mode):
         return True
     try:
-        return os.path.samestat(there, os.fstat(_STDOUT))  # /dev/stdout, and a shell appends to a file
+        return os.path.samestat(there, os.fstat(results_descriptor()))  # a shell appends to a file
     except OSError:
         return False  # standard output is closed
 

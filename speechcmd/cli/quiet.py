@@ -1,4 +1,4 @@
-"""Keep standard error for lines of our own."""
+"""Keep standard error, and standard output, for lines of our own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from speechcmd.cli.standard_streams import results_descriptor
+
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Hide what libraries write past Python: the mp3 decoder notes whatever it dislikes of a file.
 
-    Python's own standard error goes on as before.
+    Python's own standard error goes on as before, and so do results.
     """
-    from speechcmd.runtime.stderr import STDERR, discarded_stderr
+    from speechcmd.runtime.discard import STDERR, STDOUT, discarded
 
     try:
         is_ours = sys.stderr.fileno() == STDERR
@@ -25,7 +27,8 @@ def quiet_libraries() -> Iterator[None]:
         return
     before = sys.stderr
     before.flush()
-    with os.fdopen(os.dup(STDERR), "w", 1, before.encoding, before.errors) as ours, discarded_stderr():
+    hidden = [STDERR] if results_descriptor() == STDOUT else [STDERR, STDOUT]
+    with os.fdopen(os.dup(STDERR), "w", 1, before.encoding, before.errors) as ours, discarded(*hidden):
         sys.stderr = ours
         try:
             yield

@@ -16,7 +16,7 @@ from typing import Any
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import DeviceError
 from speechcmd.runtime.device_advice import advise
-from speechcmd.runtime.stderr import discarded_stderr
+from speechcmd.runtime.discard import STDERR, discarded
 
 # tried in this order after the wanted rate and the device's own; the first is what most hardware runs at
 OTHER_RATES = (48_000, 44_100, 32_000, 96_000, 192_000, 22_050, 8_000)
@@ -256,7 +256,7 @@ def explain_refusal(device: InputDevice, n_channels: int, rate: int, error: Exce
 @contextmanager
 def hidden_stderr() -> Iterator[None]:
     """Hide what ALSA and PortAudio write past Python to standard error while a device is tried."""
-    with _stderr_lock, discarded_stderr():
+    with _stderr_lock, discarded(STDERR):
         yield
 
 
