@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("speechcmd", "data_prep", "models")
-GROUND_FLOOR = frozenset({"speechcmd.audio", "speechcmd.errors", "speechcmd.labels"})
+GROUND_FLOOR = frozenset(
+    {"speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels"}
+)
 ANYTHING = "*"
 
 
@@ -41,6 +43,8 @@ RUNTIME = "speechcmd.runtime"
 ROOMS = (
     room("speechcmd/errors.py"),
     room("speechcmd/labels.py"),
+    room("speechcmd/files.py"),
+    room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", lazy=("filelock",)),
     room("speechcmd/audio.py", "numpy", "speechcmd.errors", lazy=("soundfile", "soxr")),
     room("speechcmd/wav_stream.py", "numpy", "speechcmd.errors", "speechcmd.audio"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
@@ -72,7 +76,8 @@ ROOMS = (
         "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
-        "speechcmd/cli/", "speechcmd.errors", "speechcmd.labels", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,)
+        "speechcmd/cli/", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
+        VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,),
     ),
     room("speechcmd/assets/"),
 )  # fmt: skip
