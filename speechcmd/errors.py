@@ -10,10 +10,15 @@
     ├── DeviceError     a microphone is missing, refused or went away
     ├── EvaluationError what a model shall be measured on is missing, or not what it should be
     ├── RulesError      a file of rules for --exec cannot be used
+    ├── BusyError       another process writes in the same folder
     └── DependencyError an optional package is missing
 
 A message is one line: what was expected, what came, what to do.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
 
 
 class SpeechcmdError(Exception):
@@ -59,6 +64,21 @@ class EvaluationError(SpeechcmdError):
 
 class RulesError(SpeechcmdError):
     """A file of rules for --exec cannot be used."""
+
+
+class BusyError(SpeechcmdError):
+    """Another process writes in the same folder."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(
+            f"{printable(str(path))}: {holder} writes there; wait until it has ended, or choose another name"
+        )
+        self.path = path
+        self.holder = holder
+        """Which process it is, in words."""
+
+    def __reduce__(self) -> tuple[type[BusyError], tuple[Path, str]]:
+        return type(self), (self.path, self.holder)  # it may come from another process
 
 
 class DependencyError(SpeechcmdError):

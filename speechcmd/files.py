@@ -32,16 +32,18 @@ _STDOUT = 1
 
 
 @contextmanager
-def open_binary(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+def open_binary(path: Path, *, follow: bool = False, sync: bool = True) -> Iterator[BinaryIO]:
     """Yield a file for bytes that takes the place of `path` when the block ends without an error.
 
-    A new file gets the permissions of any new file, one that replaces another keeps that one's. A symbolic
-    link stays one: the file that it leads to is replaced. A device, a pipe, or the file that standard output
-    goes to already, is written to directly, for it must not be replaced. Of two writers of one path each
-    writes a whole file, and that of the last one stays.
+    A new file gets the permissions of any new file, one that replaces another keeps that one's. Of two
+    writers of one path each writes a whole file, and that of the last one stays.
 
     Parameters
     ----------
+    follow
+        For a path that the user gave. A symbolic link stays one: the file that it leads to is replaced. A
+        device, a pipe, or the file that standard output goes to already, is written to directly, for it must
+        not be replaced. Otherwise a link or a pipe gives way, for somebody else may have put it there.
     sync
         Flush to the disk before the file is renamed, so that not even a power failure leaves half of it.
         False for files that are many and can be made again.
@@ -51,8 +53,8 @@ def open_binary(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     OSError
         If the file cannot be written, or is a folder.
     """
-    target = _target_of(path)
-    if _must_stay(target):
+    target = _target_of(path) if follow else path
+    if follow and _must_stay(target):
         with target.open("ab") as file:
             yield file
         return
@@ -61,14 +63,16 @@ def open_binary(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_text(path: Path, *, errors: str = "strict", sync: bool = True) -> Iterator[TextIO]:
+def open_text(
+    path: Path, *, errors: str = "strict", follow: bool = False, sync: bool = True
+) -> Iterator[TextIO]:
     r"""The same for text: UTF-8, lines end with \n on every system.
 
     What is written directly goes out line by line. `errors` as in `open`: "surrogateescape" where the text
     may hold names of files, which may be any bytes.
     """
-    target = _target_of(path)
-    if _must_stay(target):
+    target = _target_of(path) if follow else path
+    if follow and _must_stay(target):
         with target.open("a", encoding="utf-8", errors=errors, newline="\n", buffering=1) as file:
             yield file
         return
@@ -76,15 +80,17 @@ def open_text(path: Path, *, errors: str = "strict", sync: bool = True) -> Itera
         yield new
 
 
-def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
+def write_bytes(path: Path, content: bytes, *, follow: bool = False, sync: bool = True) -> None:
     """Write a file of bytes whole or not at all; see `open_binary`."""
-    with open_binary(path, sync=sync) as file:
+    with open_binary(path, follow=follow, sync=sync) as file:
         file.write(content)
 
 
-def write_text(path: Path, text: str, *, errors: str = "strict", sync: bool = True) -> None:
+def write_text(
+    path: Path, text: str, *, errors: str = "strict", follow: bool = False, sync: bool = True
+) -> None:
     """Write a file of text whole or not at all; see `open_text`."""
-    with open_text(path, errors=errors, sync=sync) as file:
+    with open_text(path, errors=errors, follow=follow, sync=sync) as file:
         file.write(text)
 
 
@@ -158,7 +164,7 @@ def sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def open_in_place(path: Path, flags: int) -> int:
+def open_in_place(path: Path | str, flags: int) -> int:
     """Open a file that has a known name, to go on with it, and never follow a link there.
 
     Returns a file descriptor; `flags` as in `os.open`.
@@ -241,7 +247,7 @@ def _new_part(target: Path, mode: str, form: dict[str, Any]) -> IO[Any]:
     """Open a part of `target`, and hold it."""
     while True:
         part = _part_of(target)
-        file: IO[Any] = open(part, mode, opener=open_in_place, **form)  # noqa: SIM115  # returned open
+        file: IO[Any] = open(str(part), mode, opener=open_in_place, **form)  # noqa: SIM115  # returned open
         try:
             if _hold(file.fileno(), part):
                 return file
@@ -310,7 +316,9 @@ def _keep_mode(number: int, target: Path) -> None:
     if not fcntl:
         return
     with suppress(OSError):  # there is none, or a file system without permissions
-        os.fchmod(number, stat.S_IMODE(target.stat().st_mode) & 0o777)
+        there = target.lstat().st_mode
+        if stat.S_ISREG(there):
+            os.fchmod(number, stat.S_IMODE(there) & 0o777)
 
 
 def _sync_tree(folder: Path) -> None:

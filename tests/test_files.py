@@ -119,19 +119,31 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path: Path) -> None:
     assert modes == {"new": 0o640, "folder": 0o750, "private": 0o600, "open": 0o666}
 
 
-def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_link_that_the_user_names_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     link = tmp_path / "latest.csv"
     link.symlink_to(Path("far") / "out.csv")
-    write_text(link, "first")  # leads to nothing yet
-    write_text(link, "second")
+    write_text(link, "first", follow=True)  # leads to nothing yet
+    write_text(link, "second", follow=True)
     assert link.is_symlink()
     assert (tmp_path / "far" / "out.csv").read_text() == "second"
     assert names(tmp_path / "far") == ["out.csv"]
 
 
+def test_a_link_or_pipe_where_a_file_of_ours_belongs_gives_way(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "config.toml"
+    victim.write_text("precious")
+    victim.chmod(0o600)
+    path.symlink_to(victim)
+    write_text(path, "ours")
+    os.mkfifo(tmp_path / "pipe")
+    write_text(tmp_path / "pipe", "ours")
+    assert (victim.read_text(), path.read_text(), path.is_symlink()) == ("precious", "ours", False)
+    assert (tmp_path / "pipe").read_text() == "ours"
+
+
 def test_a_device_is_written_to_and_a_folder_is_refused(tmp_path: Path) -> None:
-    write_text(Path(os.devnull), "gone")
+    write_text(Path(os.devnull), "gone", follow=True)
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
     with pytest.raises(IsADirectoryError):
         write_bytes(tmp_path, b"")
@@ -142,7 +154,7 @@ def test_a_pipe_gets_each_line_at_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with open_text(pipe) as file:
+        with open_text(pipe, follow=True) as file:
             file.write("line\n")
             assert os.read(reader, 99) == b"line\n"
     finally:
