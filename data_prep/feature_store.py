@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -33,11 +34,13 @@ from data_prep.store import (
     IndexedStore,
     Row,
     content_of,
+    map_array,
     open_index,
     read_info,
     read_rows,
     write_rows,
 )
+from data_prep.store_check import LARGEST, CellError, check_columns
 from data_prep.store_folder import LOG_MEL_FILE, is_ours, make_part, part_of, replace_folder
 from data_prep.store_info import digest_of_rows, measure_durations
 from speechcmd.errors import StoreError
@@ -50,6 +53,7 @@ STORED_TYPES = (np.dtype(np.uint8), np.dtype(np.float16))
 FRONT_END_FIELDS = (
     "sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "f_min_hz", "f_max_hz", "log_floor",
 )  # fmt: skip
+_COUNTS = FRONT_END_FIELDS[:5]
 
 
 class FeatureStore(IndexedStore):
@@ -80,7 +84,7 @@ class FeatureStore(IndexedStore):
                 "give one that a feature importer wrote"
             )
         _check_info(path, info)
-        store = cls(path, tuple(read_rows(path / INDEX_FILE)), info)
+        store = cls(path, read_rows(path / INDEX_FILE), info)
         store._check_features()
         return store
 
@@ -90,10 +94,7 @@ class FeatureStore(IndexedStore):
 
         Private pages: writing never reaches the file.
         """
-        try:
-            features: Stored = np.load(self.path / LOG_MEL_FILE, mmap_mode="c")
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.path / LOG_MEL_FILE}: cannot be mapped: {error}") from error
+        features: Stored = map_array(self.path / LOG_MEL_FILE)
         return features
 
     @property
@@ -164,11 +165,12 @@ def write_feature_store(
     Raises
     ------
     StoreError
-        If a block is of another shape or type than those before it, if there are more or fewer
-        features than rows, or if `path` is something else than a feature store or nothing.
+        If a row cannot be meant, a block is of another shape or type than those before it, if there are
+        more or fewer features than rows, or if `path` is something else than a feature store or nothing.
     """
     meaning = {"scale": scale, "offset": offset, "front_end": front_end}
     _check_info(path, {**meaning, "n_frames": 1})
+    _check_rows(rows)
     check_free(path)
     part = make_part(path)
     try:
@@ -192,6 +194,14 @@ def move_feature_store(store: FeatureStore, path: Path) -> FeatureStore:
     check_free(path)
     replace_folder(store.path, path)
     return FeatureStore(path, store.rows, store.info)
+
+
+def _check_rows(rows: Sequence[Row]) -> None:
+    """What cannot be opened is not written."""
+    try:
+        check_columns({name: [getattr(row, name) for row in rows] for name in COLUMNS})
+    except CellError as error:
+        raise StoreError(f"row {error.row} of the features: {error}") from error
 
 
 def _write_index_and_info(
@@ -219,15 +229,31 @@ def _check_info(path: Path, info: dict[str, Any]) -> None:
     if missing:
         names = ", ".join(sorted(missing))
         raise StoreError(f"{path}: the front end lacks {names}; say how the features were computed")
-    try:
-        numbers = [float(info[name]) for name in ("scale", "offset", "n_frames")]
-    except (KeyError, TypeError, ValueError):
-        numbers = []
-    if not numbers or not np.isfinite(numbers).all() or numbers[0] == 0.0:
+    _check_front_end(path, dict(front_end or {}))
+    scale, offset, n_frames = (info.get(name) for name in ("scale", "offset", "n_frames"))
+    if not (_is_number(scale) and scale and _is_number(offset) and _is_positive_integer(n_frames)):
         raise StoreError(
             f"{path}: expected a scale other than zero, an offset and n_frames, got "
-            f"{info.get('scale')}, {info.get('offset')}, {info.get('n_frames')}; write the store again"
+            f"{scale}, {offset}, {n_frames}; write the store again"
         )
+
+
+def _check_front_end(path: Path, front_end: dict[str, Any]) -> None:
+    wrong = [name for name in _COUNTS if not _is_positive_integer(front_end[name])]
+    wrong += [name for name in ("f_min_hz", "f_max_hz", "log_floor") if not _is_number(front_end[name])]
+    if wrong:
+        got = ", ".join(f"{name} {front_end[name]!r}" for name in wrong)
+        raise StoreError(
+            f"{path}: expected numbers that describe a front end, got {got}; write the store again"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_positive_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
 
 
 def check_free(path: Path) -> None:

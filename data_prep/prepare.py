@@ -73,7 +73,7 @@ def prepare_store(
     finished = _open_if_same(path, settings)
     if finished is not None:
         _keep_length(finished, config.length)
-        skipped = tuple(Skipped(**entry) for entry in finished.info["skipped"])
+        skipped = tuple(Skipped(**entry) for entry in finished.info.get("skipped", []))
         return Prepared(finished, skipped, was_complete=True)
     return _build(config, corpus, settings, path, version, progress or _no_progress)
 

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
+from data_prep.store_check import AGAIN, CellError, check_columns, check_info, find_twice
 from speechcmd.audio import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
 from speechcmd.labels import normalise_label
@@ -28,6 +31,7 @@ SCHEMA = 1
 AUDIO_FILE = "audio.npy"
 INDEX_FILE = "index.csv"
 INFO_FILE = "store.json"
+LONGEST_S = 10.0  # of a word
 AUDIO = "audio"  # the content of a store that does not say what it holds
 
 
@@ -64,6 +68,13 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 values_of = attrgetter(*COLUMNS)
 _INTEGERS = ("offset", "n_samples", "speech_start", "speech_end", "centre")
+_ROWS_AT_A_TIME = 1000
+_CONVERSIONS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(_INTEGERS, int),
+    "word": normalise_label,
+    "floor_db": float,
+    "flags": lambda cell: tuple(cell.split()),
+}
 _FLOOR, _FLAGS = COLUMNS.index("floor_db"), COLUMNS.index("flags")
 
 
@@ -77,49 +88,69 @@ def write_rows(handle: TextIO, rows: Iterable[Row]) -> None:
         writer.writerow(values)
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of an index.
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Read the rows of an index and check that each can be meant.
 
     Raises
     ------
     StoreError
-        If there is no index, or a row cannot be understood.
+        If there is no index, or a row cannot be understood or meant.
     """
-    try:
-        handle = open_index(path, "r")
-    except OSError as error:
-        raise StoreError(
-            f"{path}: cannot read the index: {error.strerror}; prepare the store again"
-        ) from error
-    with handle:
-        reader = csv.reader(handle)
+    rows: list[Row] = []
+    for lines, cells in _read_cells(path):
         try:
+            columns = _columns_of(cells)
+            check_columns(columns)
+        except CellError as error:
+            raise StoreError(f"{path}, line {lines[error.row]}: {error}; {AGAIN}") from error
+        rows += map(Row, *columns.values())
+    twice = find_twice([row.path for row in rows])
+    if twice is not None:
+        raise StoreError(f"{path}: expected each clip once, got {twice} again; {AGAIN}")
+    return tuple(rows)
+
+
+def _read_cells(path: Path) -> Iterator[tuple[list[int], list[list[str]]]]:
+    """Yield the cells of some rows of an index, and the line that each ends in."""
+    require_file(path)
+    try:
+        with open_index(path, "r") as handle:
+            reader = csv.reader(handle)
             header = next(reader, [])
             if tuple(header) != COLUMNS:
-                raise StoreError(
-                    f"{path}: expected the columns {', '.join(COLUMNS)}; prepare the store again"
-                )
-            for values in reader:
-                yield _parse_row(values)
-        except (ValueError, TypeError, csv.Error) as error:
-            raise StoreError(
-                f"{path}, line {reader.line_num}: damaged row; prepare the store again"
-            ) from error
+                raise StoreError(f"{path}: expected the columns {', '.join(COLUMNS)}; {AGAIN}")
+            while numbered := [(reader.line_num, cells) for cells in islice(reader, _ROWS_AT_A_TIME)]:
+                yield [line for line, _ in numbered], [cells for _, cells in numbered]
+    except OSError as error:
+        raise StoreError(f"{path}: cannot read the index: {error.strerror}; {AGAIN}") from error
+    except csv.Error as error:
+        raise StoreError(f"{path}, line {reader.line_num}: damaged row; {AGAIN}") from error
+
+
+def _columns_of(cells: Sequence[Sequence[str]]) -> dict[str, Sequence[Any]]:
+    """Cells as values, by the name of their column."""
+    try:
+        columns: dict[str, Sequence[Any]] = dict(zip(COLUMNS, zip(*cells, strict=True), strict=True))
+        for name, convert in _CONVERSIONS.items():
+            columns[name] = list(map(convert, columns[name]))
+    except ValueError as error:
+        row = next(number for number, values in enumerate(cells) if not _is_understood(values))
+        raise CellError(row, "damaged row") from error
+    return columns
+
+
+def _is_understood(values: Sequence[str]) -> bool:
+    try:
+        for name, value in zip(COLUMNS, values, strict=True):
+            _CONVERSIONS.get(name, str)(value)
+    except ValueError:
+        return False
+    return True
 
 
 def open_index(path: Path, mode: Literal["r", "a"]) -> TextIO:
     """Open an index; `mode` is "r" or "a"."""
     return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
-
-
-def _parse_row(values: list[str]) -> Row:
-    given: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-    for name in _INTEGERS:
-        given[name] = int(given[name])
-    given["floor_db"] = float(given["floor_db"])
-    given["word"] = normalise_label(given["word"])
-    given["flags"] = tuple(given["flags"].split())
-    return Row(**given)
 
 
 class IndexedStore:
@@ -183,23 +214,20 @@ class Store(IndexedStore):
                 f"{path}: expected a store of audio, found one of features ({content_of(info)}); "
                 "this needs the recordings themselves: give a store made with `speechcmd prepare`"
             )
-        store = cls(path, tuple(read_rows(path / INDEX_FILE)), info)
+        store = cls(path, read_rows(path / INDEX_FILE), info)
         needed = max((row.offset + row.n_samples for row in store.rows), default=0)
         if store.audio.ndim != 1 or store.audio.dtype != np.int16:
-            raise StoreError(f"{path}: audio.npy is not a line of int16; prepare it again")
+            raise StoreError(f"{path}: {AUDIO_FILE} is not a line of int16; {AGAIN}")
         if len(store.audio) < needed:
             raise StoreError(
-                f"{path}: audio.npy has {len(store.audio)} samples, the index needs {needed}; prepare again"
+                f"{path}: {AUDIO_FILE} has {len(store.audio)} samples, the index needs {needed}; {AGAIN}"
             )
         return store
 
     @cached_property
     def audio(self) -> Int16:
         """All audio, memory-mapped: int16, (n_samples,). Private pages: writing never reaches the file."""
-        try:
-            audio: Int16 = np.load(self.path / AUDIO_FILE, mmap_mode="c")
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.path / AUDIO_FILE}: cannot be mapped: {error}") from error
+        audio: Int16 = map_array(self.path / AUDIO_FILE)
         return audio
 
     def samples_of(self, row: Row) -> Int16:
@@ -208,27 +236,57 @@ class Store(IndexedStore):
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """Settings and statistics of the store at `path`, of whatever content.
+    """Settings and statistics of the store at `path`, of whatever content, checked.
 
     Raises
     ------
     StoreError
-        If they cannot be read or are of another schema.
+        If they cannot be read, are of another schema or lack something.
     """
     file = path / INFO_FILE
+    require_file(file)
     try:
         info = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file}: cannot be read ({error}); prepare the store again") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{file}: cannot be read ({error}); {AGAIN}") from error
     if not isinstance(info, dict):
-        raise StoreError(
-            f"{file}: expected settings and statistics, got something else; prepare the store again"
-        )
+        raise StoreError(f"{file}: expected settings and statistics, got something else; {AGAIN}")
     if info.get("schema") != SCHEMA:
         raise StoreError(
-            f"{path}: store of schema {info.get('schema')}, this version reads {SCHEMA}; prepare it again"
+            f"{path}: store of schema {info.get('schema')}, this version reads {SCHEMA}; {AGAIN}"
         )
+    check_info(file, info)
     return info
+
+
+def map_array(file: Path) -> npt.NDArray[Any]:
+    """Map an array of a store into memory, in private pages: writing never reaches the file.
+
+    Raises
+    ------
+    StoreError
+        If it is no array, or shorter than it says.
+    """
+    require_file(file)
+    try:
+        return np.lib.format.open_memmap(file, mode="c")
+    except Exception as error:  # numpy reads a header as Python; what a damaged one raises is not documented
+        raise StoreError(f"{file}: cannot be mapped: {error}; {AGAIN}") from error
+
+
+def require_file(file: Path) -> None:
+    """Refuse what is missing or no regular file: opening a pipe waits for ever.
+
+    Raises
+    ------
+    StoreError
+        If it is.
+    """
+    if not file.is_file():
+        raise StoreError(
+            f"{file}: expected a file of a store, found {'something else' if file.exists() else 'nothing'}; "
+            f"{AGAIN}"
+        )
 
 
 def content_of(info: dict[str, Any]) -> str:
@@ -239,11 +297,17 @@ def content_of(info: dict[str, Any]) -> str:
 def resolve_length(length: str | float, statistics: dict[str, Any]) -> int:
     """Samples of a length given as "mean", "p95" or a number of seconds."""
     if length in ("mean", "p95"):
-        return int(statistics[f"{length}_trimmed_samples"])
+        n_samples = int(statistics[f"{length}_trimmed_samples"])
+        if n_samples > LONGEST_S * SAMPLE_RATE:
+            raise StoreError(
+                f"length: {length} of these words is {n_samples / SAMPLE_RATE:g} seconds, expected at most "
+                f"{LONGEST_S:g}; give a length in seconds"
+            )
+        return n_samples
     try:
         seconds = float(length)
     except ValueError as error:
         raise StoreError(f"length: expected mean, p95 or a number of seconds, got {length!r}") from error
-    if not 0.1 <= seconds <= 10.0:
-        raise StoreError(f"length: expected 0.1 to 10 seconds, got {seconds:g}")
+    if not 0.1 <= seconds <= LONGEST_S:
+        raise StoreError(f"length: expected 0.1 to {LONGEST_S:g} seconds, got {seconds:g}")
     return round(seconds * SAMPLE_RATE)

@@ -74,7 +74,9 @@ def write_audio_store(path: Path) -> Path:
     with (path / "index.csv").open("w", newline="") as handle:
         handle.write(",".join(COLUMNS) + "\n")
         write_rows(handle, [ROWS[0]])
-    (path / "store.json").write_text(json.dumps({"schema": 1, "data_digest": "d"}))
+    statistics = {"mean_trimmed_samples": 400, "p95_trimmed_samples": 400, "n_words_measured": 1}
+    info = {"schema": 1, "data_digest": "d", "length": "mean", "statistics": statistics}
+    (path / "store.json").write_text(json.dumps(info))
     return path
 
 
@@ -255,7 +257,7 @@ def test_damage_is_refused(tmp_path: Path) -> None:
     features.write_bytes(good_features[:-1])
     refuse("cannot be mapped")
     features.unlink()
-    refuse("cannot be mapped")
+    refuse("found nothing")
     np.save(features, features_of(4).astype(np.float32))
     refuse("of float32")
     index.write_text(good_index.replace("hum,3,", "hum,4,"))

@@ -52,7 +52,9 @@ ROOMS = (
     room("data_prep/", *GROUND_FLOOR, VERSION, "data_prep", "numpy", "librosa", "rich", "soundfile"),
     *(
         room(f"data_prep/{name}.py", *GROUND_FLOOR, "data_prep", "numpy")
-        for name in ("store", "store_info", "store_folder", "feature_store", "open_store", "row_source")
+        for name in (
+            "store", "store_check", "store_info", "store_folder", "feature_store", "open_store", "row_source",
+        )
     ),
     room("data_prep/download.py", *GROUND_FLOOR, "data_prep", lazy=("torchaudio",)),
     room("data_prep/picture.py", *GROUND_FLOOR, "data_prep", "numpy", lazy=("matplotlib",)),

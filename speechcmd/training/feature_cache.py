@@ -86,6 +86,11 @@ def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...
     """The rows with one for each recording instead of one for each of its pieces.
 
     Pieces lie one behind the other in the file, so a window may begin in one and end in the next.
+
+    Raises
+    ------
+    StoreError
+        If a recording does not begin with its first piece.
     """
     joined: list[Row] = []
     for row in rows:
@@ -96,6 +101,10 @@ def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...
         if number == "0":
             joined.append(replace(row, path=name))
             continue
+        if not joined or joined[-1].path != name:
+            raise StoreError(
+                f"{row.path}: expected the pieces of a recording in their order; delete the cache"
+            )
         # from the first frame of a piece to that of the next: a whole number of frames
         before = joined[-1]
         n_before = frontend.n_frames(before.n_samples) + frontend.n_frames(row.n_samples)
