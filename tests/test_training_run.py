@@ -41,6 +41,28 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / LAST).read_bytes() == before
 
 
+def test_features_are_made_in_full_precision_whatever_the_network_computes_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log-mel of 8 bits on its way into the augmentation has lost its quiet frames."""
+    features: list[torch.Tensor] = []
+    for precision in ("32-true", "bf16-mixed"):
+        augment = replace(AugmentConfig(), tilt_db=10.0, image_percent=50.0)
+        config = toy_config(
+            "cnn", precision=precision, augment=augment, feature_cache=str(tmp_path / "cache")
+        )
+        trainer = Trainer(toy_store(), config, tmp_path / precision)
+        hear = trainer.network.embedding
+        monkeypatch.setattr(
+            trainer.network,
+            "embedding",
+            lambda log_mel, hear=hear: (features.append(log_mel), hear(log_mel))[1],
+        )
+        trainer.step(next(iter(trainer.data.train_batches)))
+    assert features[1].dtype == torch.float32
+    assert torch.equal(*features)
+
+
 def test_a_diverging_loss_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     trainer = Trainer(toy_store(), toy_config(epochs=4), tmp_path)
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor
 from torch.nn import functional
 
@@ -313,4 +314,15 @@ def _make_fabric(config: TrainConfig) -> Fabric:
             "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
         )  # torch asks for it, before the first kernel
     torch.use_deterministic_algorithms(config.deterministic)
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    if precision == "32-true":
+        return Fabric(accelerator=accelerator, devices=1, precision="32-true")
+    return Fabric(accelerator=accelerator, devices=1, plugins=_Mixed("bf16-mixed", accelerator))
+
+
+class _Mixed(MixedPrecision):
+    """The network alone computes in bfloat16: a log-mel that is rounded to 8 bits on its way in has lost its
+    quiet frames before they are augmented.
+    """
+
+    def convert_input(self, data: Any) -> Any:
+        return data
