@@ -11,6 +11,7 @@ from fakes import SAMPLE_RATE, TONES_HZ
 
 from data_prep.corpus import Source, scan_corpus
 from data_prep.store import AUDIO_FILE, COLUMNS, INDEX_FILE, INFO_FILE, Row, write_rows
+from data_prep.store_info import measure_durations
 from speechcmd.audio import Int16, float32_to_int16, read_int16
 
 # the toy model calls a tone that it does not know `_unknown_`, and quiet noise `_silence_`
@@ -72,7 +73,8 @@ def write_store(corpus: Path, store: Path) -> Path:
     with (store / INDEX_FILE).open("w", newline="") as handle:
         handle.write(",".join(COLUMNS) + "\n")
         write_rows(handle, rows)
-    (store / INFO_FILE).write_text(json.dumps({"schema": 1}))
+    info = {"schema": 1, "length": "mean", "data_digest": "d", "statistics": measure_durations(rows)}
+    (store / INFO_FILE).write_text(json.dumps(info))
     return store
 
 

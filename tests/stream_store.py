@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.store import COLUMNS, SCHEMA, Row, Store, write_rows
+from data_prep.store_info import measure_durations
 from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, float32_to_int16
 from speechcmd.evaluation import stream_plan
 
@@ -119,5 +120,6 @@ def write_store(folder: Path, *, without: Collection[str] = (), rumble: bool = F
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as handle:
         handle.write(",".join(COLUMNS) + "\n")
         write_rows(handle, tape.rows)
-    (folder / "store.json").write_text(json.dumps({"schema": SCHEMA, "data_digest": "d1"}))
+    info = {"schema": SCHEMA, "length": "mean", "data_digest": "d1"}
+    (folder / "store.json").write_text(json.dumps(info | {"statistics": measure_durations(tape.rows)}))
     return Store.open(folder)
