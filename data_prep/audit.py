@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_prep.split import SPLITS
+from data_prep.voices import note_voices
 from speechcmd.audio import SAMPLE_RATE
+from speechcmd.labels import UNKNOWN
 
 if TYPE_CHECKING:
     from data_prep.clip import Skipped
@@ -29,6 +31,7 @@ FLAG_TITLES = {
     "low_contrast": "not trimmed: no contrast",
 }
 N_EXAMPLES = 20
+_MOST_OWN_WORDS = 20  # of more words, some are left to be the others
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ def audit(
     sample_rate: int = SAMPLE_RATE,
     official: str | None = None,
     n_examples: int = N_EXAMPLES,
+    *,
+    is_shared_meant: bool = False,
+    notes: Iterable[str] = (),
 ) -> Audit:
     """Audit a corpus by the rows of its index and the files that were skipped.
 
@@ -111,6 +117,10 @@ def audit(
         "v0.01" or "v0.02": compare the clips with the official counts of that version.
     n_examples
         How many examples each list holds; counts are always complete.
+    is_shared_meant
+        Speakers in two splits are no mistake: takes were split, or the lists of the folder want it so.
+    notes
+        What else there is to say.
     """
     rows = list(rows)
     clips = [row for row in rows if row.kind == "word"]
@@ -118,7 +128,7 @@ def audit(
         split: _summarise([row for row in clips if row.split == split], sample_rate) for split in SPLITS
     }
     counts = dict(OFFICIAL_COUNTS[official]) if official else {}
-    speakers = _find_shared_speakers(clips)
+    speakers = [] if is_shared_meant else _find_shared_speakers(clips)
     errors = []
     if speakers:
         errors.append(
@@ -135,7 +145,13 @@ def audit(
         duplicates_across_splits=_findings(_find_duplicates_across_splits(rows), n_examples),
         duplicates_with_other_word=_findings(_find_duplicates_with_other_word(clips), n_examples),
         speakers_in_two_splits=_findings(speakers, n_examples),
-        notes=(*_note_official(splits, official, counts), *_note_speech_folders(rows)),
+        notes=(
+            *notes,
+            *_note_official(splits, official, counts),
+            *_note_voices(rows, is_shared_meant),
+            *_note_negatives(rows),
+            *_note_speech_folders(rows),
+        ),
         errors=tuple(errors),
     )
 
@@ -229,6 +245,23 @@ def _note_official(
         parts = ", ".join(f"{found[split]:,} of {counts[split]:,} {split}" for split in counts)
         return [f"a subset of the official {official}: {parts}; published figures do not compare"]
     return [f"not the official {official}: more clips than it has; published figures do not compare"]
+
+
+def _note_voices(rows: Sequence[Row], is_shared_meant: bool) -> list[str]:
+    note = note_voices(rows) if is_shared_meant else ""
+    return [note] if note else []
+
+
+def _note_negatives(rows: Iterable[Row]) -> list[str]:
+    """A handful of words and nothing that is none of them: a network then takes anything for a word."""
+    words = {row.word for row in rows if row.kind == "word"}
+    has_speech = any(row.kind == "speech" and row.split == "training" for row in rows)
+    if has_speech or UNKNOWN in words or len(words) > _MOST_OWN_WORDS:
+        return []
+    return [
+        "no clips of other words (a folder unknown) and no running speech: `speechcmd train` will add the "
+        "shipped negatives; --speech DIR with speech from where it will listen is better"
+    ]
 
 
 def _note_speech_folders(rows: Iterable[Row]) -> list[str]:

@@ -1,23 +1,29 @@
 """What lies in a folder: clips of words in the official layout, and long recordings.
 
 The official layout is `word/speaker_nohash_n.wav`, with `_background_noise_/` beside the words.
-Any word folders with wav, flac, ogg, opus or mp3 files will do.
+Any word folders with wav, flac, ogg, opus or mp3 files will do; `unknown/` holds other words, `noise/` noise.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitRule, speaker_of
+from data_prep.speaker import speaker_of
+from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitLists
+from data_prep.split_plan import SpokenClip, plan_splits
 from speechcmd.errors import CorpusError
-from speechcmd.labels import normalise_label
+from speechcmd.labels import SILENCE, UNKNOWN, normalise_label
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
-NOISE_FOLDER = "_background_noise_"
+# folders that are no words, however they are written: Unknown, background-noise
+_UNKNOWN_FOLDERS = frozenset({"_unknown_", "unknown", "unknown_words", "other_words", "negatives"})
+_NOISE_FOLDERS = frozenset(
+    {"_background_noise_", "background_noise", "_noise_", "noise", "_silence_", "silence"}
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Corpus:
     sources: tuple[Source, ...]
     split_rule: str
     unused: int
+    notes: tuple[str, ...] = ()
+    """What a person may not expect of their folder, a line each."""
 
     def digest(self) -> str:
         """Digest over names, sizes, times of change and splits: are the files still those that were read?"""
@@ -68,13 +76,13 @@ def scan_corpus(
         If a folder does not exist, holds no audio or is given as two kinds, or a speaker is in two splits.
     """
     root = find_word_root(root)
-    words = list(_scan_words(root))
-    if not words:
+    lists = SplitLists(root)
+    words, split_rule = _scan_words(root, lists)
+    if not any(source.word != UNKNOWN for source in words):
         raise CorpusError(
             f"{root}: expected folders named after words with audio files in them, found none; "
             "see the official layout: word/speaker_nohash_0.wav"
         )
-    _check_speakers(words)
     recordings: list[Source] = []
     unused = 0
     folders = _distinct_folders([*_own_noise(root), *_by_kind(noise, speech, music)])
@@ -83,7 +91,7 @@ def scan_corpus(
         found, left_out = _scan_recordings(folder, label, kind, roles_file)
         recordings += found
         unused += left_out
-    return Corpus(root, (*words, *recordings), SplitRule(root).name, unused)
+    return Corpus(root, (*words, *recordings), split_rule, unused, tuple(_notes_on(root, words, lists)))
 
 
 def find_word_root(root: Path) -> Path:
@@ -104,18 +112,6 @@ def official_version(root: Path) -> str | None:
     return next((version for version in ("v0.01", "v0.02") if name == f"speech_commands_{version}"), None)
 
 
-def _check_speakers(words: Sequence[Source]) -> None:
-    """Nobody may be heard in training and in a test."""
-    split_of: dict[str, Source] = {}
-    for source in words:
-        other = split_of.setdefault(source.speaker, source)
-        if other.split != source.split:
-            raise CorpusError(
-                f"speaker {source.speaker} is in two splits, expected one: {other.name} ({other.split}) and "
-                f"{source.name} ({source.split}); correct the two lists or the names"
-            )
-
-
 def _by_kind(noise: Sequence[Path], speech: Sequence[Path], music: Sequence[Path]) -> list[tuple[Path, str]]:
     by_kind = (("noise", noise), ("speech", speech), ("music", music))
     return [(folder, kind) for kind, given in by_kind for folder in given]
@@ -123,8 +119,35 @@ def _by_kind(noise: Sequence[Path], speech: Sequence[Path], music: Sequence[Path
 
 def _own_noise(root: Path) -> list[tuple[Path, str]]:
     """The noise that belongs to a folder of clips, if it has any."""
-    folder = root / NOISE_FOLDER
-    return [(folder, "noise")] if folder.is_dir() and _audio_files(folder) else []
+    folders = [folder for folder in _folders_in(root) if _plain_name(folder) in _NOISE_FOLDERS]
+    return [(folder, "noise") for folder in folders if _audio_files(folder)]
+
+
+def _folders_in(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _plain_name(folder: Path) -> str:
+    return normalise_label(folder.name).casefold().replace(" ", "_").replace("-", "_")
+
+
+def _word_of(folder: Path) -> str:
+    """The label of a folder of clips, "" for one that holds none."""
+    plain = _plain_name(folder)
+    if plain in _UNKNOWN_FOLDERS:
+        return UNKNOWN
+    return "" if plain.startswith("_") or plain in _NOISE_FOLDERS else normalise_label(folder.name)
+
+
+def _notes_on(root: Path, words: Sequence[Source], lists: SplitLists) -> Iterator[str]:
+    for folder in _folders_in(root):
+        if _word_of(folder) == UNKNOWN:
+            yield f"{folder.name}: taken as clips of other words ({UNKNOWN})"
+        elif _plain_name(folder) in _NOISE_FOLDERS and not folder.name.startswith("_"):
+            yield f"{folder.name}: taken as background noise ({SILENCE}), not as a word"
+    if lists.given and not any(lists.split_of(source.name) for source in words):
+        files = " and ".join(f"{split}_list.txt" for split in sorted(lists.given))
+        yield f"{files}: no line names a clip, expected lines such as {words[0].name}; not used"
 
 
 def _distinct_folders(folders: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
@@ -137,14 +160,18 @@ def _distinct_folders(folders: Sequence[tuple[Path, str]]) -> list[tuple[Path, s
     return list(kinds.values())
 
 
-def _scan_words(root: Path) -> Iterable[Source]:
-    rule = SplitRule(root)
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))):
-        for path, below, size, changed_ns in _audio_files(folder):
+def _scan_words(root: Path, lists: SplitLists) -> tuple[list[Source], str]:
+    """The clips of all words, each in its split, and the rule that split them."""
+    found: list[Source] = []
+    for folder in _folders_in(root):
+        word = _word_of(folder)
+        for path, below, size, changed_ns in _audio_files(folder) if word else ():
             name = f"{folder.name}/{below}"
-            speaker = speaker_of(name)
-            word, split = normalise_label(folder.name), rule.split_of(name, speaker)
-            yield Source(path, name, "word", word, speaker, split, "", size, changed_ns)
+            found.append(Source(path, name, "word", word, speaker_of(name, word), "", "", size, changed_ns))
+    clips = [SpokenClip(source.name, source.word, source.speaker) for source in found]
+    plan = plan_splits(clips, lists)
+    pairs = zip(found, plan.splits, strict=True)
+    return [replace(source, split=split) for source, split in pairs], plan.rule
 
 
 def _distinct_names(folders: Sequence[Path], taken: Collection[str]) -> list[str]:

@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.feature_store import FeatureStore, write_feature_store
-from data_prep.split import hashed_split, speaker_of
+from data_prep.speaker import speaker_of
+from data_prep.split import hashed_split
 from data_prep.store import Row
 from data_prep.trim import (
     PRE_EMPHASIS,

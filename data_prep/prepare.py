@@ -44,6 +44,8 @@ class Prepared:
     store: Store
     skipped: tuple[Skipped, ...]
     was_complete: bool
+    notes: tuple[str, ...] = ()
+    """What a person may not expect of their folder."""
 
 
 def prepare_store(
@@ -74,7 +76,7 @@ def prepare_store(
     if finished is not None:
         _keep_length(finished, config.length)
         skipped = tuple(Skipped(**entry) for entry in finished.info.get("skipped", []))
-        return Prepared(finished, skipped, was_complete=True)
+        return Prepared(finished, skipped, was_complete=True, notes=corpus.notes)
     return _build(config, corpus, settings, path, version, progress or _no_progress)
 
 
@@ -93,7 +95,7 @@ def _build(
             first = f"; the first: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
             raise CorpusError(f"{corpus.root}: expected clips of words, none can be used{first}")
         info = _describe(writer.rows, skipped, config, settings, corpus, version)
-        return Prepared(writer.finish(info), tuple(skipped), was_complete=False)
+        return Prepared(writer.finish(info), tuple(skipped), was_complete=False, notes=corpus.notes)
 
 
 def _write_all(

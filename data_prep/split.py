@@ -1,8 +1,7 @@
-"""Which split a clip belongs to, and which role a recording has.
+"""Splits and roles: the official rule, the lists of a folder, and the roles of long recordings.
 
-Splits are by speaker. The official lists decide if the folder has them, else the official rule:
-SHA-1 of the name before `_nohash_`, modulo 2^27 (Warden 2018, arXiv 1804.03209, and the README of
-the data set).
+The official rule splits by speaker: SHA-1 of the name before `_nohash_`, modulo 2^27 (Warden 2018, arXiv
+1804.03209, and the README of the data set). `split_plan` says when which of them decides.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import csv
 import hashlib
 import os
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from speechcmd.errors import CorpusError
 from speechcmd.labels import normalise_text
@@ -27,52 +26,48 @@ _OFFICIAL_NOISE_ROLES = {"running_tap": "calibrate", "exercise_bike": "figures"}
 _OFFICIAL_NOISE_FOLDER = "_background_noise_"
 
 
-def speaker_of(path: str | PurePosixPath) -> str:
-    """Speaker part of a clip's name: all before `_nohash_`, or the stem before the last underscore."""
-    name = str(path).rpartition("/")[2]
-    before, mark, _ = name.partition("_nohash_")
-    if mark:
-        return before
-    stem = os.path.splitext(name)[0]
-    return stem.rpartition("_")[0] or stem
-
-
 @lru_cache(maxsize=4096)
+def hashed_percent(speaker: str) -> float:
+    """Where the official rule places a speaker, from 0 to 100."""
+    hashed = int(hashlib.sha1(os.fsencode(speaker)).hexdigest(), 16)
+    return (hashed % (_MAX_CLIPS + 1)) * (100.0 / _MAX_CLIPS)
+
+
 def hashed_split(speaker: str, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
     """Split of a speaker by the official rule, stable for ever and for any set of files.
 
     >>> hashed_split("0a7c2a8d")
     'training'
     """
-    hashed = int(hashlib.sha1(os.fsencode(speaker)).hexdigest(), 16)
-    percent = (hashed % (_MAX_CLIPS + 1)) * (100.0 / _MAX_CLIPS)
+    percent = hashed_percent(speaker)
     if percent < validation_percent:
         return "validation"
     return "testing" if percent < validation_percent + testing_percent else "training"
 
 
-class SplitRule:
-    """Decides splits for the clips of one folder: by its official lists if it has them, else by hash."""
+class SplitLists:
+    """The lists of a folder: `validation_list.txt` and `testing_list.txt`, a clip (`word/file`) a line.
+
+    Raises
+    ------
+    CorpusError
+        If one cannot be read.
+    """
 
     def __init__(self, root: Path) -> None:
         self._listed: dict[str, str] = {}
-        self._has_lists = False
+        given = []
         for split in ("validation", "testing"):
             path = root / f"{split}_list.txt"
             if path.exists():
-                self._has_lists = True
+                given.append(split)
                 self._listed |= dict.fromkeys(map(_clip_name, _read_lines(path)), split)
+        self.given = frozenset(given)
+        """The splits that have a list."""
 
-    @property
-    def name(self) -> str:
-        """ "lists" or "hash": what the audit and the store say of the rule."""
-        return "lists" if self._has_lists else "hash"
-
-    def split_of(self, path: str, speaker: str) -> str:
-        """Split of a clip by its path relative to the folder (`word/file`), whatever its suffix."""
-        if self._has_lists:
-            return self._listed.get(_clip_name(path), "training")
-        return hashed_split(speaker)
+    def split_of(self, path: str) -> str:
+        """Split of a clip by its path relative to the folder, whatever its suffix; "" if no list has it."""
+        return self._listed.get(_clip_name(path), "")
 
 
 class RoleRule:

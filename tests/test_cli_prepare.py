@@ -112,10 +112,13 @@ def test_bad_input_is_one_line(
 
 
 def test_a_speaker_in_two_splits_is_an_error(corpus: Path, tmp_path: Path) -> None:
-    clips = sorted(path.relative_to(corpus).as_posix() for path in (corpus / "up").iterdir())
-    (corpus / "testing_list.txt").write_text(clips[0] + "\n")
+    clips = sorted(path.relative_to(corpus).as_posix() for path in corpus.glob("[du]*/*.wav"))
     speaker = Path(clips[0]).name.partition("_nohash_")[0]
-    other = next(path for path in (corpus / "down").iterdir() if path.name.startswith(speaker))
+    other = next(path for path in (corpus / "up").iterdir() if path.name.startswith(speaker))
+    (corpus / "testing_list.txt").write_text(f"{clips[0]}\n")
+    (corpus / "validation_list.txt").write_text(
+        "".join(f"{clip}\n" for clip in clips if Path(clip).name == Path(clips[-1]).name)
+    )
     result = run(corpus, "--store", tmp_path / "store")
     assert result.exit_code == 1
     assert f"speaker {speaker} is in two splits" in result.stderr

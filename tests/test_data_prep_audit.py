@@ -52,7 +52,10 @@ def test_counts_and_durations_by_hand() -> None:
     assert (training.after.p5_s, training.after.p95_s) == (0.275, 0.725)
     assert found.splits["testing"].clips == {"no": 1}
     assert found.words == ["no", "yes"]
-    assert (found.errors, found.notes, found.official) == ((), (), None)
+    assert (found.errors, found.official) == ((), None)
+    assert [note.partition(":")[0] for note in found.notes] == [
+        "no clips of other words (a folder unknown) and no running speech"
+    ]
     counts = [findings.count for findings in found.flags.values()]
     assert (counts, found.unreadable.count) == ([0] * len(counts), 0)
 

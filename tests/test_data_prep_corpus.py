@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from data_prep.clip import Skipped, digest_of, measure_clip
 from data_prep.corpus import Source, official_version, scan_corpus
 from data_prep.recording import Recording
-from data_prep.split import RoleRule, SplitRule, hashed_split, speaker_of
+from data_prep.speaker import speaker_of
+from data_prep.split import RoleRule, hashed_split
 from speechcmd.audio import SAMPLE_RATE, read_int16
 from speechcmd.errors import CorpusError
 
@@ -44,27 +46,6 @@ def test_the_hash_rule_is_the_published_one(speaker: str) -> None:
     assert {
         hashed_split(speaker_of(f"{word}/{speaker}_nohash_{n}.wav")) for word in ("no", "up") for n in (0, 7)
     } == {expected}
-
-
-@pytest.mark.parametrize(
-    ("name", "speaker"),
-    [
-        ("yes/0a7c2a8d_nohash_0.wav", "0a7c2a8d"),
-        ("yes/anna_maria_3.wav", "anna_maria"),
-        ("yes/anna.flac", "anna"),
-    ],
-)
-def test_the_speaker_is_the_begin_of_the_name(name: str, speaker: str) -> None:
-    assert speaker_of(name) == speaker
-
-
-def test_lists_decide_where_there_are_any(tmp_path: Path) -> None:
-    assert SplitRule(tmp_path).name == "hash"
-    (tmp_path / "testing_list.txt").write_text("yes/a_nohash_0.wav\n")
-    rule = SplitRule(tmp_path)
-    assert rule.name == "lists"
-    assert rule.split_of("yes/a_nohash_0.wav", "a") == "testing"
-    assert rule.split_of("yes/b_nohash_0.wav", "b") == "training"
 
 
 def test_roles_come_from_the_nearest_file(tmp_path: Path) -> None:
@@ -207,3 +188,48 @@ def test_the_short_way_of_reading_wav_gives_soundfile_s_samples(tmp_path: Path, 
     )
     path.write_bytes(path.read_bytes()[:-100])  # cut: the header promises more
     assert len(read_int16(path)) < len(TONE)
+
+
+def test_folders_of_other_words_and_of_noise(tmp_path: Path) -> None:
+    for name in ("lamp/lamp_1.wav", "Unknown/hello_1.wav", "_unknown_/bed_0a7c2a8d_nohash_0.wav", "noise/fan.wav",
+                 "Silence/1.wav", "_background_noise_/hum.wav", "_old/x.wav"):  # fmt: skip
+        put(tmp_path / name)
+    corpus = scan_corpus(tmp_path)
+    found = {source.name: (source.kind, source.word, source.speaker) for source in corpus.sources}
+    assert found == {
+        "lamp/lamp_1.wav": ("word", "lamp", ""),
+        "Unknown/hello_1.wav": ("word", "_unknown_", "hello"),
+        "_unknown_/bed_0a7c2a8d_nohash_0.wav": ("word", "_unknown_", "0a7c2a8d"),
+        "noise/fan.wav": ("noise", "", ""),
+        "Silence/1.wav": ("noise", "", ""),
+        "_background_noise_/hum.wav": ("noise", "", ""),
+    }
+    assert corpus.notes == (
+        "Silence: taken as background noise (_silence_), not as a word",
+        "Unknown: taken as clips of other words (_unknown_)",
+        "_unknown_: taken as clips of other words (_unknown_)",
+        "noise: taken as background noise (_silence_), not as a word",
+    )
+    with pytest.raises(CorpusError, match="folders named after words"):
+        scan_corpus(put(tmp_path / "only" / "unknown" / "a.wav").parent.parent)
+
+
+def test_lists_that_name_no_clip_are_not_used_and_said(tmp_path: Path) -> None:
+    for take in range(1, 6):
+        put(tmp_path / "lamp" / f"lamp_{take}.wav")
+    (tmp_path / "validation_list.txt").write_text("lamp_1.wav\n")
+    corpus = scan_corpus(tmp_path)
+    assert corpus.notes == (
+        "validation_list.txt: no line names a clip, expected lines such as lamp/lamp_1.wav; not used",
+    )
+    assert corpus.split_rule == "takes"
+
+
+def test_folders_in_either_spelling_are_one_word(tmp_path: Path) -> None:
+    composed = "Küche an"
+    apart = unicodedata.normalize("NFD", composed)
+    put(tmp_path / composed / "André_1.wav")
+    put(tmp_path / apart / unicodedata.normalize("NFD", "André_2.wav"))
+    corpus = scan_corpus(tmp_path)
+    assert {(source.word, source.speaker) for source in corpus.sources} == {(composed, "André")}
+    assert {source.name.partition("/")[0] for source in corpus.sources} == {composed, apart}

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from data_prep.corpus import scan_corpus
-from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitRule, hashed_split, speaker_of
+from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitLists, hashed_split
 from speechcmd.errors import CorpusError
 
 pytestmark = pytest.mark.runtime
@@ -21,47 +21,25 @@ def put(path: Path) -> Path:
     return path
 
 
-def speaker_in(split: str) -> str:
-    return next(f"{i:08x}" for i in range(1000) if hashed_split(f"{i:08x}") == split)
-
-
 def test_percentages_widen_the_splits() -> None:
     assert hashed_split("0a7c2a8d", 0.0, 0.0) == "training"
     assert hashed_split("0a7c2a8d", 100.1, 0.0) == "validation"
     assert hashed_split("0a7c2a8d", 0.0, 100.1) == "testing"
 
 
-@pytest.mark.parametrize(
-    ("name", "speaker"),
-    [("a_b_nohash_12.wav", "a_b"), ("yes/_3.wav", "_3"), ("x/y/anna-2_1.opus", "anna-2")],
-)
-def test_speakers_of_odd_names(name: str, speaker: str) -> None:
-    assert speaker_of(name) == speaker
-
-
-def test_lists_win_over_the_hash_whatever_the_suffix(tmp_path: Path) -> None:
-    tested, validated = speaker_in("testing"), speaker_in("validation")
-    (tmp_path / "validation_list.txt").write_text(f"./yes/{tested}_nohash_0.wav\n\n")
-    rule = SplitRule(tmp_path)
-    assert rule.split_of(f"yes/{tested}_nohash_0.flac", tested) == "validation"
-    assert rule.split_of(f"yes/{validated}_nohash_0.wav", validated) == "training"
-    (tmp_path / "validation_list.txt").unlink()
-    assert SplitRule(tmp_path).split_of(f"yes/{tested}_nohash_0.wav", tested) == "testing"
+def test_lists_name_clips_whatever_the_suffix(tmp_path: Path) -> None:
+    assert SplitLists(tmp_path).given == frozenset()
+    (tmp_path / "validation_list.txt").write_text("./yes/anna_nohash_0.wav\n\n")
+    lists = SplitLists(tmp_path)
+    assert lists.given == {"validation"}
+    assert lists.split_of("yes/anna_nohash_0.flac") == "validation"
+    assert lists.split_of("yes/ben_nohash_0.wav") == ""
 
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "testing_list.txt").write_bytes(b"yes/\xff\xfe.wav")
     with pytest.raises(CorpusError, match=r"testing_list\.txt: cannot be read as a list"):
-        SplitRule(tmp_path)
-
-
-def test_a_speaker_in_two_splits_is_refused_with_both_files(tmp_path: Path) -> None:
-    first, second = put(tmp_path / "no" / "anna_nohash_0.wav"), put(tmp_path / "yes" / "anna_nohash_0.wav")
-    (tmp_path / "testing_list.txt").write_text("yes/anna_nohash_0.wav\n")
-    with pytest.raises(CorpusError) as caught:
-        scan_corpus(tmp_path)
-    for path, split in ((first, "training"), (second, "testing")):
-        assert f"{path.relative_to(tmp_path).as_posix()} ({split})" in str(caught.value)
+        SplitLists(tmp_path)
 
 
 def test_recordings_that_the_file_leaves_out_are_counted(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.split import SPLITS, hashed_split, speaker_of
+from data_prep.speaker import speaker_of
+from data_prep.split import SPLITS, hashed_split
 from data_prep.synthetic import (
     COMMANDS,
     coloured_noise,

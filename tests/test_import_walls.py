@@ -54,6 +54,7 @@ ROOMS = (
         room(f"data_prep/{name}.py", *GROUND_FLOOR, "data_prep", "numpy")
         for name in (
             "store", "store_check", "store_info", "store_folder", "feature_store", "open_store", "row_source",
+            "voices",
         )
     ),
     room("data_prep/download.py", *GROUND_FLOOR, "data_prep", lazy=("torchaudio",)),
@@ -67,13 +68,14 @@ ROOMS = (
     room(
         "speechcmd/training/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.training",
         "models", "data_prep.store", "data_prep.feature_store", "data_prep.open_store", "data_prep.row_source",
-        "data_prep.task", "data_prep.window", "data_prep.split",
+        "data_prep.task", "data_prep.window", "data_prep.split", "data_prep.voices",
         "numpy", "torch", "onnx", "onnxscript", "onnxruntime.quantization", "lightning_fabric",
         "matplotlib", "tensorboard", "rich",
     ),
     room(
         "speechcmd/evaluation/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation",
         "data_prep.store", "data_prep.row_source", "data_prep.task", "data_prep.split", "data_prep.corpus",
+        "data_prep.speaker", "data_prep.voices",
         "data_prep.synthetic",
         "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),

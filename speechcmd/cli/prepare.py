@@ -94,9 +94,17 @@ def _audit(prepared: Prepared, corpus: Path) -> Audit:
     from data_prep.audit import audit
     from data_prep.corpus import official_version
     from data_prep.report import save_audit
+    from data_prep.split_plan import LISTS, TAKES
 
     store = prepared.store
-    found = audit(store.rows, prepared.skipped, official=official_version(corpus))
+    rules = store.info["settings"]["split_rule"].split("+")
+    found = audit(
+        store.rows,
+        prepared.skipped,
+        official=official_version(corpus),
+        is_shared_meant=LISTS in rules or TAKES in rules,
+        notes=prepared.notes,
+    )
     save_audit(found, store.rows, store.path)
     return found
 

@@ -14,12 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from data_prep.corpus import AUDIO_SUFFIXES
-from data_prep.split import speaker_of
+from data_prep.speaker import OFFICIAL_MARK, speaker_of
 from data_prep.task import digest_of_names
 from speechcmd.audio import Waveform, int16_to_float32, read_int16
 from speechcmd.errors import AudioError, EvaluationError, printable
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
-from speechcmd.labels import SILENCE, TEN_WORDS, UNKNOWN, normalise_label
+from speechcmd.labels import NEVER_FIRE, SILENCE, TEN_WORDS, UNKNOWN, normalise_label
 
 # of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
 OFFICIAL_COUNTS = {"training": (84_843, 36_923), "validation": (9_981, 4_445), "testing": (11_005, 4_890)}
@@ -54,7 +54,11 @@ def is_official_archive(source: Path) -> bool:
     """Whether a path is the 12-class test archive: a tar file, or the folder it was extracted to."""
     if source.is_file():
         return source.name.lower().endswith(ARCHIVE_SUFFIXES)
-    return any((source / label).is_dir() for label in (UNKNOWN, SILENCE))
+    folders = [path.name for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    if not NEVER_FIRE & set(folders) or not set(folders) <= {*TEN_WORDS, *NEVER_FIRE}:
+        return False
+    # folders of one's own may be called so too; their clips have no names of Speech Commands
+    return all(OFFICIAL_MARK in path.name for path in (source / UNKNOWN).glob("*.wav"))
 
 
 def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> ClipSet:
