@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -16,6 +16,8 @@ from typing import BinaryIO
 from data_prep.audit import OFFICIAL_COUNTS
 from data_prep.split import SPLITS
 from speechcmd.errors import CorpusError, DependencyError
+from speechcmd.files import open_in_place, whole_folder
+from speechcmd.folder_lock import lock_name
 
 FOLDER = "SpeechCommands"
 _CHUNK_BYTES = 1 << 20
@@ -54,6 +56,8 @@ def download_speech_commands(
     CorpusError
         If the version is unknown, the connection fails, the checksum or the clip counts are wrong, or
         the archive holds something that does not belong into its folder.
+    BusyError
+        If another process downloads it.
     DependencyError
         If torchaudio is needed for the URL and cannot be imported.
     """
@@ -63,11 +67,12 @@ def download_speech_commands(
         part.unlink(missing_ok=True)  # a kill between renaming and deleting
         return target
     archive = archive or find_archive(version)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _fetch(archive.url, part, progress)
-    _verify(part, archive.sha256)
-    _unpack(part, target, archive.counts)
-    part.unlink()
+    with lock_name(target):
+        if not target.is_dir():  # another process may have ended just now
+            _fetch(archive.url, part, progress)
+            _verify(part, archive.sha256)
+            _unpack(part, target, archive.counts)
+        part.unlink(missing_ok=True)
     return target
 
 
@@ -100,7 +105,8 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> None:
             goes_on = response.status == 206
             n_here = n_here if goes_on else 0
             n_total = n_here + int(response.headers.get("Content-Length", 0))
-            with part.open("ab" if goes_on else "wb") as handle:
+            how = os.O_APPEND if goes_on else os.O_TRUNC
+            with os.fdopen(open_in_place(part, os.O_CREAT | os.O_WRONLY | how), "wb") as handle:
                 n_here = _copy(response, handle, n_here, n_total, progress)
     except urllib.error.HTTPError as error:
         error.close()
@@ -138,14 +144,10 @@ def _verify(part: Path, sha256: str) -> None:
 
 def _unpack(part: Path, target: Path, counts: dict[str, int] | None) -> None:
     """Unpack beside `target`, check, and rename into place."""
-    beside = target.with_name(f"{target.name}.unpacking")
-    shutil.rmtree(beside, ignore_errors=True)  # what a kill left
-    beside.mkdir()
     try:
-        with tarfile.open(part) as tar:
-            tar.extractall(beside, filter="data")
-        _check_counts(beside, counts)
-        beside.replace(target)
+        with whole_folder(target, sync=False) as new, tarfile.open(part) as tar:
+            tar.extractall(new, filter="data")
+            _check_counts(new, counts)
     except tarfile.FilterError as error:
         raise CorpusError(f"{part.name}: refused, a member would leave its folder: {error}") from error
     except (tarfile.TarError, EOFError) as error:
@@ -154,8 +156,6 @@ def _unpack(part: Path, target: Path, counts: dict[str, int] | None) -> None:
         raise CorpusError(
             f"{target}: cannot unpack ({error.strerror or error}); see to it, then again"
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _check_counts(folder: Path, counts: dict[str, int] | None) -> None:

@@ -13,6 +13,8 @@ from data_prep.store import Row, Store
 from data_prep.window import cut_word
 from speechcmd.audio import SAMPLE_RATE, float32_to_int16
 from speechcmd.errors import StoreError
+from speechcmd.files import open_binary, write_text
+from speechcmd.folder_lock import lock_name
 
 MARK_FILE = ".speechcmd-export"
 
@@ -29,24 +31,30 @@ def export_wav(
     ------
     StoreError
         If the length is not known, or the folder holds files that no export wrote.
+    BusyError
+        If another process exports to it.
     """
     n_samples = store.length_samples(length)
+    with lock_name(folder):
+        return _export(store, n_samples, folder, progress)
+
+
+def _export(store: Store, n_samples: int, folder: Path, progress: Callable[[int, int], None] | None) -> int:
     check_export_folder(folder)
     rows = store.select("word")
-    (folder / MARK_FILE).write_text("Written by speechcmd prepare --export-wav; may be written again.\n")
+    write_text(folder / MARK_FILE, "Written by speechcmd prepare --export-wav; may be written again.\n")
     names = _names_of(rows)
     for number, row in enumerate(rows):
         waveform = cut_word(store, row, n_samples, np.random.Generator(np.random.PCG64(number)))
         path = folder / names[number]
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        soundfile.write(part, float32_to_int16(waveform), SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        part.replace(path)
+        with open_binary(path, sync=False) as file:
+            soundfile.write(file, float32_to_int16(waveform), SAMPLE_RATE, format="WAV", subtype="PCM_16")
         if progress:
             progress(number + 1, len(rows))
     for split in ("validation", "testing"):
         listed = "".join(f"{name}\n" for name, row in zip(names, rows, strict=True) if row.split == split)
-        (folder / f"{split}_list.txt").write_text(listed, encoding="utf-8")
+        write_text(folder / f"{split}_list.txt", listed, errors="surrogateescape")
     return len(rows)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -41,9 +40,11 @@ from data_prep.store import (
     write_rows,
 )
 from data_prep.store_check import LARGEST, CellError, check_columns
-from data_prep.store_folder import LOG_MEL_FILE, is_ours, make_part, part_of, replace_folder
+from data_prep.store_folder import LOG_MEL_FILE, is_ours
 from data_prep.store_info import digest_of_rows, measure_durations
 from speechcmd.errors import StoreError
+from speechcmd.files import replace_folder, whole_folder
+from speechcmd.folder_lock import lock_name
 
 Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float16]
 LogMels = npt.NDArray[np.float32]
@@ -74,9 +75,7 @@ class FeatureStore(IndexedStore):
         """
         path = Path(path)
         if not (path / INFO_FILE).exists():
-            was_cut = part_of(path).exists()
-            hint = "its writing was interrupted; " if was_cut else ""
-            raise StoreError(f"{path}: expected a feature store, found none; {hint}write it again")
+            raise StoreError(f"{path}: expected a feature store, found none; write it again")
         info = read_info(path)
         if content_of(info) != LOG_MEL:
             raise StoreError(
@@ -167,19 +166,16 @@ def write_feature_store(
     StoreError
         If a row cannot be meant, a block is of another shape or type than those before it, if there are
         more or fewer features than rows, or if `path` is something else than a feature store or nothing.
+    BusyError
+        If another process writes it.
     """
     meaning = {"scale": scale, "offset": offset, "front_end": front_end}
     _check_info(path, {**meaning, "n_frames": 1})
     _check_rows(rows)
     check_free(path)
-    part = make_part(path)
-    try:
-        written, n_frames = _write_features(part / LOG_MEL_FILE, rows, features, int(front_end["n_mels"]))
-        _write_index_and_info(part, written, {**meaning, "n_frames": n_frames}, info)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    replace_folder(part, path)
+    with lock_name(path), whole_folder(path) as new:
+        written, n_frames = _write_features(new / LOG_MEL_FILE, rows, features, int(front_end["n_mels"]))
+        _write_index_and_info(new, written, {**meaning, "n_frames": n_frames}, info)
     return FeatureStore(path, tuple(written), read_info(path))
 
 

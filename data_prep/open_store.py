@@ -6,7 +6,6 @@ from pathlib import Path
 
 from data_prep.feature_store import LOG_MEL, FeatureStore
 from data_prep.store import INFO_FILE, Store, content_of, read_info
-from data_prep.store_folder import LOG_MEL_FILE, part_of
 
 
 def open_store(path: str | Path) -> Store | FeatureStore:
@@ -22,6 +21,4 @@ def open_store(path: str | Path) -> Store | FeatureStore:
 
 
 def _holds_features(path: Path) -> bool:
-    if (path / INFO_FILE).exists():
-        return content_of(read_info(path)) == LOG_MEL
-    return (part_of(path) / LOG_MEL_FILE).exists()
+    return (path / INFO_FILE).exists() and content_of(read_info(path)) == LOG_MEL

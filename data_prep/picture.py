@@ -11,6 +11,7 @@ import numpy as np
 
 from data_prep.split import SPLITS
 from speechcmd.audio import SAMPLE_RATE
+from speechcmd.files import open_binary
 
 if TYPE_CHECKING:
     from data_prep.store import Row
@@ -44,9 +45,8 @@ def draw_audit(rows: Iterable[Row], path: Path, sample_rate: int = SAMPLE_RATE) 
     after_s = np.array([row.n_speech for row in clips]) / sample_rate
     _draw_durations(upper, before_s, after_s)
     _draw_labels(lower, clips)
-    part = path.with_name(f"{path.name}.part")
-    figure.savefig(part, format="png", bbox_inches="tight", pad_inches=0.2)
-    part.replace(path)
+    with open_binary(path) as file:
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.2)
 
 
 def _draw_durations(axes: Any, before_s: Any, after_s: Any) -> None:

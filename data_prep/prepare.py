@@ -19,6 +19,8 @@ from data_prep.store_writer import StoreWriter
 from data_prep.trim import TrimConfig
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import AudioError, CorpusError, StoreError
+from speechcmd.files import write_text
+from speechcmd.folder_lock import lock_name
 
 Progress = Callable[[int, int], None]
 
@@ -62,6 +64,8 @@ def prepare_store(
         If a folder holds nothing usable, or no clip can be read.
     StoreError
         If `path` is something else than a store, or the length is not known.
+    BusyError
+        If another process prepares it.
     """
     if path.is_symlink() or path.name in ("", ".."):
         path = path.resolve()
@@ -73,11 +77,19 @@ def prepare_store(
             f"{path}: expected a store or a new name, found something else; choose another --store"
         )
     finished = _open_if_same(path, settings)
-    if finished is not None:
-        _keep_length(finished, config.length)
-        skipped = tuple(Skipped(**entry) for entry in finished.info.get("skipped", []))
-        return Prepared(finished, skipped, was_complete=True, notes=corpus.notes)
-    return _build(config, corpus, settings, path, version, progress or _no_progress)
+    if finished is not None and finished.info["length"] == config.length:
+        return _leave(finished, corpus)
+    with lock_name(path):
+        finished = _open_if_same(path, settings)  # another process may have ended just now
+        if finished is not None:
+            _keep_length(finished, config.length)
+            return _leave(finished, corpus)
+        return _build(config, corpus, settings, path, version, progress or _no_progress)
+
+
+def _leave(finished: Store, corpus: Corpus) -> Prepared:
+    skipped = tuple(Skipped(**entry) for entry in finished.info.get("skipped", []))
+    return Prepared(finished, skipped, was_complete=True, notes=corpus.notes)
 
 
 def _build(
@@ -153,9 +165,7 @@ def _keep_length(store: Store, length: str) -> None:
     if store.info["length"] == length:
         return
     store.info["length"] = length
-    part = store.path / f"{INFO_FILE}.part"
-    part.write_text(json.dumps(store.info, indent=1) + "\n", encoding="utf-8")
-    part.replace(store.path / INFO_FILE)
+    write_text(store.path / INFO_FILE, json.dumps(store.info, indent=1) + "\n")
 
 
 def _describe(

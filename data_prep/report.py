@@ -9,11 +9,10 @@ from pathlib import Path
 from data_prep.audit import Audit
 from data_prep.picture import draw_audit
 from data_prep.store import Row
+from speechcmd.files import write_text
 
 
 def save_audit(audit: Audit, rows: Sequence[Row], folder: Path) -> None:
     """Write audit.json and audit.png, each whole or not at all."""
-    part = folder / "audit.json.part"
-    part.write_text(json.dumps(audit.to_dict(), indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / "audit.json")
+    write_text(folder / "audit.json", json.dumps(audit.to_dict(), indent=1) + "\n")
     draw_audit(rows, folder / "audit.png")

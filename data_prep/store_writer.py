@@ -1,8 +1,8 @@
 """Writing a store in one pass that may be interrupted at any moment and goes on later.
 
-While it is written a store is `NAME.part`. Audio is flushed before the index rows that speak of it,
-so after a kill the index is cut to its last complete row, the audio to what the index covers, and
-the work goes on there. A finished store is renamed into place.
+While it is written a store is `NAME.part`, and who writes it has to hold the lock of `NAME`. Audio is
+flushed before the index rows that speak of it, so after a kill the index is cut to its last complete row,
+the audio to what the index covers, and the work goes on there. A finished store is renamed into place.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from data_prep.store import (
     values_of,
     write_rows,
 )
-from data_prep.store_folder import SETTINGS_FILE, make_part, part_of, replace_folder
+from data_prep.store_folder import SETTINGS_FILE, check_part, make_part
 from speechcmd.audio import Int16
 from speechcmd.errors import AudioError, StoreError
+from speechcmd.files import open_text, replace_folder, write_bytes, write_text
 
 _HEADER_BYTES = 128
 _BYTES_PER_SAMPLE = 2
@@ -55,7 +56,7 @@ class StoreWriter:
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path = path
-        self.part = part_of(path)
+        self.part = check_part(path)
         self._n_samples = 0
         self.rows: list[Row] = []
         if not (self._is_same_work(settings) and self._cut_to_last_complete_row()):
@@ -120,10 +121,12 @@ class StoreWriter:
         """Complete the store with `info` (statistics, settings, digests) and rename it into place."""
         self._audio.seek(0)
         self._audio.write(_npy_header(self._n_samples))
-        self._audio.close()
-        self._index.close()
+        for file in (self._audio, self._index):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
         text = json.dumps({"schema": SCHEMA, **info}, indent=1)
-        (self.part / INFO_FILE).write_text(text + "\n", encoding="utf-8")
+        write_text(self.part / INFO_FILE, text + "\n")
         # from here on the part is known by the settings in its info
         (self.part / SETTINGS_FILE).unlink(missing_ok=True)
         replace_folder(self.part, self.path)
@@ -140,7 +143,7 @@ class StoreWriter:
         self.rows = []
         self._write_new_index()
         # last: a part without settings is never taken up again
-        (self.part / SETTINGS_FILE).write_text(json.dumps(settings), encoding="utf-8")
+        write_text(self.part / SETTINGS_FILE, json.dumps(settings))
 
     def _cut_to_last_complete_row(self) -> bool:
         """Go on behind the last row that is whole and whose audio is there; False if nothing can be kept."""
@@ -148,7 +151,7 @@ class StoreWriter:
         text = index.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
         if whole != text:
-            index.write_bytes(whole)
+            write_bytes(index, whole)
         n_there = (audio.stat().st_size - _HEADER_BYTES) // _BYTES_PER_SAMPLE
         try:
             rows = list(read_rows(index))
@@ -162,8 +165,8 @@ class StoreWriter:
         return n_there >= 0
 
     def _write_new_index(self) -> None:
-        (self.part / INDEX_FILE).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
-        with open_index(self.part / INDEX_FILE, "a") as handle:
+        with open_text(self.part / INDEX_FILE, errors="surrogateescape") as handle:
+            handle.write(",".join(COLUMNS) + "\n")
             write_rows(handle, self.rows)
 
     def _write_audio(self, samples: Int16) -> None:

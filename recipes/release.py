@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechcmd.evaluation.homophone import labels_heard_in
+from speechcmd.files import open_text
 from speechcmd.labels import ALL_WORDS, TEN_WORDS, join_labels
 
 RECIPES = Path(__file__).resolve().parent
@@ -137,14 +138,13 @@ def roles_without(words: str) -> Path:
                     held.add(f"{folder}/{row['path']}")
     with (DATA / "roles.csv").open(encoding="utf-8") as handle:
         rows = [(row["path"], row["role"]) for row in csv.DictReader(handle)]
-    part = roles.with_suffix(".part")
-    with part.open("w", encoding="utf-8", newline="") as handle:
+    with open_text(roles) as handle:
         writer = csv.writer(handle)
         writer.writerow(("path", "role"))
         writer.writerows(
             (path, "unused" if role != "figures" and path in held else role) for path, role in rows
         )
-    return part.replace(roles)
+    return roles
 
 
 def make_lookalikes() -> None:

@@ -28,7 +28,6 @@ except ImportError:  # Windows: there an open file cannot be removed, which prot
 PART_SUFFIX = ".speechcmd-part"
 _PART = re.compile(rf"\.(?P<name>.*)\.[0-9a-f]{{16}}{re.escape(PART_SUFFIX)}", re.DOTALL)
 _NAME_LETTERS = 50  # of the target's in a part's: a name has at most 255 bytes, a letter up to four
-_STDOUT = 1
 
 
 @contextmanager
@@ -42,8 +41,8 @@ def open_binary(path: Path, *, follow: bool = False, sync: bool = True) -> Itera
     ----------
     follow
         For a path that the user gave. A symbolic link stays one: the file that it leads to is replaced. A
-        device, a pipe, or the file that standard output goes to already, is written to directly, for it must
-        not be replaced. Otherwise a link or a pipe gives way, for somebody else may have put it there.
+        device or a pipe is written to directly, for it must not be replaced. Otherwise a link or a pipe
+        gives way, for somebody else may have put it there.
     sync
         Flush to the disk before the file is renamed, so that not even a power failure leaves half of it.
         False for files that are many and can be made again.
@@ -130,6 +129,22 @@ def whole_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
         replace_folder(new, path)
 
 
+def place_file(file: Path, target: Path) -> None:
+    """Flush a finished file of the same disk and rename it to `target`, whose permissions are kept.
+
+    Raises
+    ------
+    OSError
+        If it cannot be renamed.
+    """
+    with _told_of(target):
+        with file.open("rb+") as handle:
+            _keep_mode(handle.fileno(), target)
+            os.fsync(handle.fileno())
+        file.replace(target)
+    sync_folder(target.parent)
+
+
 def replace_folder(source: Path, target: Path) -> None:
     """Rename a folder into place; an older one there goes only after the new one stands.
 
@@ -213,34 +228,42 @@ def _must_stay(target: Path) -> bool:
         return False
     if stat.S_ISDIR(there.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not stat.S_ISREG(there.st_mode):
-        return True
-    try:
-        return os.path.samestat(there, os.fstat(_STDOUT))  # /dev/stdout, and a shell appends to a file
-    except OSError:
-        return False  # standard output is closed
+    return not stat.S_ISREG(there.st_mode)
 
 
 @contextmanager
 def _replacing(target: Path, sync: bool, mode: str, **form: Any) -> Iterator[Any]:
-    file = _new_part(target, mode, form)
+    with _told_of(target):
+        file = _new_part(target, mode, form)
     part = Path(file.name)
     try:
         with file:
             _keep_mode(file.fileno(), target)
             yield file
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-            if fcntl:
-                part.replace(target)  # before it is closed, which ends the lock on it
+            with _told_of(target):
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+                if fcntl:
+                    part.replace(target)  # before it is closed, which ends the lock on it
         if not fcntl:
-            part.replace(target)
+            with _told_of(target):
+                part.replace(target)
     finally:
         with suppress(OSError):  # it would hide the error that says more
             part.unlink(missing_ok=True)
     if sync:
         sync_folder(target.parent)
+
+
+@contextmanager
+def _told_of(target: Path) -> Iterator[None]:
+    """Let errors name the file that was asked for, not its part."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(target), None
+        raise
 
 
 def _new_part(target: Path, mode: str, form: dict[str, Any]) -> IO[Any]:

@@ -33,7 +33,8 @@ _COMMAND_LETTERS = 200  # of the holder's command, in a message
 def lock_folder(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Be the only one who writes in a folder; parts that killed writers left there are removed.
 
-    The folder is made if it is not there. Within one process two blocks exclude each other too.
+    The folder is made if it is not there, and goes again if nothing came into it. Within one process two
+    blocks exclude each other too.
 
     Parameters
     ----------
@@ -47,10 +48,16 @@ def lock_folder(folder: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     OSError
         If nothing can be written there.
     """
+    was_there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder / LOCK_NAME, folder / HOLDER_NAME, folder, wait_s):
-        remove_leftovers(folder)
-        yield
+    try:
+        with _held(folder / LOCK_NAME, folder / HOLDER_NAME, folder, wait_s):
+            remove_leftovers(folder)
+            yield
+    finally:
+        if not was_there:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 @contextmanager
@@ -64,6 +71,8 @@ def lock_name(path: Path) -> Iterator[None]:
     OSError
         If nothing can be written beside it.
     """
+    if path.name in ("", ".."):
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     lock, holder = (path.with_name(f".{path.name}{name}") for name in (LOCK_NAME, HOLDER_NAME))
     with _held(lock, holder, path, 0.0):
@@ -92,8 +101,10 @@ def _held(lock: Path, holder: Path, what: Path, wait_s: float) -> Iterator[None]
         try:
             yield
         finally:
-            with suppress(OSError):
-                holder.unlink(missing_ok=True)
+            # while it is held: whoever waits for it sees that the file is gone, and begins anew
+            for file in (holder, lock):
+                with suppress(OSError):  # Windows removes no open file; filelock does it there
+                    file.unlink(missing_ok=True)
 
 
 def _own_description() -> dict[str, Any]:

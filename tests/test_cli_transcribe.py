@@ -139,9 +139,7 @@ class TestTranscribe:
     def test_an_output_that_cannot_be_written_is_one_line(self) -> None:
         result = run("twice.wav", "-o", "nosuch/words.txt")
         assert result.exit_code == 1
-        assert (
-            result.stderr == f"speechcmd: error: {Path('nosuch/words.txt.part')}: No such file or directory\n"
-        )
+        assert result.stderr == f"speechcmd: error: {Path('nosuch/words.txt')}: No such file or directory\n"
 
     def test_a_model_that_is_none_stops_at_once(self) -> None:
         Path("toy.onnx").write_bytes(b"")

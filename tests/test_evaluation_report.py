@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,7 +208,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_if_the_page_cannot_be(
-    tmp_path: Path, recognizer: Recognizer, quick: None
+    tmp_path: Path, recognizer: Recognizer, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_report(tmp_path, clips_result(), [sound()], recognizer)
     before = {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)}
@@ -214,8 +216,12 @@ def test_nothing_is_written_if_the_page_cannot_be(
     del broken["calibration"]
     with pytest.raises(EvaluationError, match="calibration"):
         write_report(tmp_path, broken, [], recognizer)
-    (tmp_path / "report.html.part").mkdir()  # in the way of the last file to be written
-    with pytest.raises(OSError, match=r"report\.html\.part"):
+
+    def fail(number: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"):
         write_report(tmp_path, clips_result(macro_f1=0.5), [], recognizer)
     assert {name: (tmp_path / name).read_bytes() for name in names_in(tmp_path)} == before
 

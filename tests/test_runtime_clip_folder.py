@@ -50,9 +50,8 @@ def test_clips_of_earlier_runs_count_and_other_files_stay(tmp_path: Path) -> Non
         (tmp_path / name).write_bytes(b"x" * 10_000)
     (tmp_path / f"{ours}.json").mkdir()
     (tmp_path / f"{ours}-2.flac").symlink_to(tmp_path / "song.flac")
-    leftover = tmp_path / f"{ours}-3.flac.part"  # of a run that was killed
+    leftover = tmp_path / f".{ours}-3.flac.0123456789abcdef.speechcmd-part"  # of a run that was killed
     leftover.write_bytes(b"x" * 1_000)
-    os.utime(leftover, (0, 0))
     second = make(tmp_path, limit_bytes=14_000)
     second.feed(noise(4_000))
     second.mark(hit(2.0, "b_new0"))
@@ -141,18 +140,18 @@ def test_a_folder_that_goes_away_does_not_end_listening(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_bytes
+    flush = os.fsync
 
-    def write_until_full(path: Path, content: bytes) -> int:
-        if ".json" in path.name:
-            write(path, content[:10])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, content)
+    def flush_until_full(number: int) -> None:
+        if not list(tmp_path.glob("*.flac")):
+            flush(number)
+            return
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     saver = make(tmp_path)
     saver.feed(noise(4_000))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", write_until_full)
+        patch.setattr(os, "fsync", flush_until_full)
         saver.mark(hit(2.0))
     assert list(tmp_path.iterdir()) == []
     assert saver.take_problems() == [f"{tmp_path}: a clip was not saved (No space left on device)"]

@@ -11,7 +11,7 @@ import sys
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -21,12 +21,13 @@ from run_checks import assert_same, assert_same_run, failure, metrics_of
 from toy_run import WORDS, toy_config, toy_run, toy_store, toy_store_path, train
 
 from speechcmd.errors import StoreError, TrainingError
+from speechcmd.files import write_text
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.curve_picture import _draw_over_epochs
 from speechcmd.training.optimisation import learning_rate, make_optimizer
-from speechcmd.training.run_folder import RunFolder, write_whole
+from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 # --- what goes wrong
@@ -326,17 +327,18 @@ def test_what_the_curves_show(
 ) -> None:
     drawn: list[dict[str, list[float]]] = []
 
-    def note(figure: Figure, path: Path, dpi: int) -> None:
+    def note(figure: Figure, file: BinaryIO, format: str, dpi: int) -> None:
         drawn.extend(
             {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()}
             for axes in figure.axes
         )
-        path.write_bytes(b"")
+        file.write(f"a {format}".encode())
 
     monkeypatch.setattr(Figure, "savefig", note)
     lines = [entry | ({"stream_recall": recalls[n]} if recalls else {}) for n, entry in enumerate(EPOCHS)]
-    write_whole(tmp_path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(tmp_path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     RunFolder(tmp_path).draw_curves()
+    assert (tmp_path / "curves.png").read_bytes() == b"a png"
     losses, accuracies = drawn
     assert losses == {"train": [2.0, 1.0], "validation": [1.0, 1.5]}
     recall = {"stream recall": recalls} if recalls else {}
@@ -387,5 +389,5 @@ def test_checkpoints_hold_tensors_and_plain_values_only() -> None:
 
 
 def test_names_of_clips_that_are_no_text_are_listed_as_they_are(tmp_path: Path) -> None:
-    write_whole(tmp_path / "unknown_training.txt", "up/caf\udce9.wav\n")
+    RunFolder(tmp_path).write("unknown_training.txt", "up/caf\udce9.wav\n")
     assert (tmp_path / "unknown_training.txt").read_bytes() == b"up/caf\xe9.wav\n"

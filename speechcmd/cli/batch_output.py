@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,8 @@ from speechcmd.cli.quiet import quiet_libraries
 from speechcmd.cli.recording import STANDARD_INPUT, Recording
 from speechcmd.cli.report import Report
 from speechcmd.cli.result_folder import ResultFolder, is_folder
+from speechcmd.files import remove_leftovers
+from speechcmd.folder_lock import lock_folder
 
 if TYPE_CHECKING:
     from speechcmd.runtime.recognizer import Recognizer
@@ -103,12 +106,25 @@ def transcribe_all(
     """Transcribe recordings to where they go; exit status 1 if one failed.
 
     The one recording of a whole file, if it failed, leaves the file as it was.
+
+    Raises
+    ------
+    BusyError
+        If another process writes into the folder of results.
     """
+    with ExitStack() as stack:
+        jobs = [Job(recording) for recording in recordings]
+        if destination.folder is not None:
+            stack.enter_context(lock_folder(destination.folder.path))
+            jobs = _jobs_of_folder(recordings, plan, destination.folder, destination.resume)
+        _run(jobs, plan, recognizer, destination, n_processes)
+
+
+def _run(
+    jobs: Sequence[Job], plan: Plan, recognizer: Recognizer, destination: Destination, n_processes: int
+) -> None:
     from speechcmd.runtime.formats import WHOLE_FILE_FORMATS, as_text
 
-    jobs = [Job(recording) for recording in recordings]
-    if destination.folder is not None:
-        jobs = _jobs_of_folder(recordings, plan, destination.folder, destination.resume)
     todo = [job.recording for job in jobs]
     with open_output(destination.file) as write:
         with quiet_libraries(), Report(todo, write) as report:
@@ -123,7 +139,10 @@ def transcribe_all(
 def _jobs_of_folder(
     recordings: Sequence[Recording], plan: Plan, folder: ResultFolder, resume: bool
 ) -> list[Job]:
-    jobs = [Job(*pair) for pair in zip(recordings, folder.results_of(recordings), strict=True)]
+    results = folder.results_of(recordings)
+    for place in {result.parent for result in results}:
+        remove_leftovers(place)
+    jobs = [Job(*pair) for pair in zip(recordings, results, strict=True)]
     folder.record_settings(_settings_of(plan), resume)
     if not resume:
         return jobs

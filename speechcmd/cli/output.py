@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from speechcmd.cli.standard_streams import results_descriptor
+from speechcmd.files import open_text
 
 _NAMES_OF_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")  # libraries write there, and we elsewhere
 
@@ -32,47 +32,26 @@ def open_output(path: Path | None) -> Iterator[Callable[[str], None]]:
     if path is None or str(path) in _NAMES_OF_STDOUT:
         yield lambda text: click.echo(text, nl=False)
         return
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if _must_stay(path):
+    if _is_where_results_go(path):
         with path.open("a", encoding="utf-8", newline="\n") as file:
-            yield lambda text: _write(file.write, text, file.flush)
+            yield lambda text: _write_and_flush(file, text)
         return
-    part = part_of(path)
+    with open_text(path, follow=True) as new:
+        yield lambda text: _write(new, text)
+
+
+def _is_where_results_go(path: Path) -> bool:
+    """A shell appends to a file that the user names with -o too: it must not be replaced."""
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            yield lambda text: _write(file.write, text)
-        part.replace(_link_target(path))
-    finally:
-        with suppress(OSError):  # it would hide the error that says more
-            part.unlink(missing_ok=True)
-
-
-def part_of(path: Path) -> Path:
-    """Where a file is written until it is whole."""
-    target = _link_target(path)
-    return target.with_name(target.name + ".part")
-
-
-def _link_target(path: Path) -> Path:
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
-
-
-def _must_stay(path: Path) -> bool:
-    """Whether there is something that another file must not take the place of."""
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(there.st_mode):
-        return True
-    try:
-        return os.path.samestat(there, os.fstat(results_descriptor()))  # a shell appends to a file
+        return os.path.samestat(path.stat(), os.fstat(results_descriptor()))
     except OSError:
-        return False  # standard output is closed
+        return False  # there is no such file, or standard output is closed
 
 
-def _write(write: Callable[[str], int], text: str, flush: Callable[[], None] | None = None) -> None:
-    write(text)
-    if flush is not None:
-        flush()
+def _write(file: TextIO, text: str) -> None:
+    file.write(text)
+
+
+def _write_and_flush(file: TextIO, text: str) -> None:
+    file.write(text)
+    file.flush()

@@ -9,15 +9,15 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from speechcmd.cli.batch import Ended, Event, Job, Plan, transcribe_recording
-from speechcmd.cli.output import part_of
 from speechcmd.errors import SpeechcmdError
+from speechcmd.files import remove_leftovers
 
 _END_S = 5.0  # a terminated process is gone in milliseconds
 
@@ -86,8 +86,8 @@ class _Worker:
         self._process.terminate()
         self._process.join(_END_S)
         if self.job is not None and self.job.result is not None:
-            with suppress(OSError):  # the other processes must end too
-                part_of(self.job.result).unlink(missing_ok=True)  # it could not do so itself
+            # it could not do so itself
+            remove_leftovers(self.job.result.parent, of=self.job.result.name)
 
     def _lost(self) -> SpeechcmdError:
         self._process.join(_END_S)

@@ -168,6 +168,7 @@ def train(
     from models.registry import list_architectures
     from speechcmd.cli import train_series
     from speechcmd.cli.train_settings import make_config
+    from speechcmd.folder_lock import lock_folder
 
     if folds and learning_curve:
         raise click.UsageError("--folds and --learning-curve: expected one of them, got both")
@@ -176,12 +177,13 @@ def train(
         raise click.UsageError(f"--architecture: expected one of {names}, got {options['architecture']!r}")
     opened = [open_store(path) for path in stores]
     config = make_config(context, options, opened[0].info["length"])
-    if folds:
-        train_series.cross_validate(opened, config, run, resume, folds)
-    elif learning_curve:
-        train_series.draw_learning_curve(opened, config, run, resume)
-    else:
-        _train_one(opened, config, run, resume)
+    with lock_folder(run):
+        if folds:
+            train_series.cross_validate(opened, config, run, resume, folds)
+        elif learning_curve:
+            train_series.draw_learning_curve(opened, config, run, resume)
+        else:
+            _train_one(opened, config, run, resume)
 
 
 def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:

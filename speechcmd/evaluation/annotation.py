@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import EvaluationError, printable
+from speechcmd.files import write_text
 from speechcmd.labels import normalise_label
 
 SCHEMA = 1
@@ -88,7 +89,7 @@ def write_json(annotation: Annotation, path: Path) -> None:
         "words": [_word_to_dict(word) for word in annotation.words],
         "others": [_word_to_dict(word) for word in annotation.others],
     }
-    _write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", path)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def write_audacity(words: Iterable[Word], path: Path) -> None:
@@ -103,16 +104,7 @@ def write_audacity(words: Iterable[Word], path: Path) -> None:
         f"{word.start_s:.{_TIME_DIGITS}f}\t{word.end_s:.{_TIME_DIGITS}f}\t{printable(word.label, ' ')}\n"
         for word in words
     ]
-    _write_text("".join(lines), path)
-
-
-def _write_text(text: str, path: Path) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(path, "".join(lines))
 
 
 def _word_to_dict(word: Word) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.calibration import Calibration
 from speechcmd.evaluation.interval import CONFIDENCE
 from speechcmd.evaluation.temperature import Temperature
+from speechcmd.files import open_binary
 from speechcmd.runtime.model_card import METADATA_KEY, ModelCard
 from speechcmd.runtime.promise import CALIBRATION_KEY
 from speechcmd.runtime.recognizer import Recognizer
@@ -126,10 +127,7 @@ def write_with_card(model_bytes: bytes, card: ModelCard, path: Path) -> None:
     if not entries:
         raise EvaluationError(f"expected a model file with a card, found none under {METADATA_KEY!r}")
     entries[0].value = card.to_json()
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(model.SerializeToString())
-        Recognizer.load(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with open_binary(path, follow=True) as file:
+        file.write(model.SerializeToString())
+        file.flush()
+        Recognizer.load(file.name)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcmd.audio import Waveform, encode_flac, float32_to_int16
 from speechcmd.errors import EvaluationError, printable
+from speechcmd.files import open_binary
+from speechcmd.folder_lock import lock_folder
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.saliency import Saliency
@@ -21,6 +23,7 @@ KINDS = ("clips", "stream", "robustness")
 SCHEMA = 1
 PAGE = "report.html"
 SOUNDS = "sounds"
+_WAIT_S = 60.0  # for another measurement that writes its result; that takes some seconds
 _LEAST_EXPLAINED_S = 0.1  # shorter sounds have no patches to cover
 
 
@@ -81,12 +84,13 @@ def write_report(
         mistakes.append(entry | _add_sound(f"{SOUNDS}/{kind}-{number:02d}", sound, recognizer, files))
         on_progress(number, len(sounds) + 1)
     result = result | {"mistakes": make_encodable(mistakes)}
-    results = {**(read_results(folder) if folder.exists() else {}), kind: result}
-    page = _render(results, {**_read_sounds(folder, results), **files})
-    files[f"{kind}.json"] = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1).encode()
-    files[PAGE] = page
-    _write_all(folder, files)
-    _remove_stale(folder, kind, files)
+    with lock_folder(folder, wait_s=_WAIT_S):  # two measurements may end at once
+        results = {**read_results(folder), kind: result}
+        page = _render(results, {**_read_sounds(folder, results), **files})
+        files[f"{kind}.json"] = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1).encode()
+        files[PAGE] = page
+        _write_all(folder, files)
+        _remove_stale(folder, kind, files)
     on_progress(len(sounds) + 1, len(sounds) + 1)
     return folder / PAGE
 
@@ -112,7 +116,8 @@ def rebuild_page(folder: Path) -> Path:
     results = read_results(folder)
     if not results:
         raise EvaluationError(no_results(folder))
-    _write_all(folder, {PAGE: _render(results, _read_sounds(folder, results))})
+    with lock_folder(folder, wait_s=_WAIT_S):
+        _write_all(folder, {PAGE: _render(results, _read_sounds(folder, results))})
     return folder / PAGE
 
 
@@ -222,18 +227,13 @@ def _describe_saliency(saliency: Saliency) -> str:
 
 
 def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write each file beside its place, then move all of them there."""
+    """Write all files beside their places before the first of them is moved there."""
     (folder / SOUNDS).mkdir(parents=True, exist_ok=True)
-    parts = {name: folder / f"{name}.part" for name in files}
-    try:
+    with ExitStack() as stack:
         for name, content in files.items():
-            parts[name].write_bytes(content)
-        for name, part in parts.items():
-            part.replace(folder / name)
-    finally:
-        for part in parts.values():
-            with suppress(OSError):  # it would hide the error that says more
-                part.unlink(missing_ok=True)
+            file = stack.enter_context(open_binary(folder / name))
+            file.write(content)
+            file.flush()  # a full disk shows now
 
 
 def _remove_stale(folder: Path, kind: str, files: Mapping[str, bytes]) -> None:

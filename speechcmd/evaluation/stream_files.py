@@ -14,6 +14,7 @@ from pathlib import Path
 from data_prep.corpus import AUDIO_SUFFIXES
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.annotation import Annotation, read_annotation
+from speechcmd.files import place_file
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 _SAME_TIME_S = 1e-5  # more than a label track rounds by
@@ -66,7 +67,7 @@ def put_in_place(files: Sequence[Path], targets: Sequence[Path]) -> None:
     placed: list[Path] = []
     try:
         for file, target in zip(files, targets, strict=True):
-            file.replace(target)
+            place_file(file, target)
             placed.append(target)
     except OSError:
         for target in placed:

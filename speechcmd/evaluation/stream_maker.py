@@ -7,7 +7,6 @@ over the word from border to border, of the word and of the very noise under it,
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -23,6 +22,7 @@ from speechcmd.evaluation.level import measure_rms
 from speechcmd.evaluation.stream_background import Background, equal_power_fade
 from speechcmd.evaluation.stream_files import FORMATS, check_target, label_paths, put_in_place
 from speechcmd.evaluation.stream_plan import Event, Plan, Section, StreamSettings, plan_stream
+from speechcmd.files import scratch_folder
 
 LOUDEST_PEAK = 0.6  # of what is said: with the loudest noise, cross-faded, it stays below full scale
 MOST_CHANGE_DB = 15.0  # by which a word may be louder or softer than its section, to keep the ratio
@@ -75,8 +75,8 @@ def make_stream(
     check_target(path)
     plan = plan_stream(store, settings)
     # a name of its own: the asked one may be as long as names can be
-    with tempfile.TemporaryDirectory(prefix=".make-stream-", dir=path.parent) as folder:
-        part = Path(folder) / f"stream{path.suffix}"
+    with scratch_folder(path) as folder:
+        part = folder / f"stream{path.suffix}"
         annotation = _write_audio(store, plan, part, on_progress)
         if annotation is None:
             raise EvaluationError(f"{printable(path.name)}: could not be written whole; is the disk full?")

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechcmd.errors import SpeechcmdError
+from speechcmd.files import remove_leftovers, write_bytes
 
-_NAME = re.compile(
-    r"(?P<stem>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}_.+_(hit|near_miss)(-\d+)?)\.(flac|json)(\.part)?"
-)
+_NAME = re.compile(r"(?P<stem>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}_.+_(hit|near_miss)(-\d+)?)\.(flac|json)")
 
 
 @dataclass(slots=True)
@@ -111,6 +110,7 @@ def _prepare_folder(folder: Path) -> None:
     """Make the folder and try to write in it: better now than at the first word."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -144,10 +144,8 @@ def _write_pair(folder: Path, stem: str, flac: bytes, about: bytes) -> int:
     try:
         for suffix, content in ((".flac", flac), (".json", about)):
             path = folder / f"{unique}{suffix}"
-            part = path.with_name(f"{path.name}.part")
-            written += [part, path]
-            part.write_bytes(content)
-            part.replace(path)
+            written.append(path)
+            write_bytes(path, content)
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)

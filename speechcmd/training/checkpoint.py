@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from speechcmd.errors import TrainingError
+from speechcmd.files import open_binary
 
 LAST = "last.pt"
 BEST = "best.pt"
@@ -22,15 +22,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     TrainingError
         If it cannot be written; the disk may be full.
     """
-    part = path.with_suffix(".part")
     try:
-        with part.open("wb") as handle:
-            torch.save(state, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(path)
+        with open_binary(path) as file:
+            torch.save(state, file)
     except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
-        part.unlink(missing_ok=True)
         reason = str(error).splitlines()[0]
         raise TrainingError(
             f"{path}: the checkpoint cannot be written ({reason}); the last good one is kept; "

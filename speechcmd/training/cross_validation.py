@@ -12,11 +12,11 @@ from pathlib import Path
 
 from data_prep.row_source import AnyStore
 from speechcmd.errors import TrainingError
+from speechcmd.files import write_text
 from speechcmd.labels import UNKNOWN
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import speakers_of, split_by_fold
 from speechcmd.training.limit import check_limits
-from speechcmd.training.run_folder import write_whole
 from speechcmd.training.series import Member, Watcher, check_not_taught, run_series
 
 FOLDS_FILE = "folds.json"
@@ -104,7 +104,7 @@ def cross_validate(
         )  # fmt: skip
         folds.append(fold)
     result = CrossValidation(tuple(folds))
-    write_whole(folder / FOLDS_FILE, result.to_json())
+    write_text(folder / FOLDS_FILE, result.to_json())
     return result
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from speechcmd.files import open_binary
 from speechcmd.training.curve_reading import CurvePoint, accuracy_interval
 
 TRAINING_COLOUR, VALIDATION_COLOUR = "#6b6b6b", "#1f6fb4"
@@ -39,9 +40,8 @@ def draw_learning_curve(
         part for line in reading for part in textwrap.wrap(line, _LINE_LETTERS, subsequent_indent="    ")
     ]
     figure.supxlabel("\n".join(lines), x=0.015, ha="left", fontsize=9, linespacing=1.5)
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=_DPI)
-    part.replace(path)
+    with open_binary(path) as file:
+        figure.savefig(file, format="png", dpi=_DPI)
 
 
 def _draw_over_clips(axes: Any, points: Sequence[CurvePoint]) -> None:

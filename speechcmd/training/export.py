@@ -19,6 +19,7 @@ from models.network import KeywordNetwork
 from speechcmd import __version__
 from speechcmd.audio import Waveform
 from speechcmd.errors import ExportError
+from speechcmd.files import open_binary
 from speechcmd.runtime.model_card import (
     INT8,
     INT8_TOLERANCE,
@@ -309,18 +310,16 @@ def _write_checked(model: onnx.ModelProto, card: ModelCard, path: Path) -> int:
     """Write beside the place, load it as any user would, rename."""
     from speechcmd.runtime.recognizer import Recognizer
 
-    part = path.with_name(path.stem + ".part.onnx")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"{path.parent}: cannot be made ({error.strerror}); nothing was written") from error
     try:
-        part.write_bytes(model.SerializeToString())
-        if Recognizer.load(part).card.labels != card.labels:
-            raise ExportError(f"{path}: the written file does not read back as it was; nothing was kept")
-        part.replace(path)
+        with open_binary(path, follow=True) as file:
+            file.write(model.SerializeToString())
+            file.flush()
+            if Recognizer.load(file.name).card.labels != card.labels:
+                raise ExportError(f"{path}: the written file does not read back as it was; nothing was kept")
     except OSError as error:
         raise ExportError(f"{path}: cannot be written ({error.strerror}); nothing was kept") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path.stat().st_size

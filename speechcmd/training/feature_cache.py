@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from models.frontend import FrontEndConfig, LogMel
 from speechcmd import __version__
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import StoreError
+from speechcmd.files import remove_leftovers, scratch_folder
 
 Progress = Callable[[int, int], None]
 
@@ -131,9 +131,10 @@ def _compute_into(
 ) -> FeatureStore:
     check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
     # a folder of its own: another process may write the same cache
-    with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as own:
-        written = _compute(store, frontend, n_frames, Path(own) / path.name, settings, on_progress)
+    with scratch_folder(path) as own:
+        written = _compute(store, frontend, n_frames, own / path.name, settings, on_progress)
         return _open_if_same(path, settings) or move_feature_store(written, path)
 
 

@@ -11,13 +11,13 @@ import torch
 
 from data_prep.row_source import AnyStore
 from speechcmd.errors import TrainingError
+from speechcmd.files import write_text
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.curve_picture import draw_learning_curve
 from speechcmd.training.curve_reading import Answer, CurvePoint, read_curve, summarise
 from speechcmd.training.data import TrainingData
 from speechcmd.training.limit import check_limits
-from speechcmd.training.run_folder import write_whole
 from speechcmd.training.series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.trainer import Trainer
 
@@ -68,7 +68,7 @@ def trace_learning_curve(
         points.append(_measure(member, trainer))
         epochs = trainer.run.read_metrics()  # those of the last, on all clips, are drawn
     curve = LearningCurve(tuple(points))
-    write_whole(folder / CURVE_FILE, curve.to_json())
+    write_text(folder / CURVE_FILE, curve.to_json())
     draw_learning_curve(curve.points, epochs, curve.reading, folder / PICTURE_FILE)
     return curve
 

@@ -19,6 +19,7 @@ from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.task import TaskConfig, digest_of_names, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
+from speechcmd.files import open_binary, write_text
 from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import TrainingData
@@ -50,15 +51,15 @@ class RunFolder:
             )
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / BEST).unlink(missing_ok=True)  # of a run that never came to its last.pt
-        write_whole(self.path / "config.toml", config.to_toml())
+        self.write("config.toml", config.to_toml())
         draws = {}
         for split, task in (("training", data.training), ("validation", data.validation)):
             drawn = draw_unknown(task, task_config)
             names = [task.examples.paths[index] for index in drawn]
-            write_whole(self.path / f"unknown_{split}.txt", "".join(f"{name}\n" for name in names))
+            self.write(f"unknown_{split}.txt", "".join(f"{name}\n" for name in names))
             draws[split] = {"n_clips": len(drawn), "sha256": digest_of_names(names)}
-        write_whole(self.path / RUN_FILE, json.dumps(_describe(stores, config, draws), indent=1) + "\n")
-        write_whole(self.path / METRICS_FILE, "")
+        self.write(RUN_FILE, json.dumps(_describe(stores, config, draws), indent=1) + "\n")
+        self.write(METRICS_FILE, "")
 
     def check_same_data(self, stores: Sequence[AnyStore]) -> None:
         """Refuse to go on with a run on other data than it was begun with.
@@ -81,6 +82,10 @@ class RunFolder:
                 f"{source.digest[:12]}; resume with the same store or choose another --run"
             )
 
+    def write(self, name: str, text: str) -> None:
+        """Write a text file of the run; names of clips in it may hold any bytes."""
+        write_text(self.path / name, text, errors="surrogateescape")
+
     def append_metrics(self, metrics: dict[str, Any]) -> None:
         """Add one epoch's line."""
         with (self.path / METRICS_FILE).open("a", encoding="utf-8") as handle:
@@ -99,7 +104,7 @@ class RunFolder:
     def cut_metrics(self, n_epochs: int) -> None:
         """Forget what lies beyond the checkpoint that a run goes on from."""
         kept = self.read_metrics()[:n_epochs]
-        write_whole(self.path / METRICS_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
+        self.write(METRICS_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def draw_curves(self) -> None:
         """Draw loss and accuracy, and stream recall if it was measured, over the epochs into curves.png."""
@@ -117,16 +122,8 @@ class RunFolder:
             axes.set(xlabel="epoch", title=f"{what}{unit}")
             axes.grid(alpha=0.3)
             axes.legend(frameon=False)
-        part = self.path / "curves.part.png"
-        figure.savefig(part, dpi=110)
-        part.replace(self.path / "curves.png")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", errors="surrogateescape")  # names may hold any bytes
-    part.replace(path)
+        with open_binary(self.path / "curves.png") as file:
+            figure.savefig(file, format="png", dpi=110)
 
 
 def _describe(stores: Sequence[AnyStore], config: TrainConfig, draws: dict[str, Any]) -> dict[str, Any]:
