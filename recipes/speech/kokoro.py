@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +11,7 @@ import numpy.typing as npt
 import soxr
 
 from speechcmd.audio import SAMPLE_RATE, Waveform
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import onnxruntime
+from speechcmd.runtime.engine import onnxruntime
 
 RATE = 24_000
 STYLE = 256
