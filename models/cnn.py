@@ -7,6 +7,7 @@ arXiv 1904.03814), here without padding along time, so that a long recording cos
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.frontend import FrontEndConfig
+from models.layer import band_convolution
 from models.network import KeywordNetwork, nearest_on_grid
 
 _IMAGE_FRAMES = 13  # frames that one output of the 2-D part sees
@@ -44,9 +46,9 @@ class Cnn(KeywordNetwork):
             _conv2d(first, second, 3, stride=(1, 2)),
             _conv2d(second, third, 3, stride=(2, 2)),
         )
-        n_bands = -(-frontend.n_mels // 8)
-        self.mix = nn.Sequential(
-            nn.Conv1d(third * n_bands, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU()
+        self.n_bands = -(-frontend.n_mels // 8)
+        self.mix: _Mix | _MixForExport = _Mix(
+            nn.Conv1d(third * self.n_bands, width, 1, bias=False), nn.BatchNorm1d(width), nn.ReLU()
         )
         n_frames = (window_frames - _IMAGE_FRAMES) // self.step_frames + 1
         fitted = fit_dilations(n_frames, dilations)
@@ -64,9 +66,42 @@ class Cnn(KeywordNetwork):
 
     def embed(self, normalised: Tensor) -> Tensor:
         image = self.image(normalised.unsqueeze(1))  # (batch, channels, time, bands)
-        sequence = self.temporal(self.mix(image.transpose(2, 3).flatten(1, 2)))
+        sequence = self.temporal(self.mix(image))
         # the mean over a window, for every window at once
         return functional.avg_pool1d(sequence, self.pooled_frames, stride=1).transpose(1, 2)
+
+    def for_export(self) -> KeywordNetwork:
+        exported = copy.deepcopy(self)
+        if isinstance(self.mix, _Mix):
+            exported.mix = _MixForExport(self.mix, self.n_bands)
+        return exported
+
+
+class _Mix(nn.Sequential):
+    """All channels and bands of a frame, mixed.
+
+    Shape: (batch, channels, time, bands) -> (batch, width, time).
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        mixed = image.transpose(2, 3).flatten(1, 2)
+        for layer in self:
+            mixed = layer(mixed)
+        return mixed
+
+
+class _MixForExport(nn.Module):
+    """The same without a transposed copy, which takes longer in 8 bits than the products themselves."""
+
+    def __init__(self, mix: _Mix, n_bands: int) -> None:
+        super().__init__()
+        weight = mix[0].get_parameter("weight").squeeze(2)
+        self.convolution = band_convolution(weight, None, n_bands)
+        self.norm = nn.BatchNorm2d(len(weight))
+        self.norm.load_state_dict(mix[1].state_dict())
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.relu(self.norm(self.convolution(image)).squeeze(3))
 
 
 class _TemporalBlock(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from models.frontend import FrontEndConfig
@@ -69,3 +69,18 @@ def centre_frames(image: Tensor, margin: int, dim: int) -> Tensor:
     if not margin:
         return image
     return functional.pad(image, (0, 0, -margin, -margin) if dim == 2 else (-margin, -margin))
+
+
+def band_convolution(weight: Tensor, bias: Tensor | None, n_bands: int) -> nn.Conv2d:
+    """A linear layer over the channels and bands of a frame, as a convolution as wide as all bands.
+
+    It takes the image as it lies in memory and asks for no shape, so it exports to one operator.
+    Shape of `weight`: (n_out, channels * n_bands); of the layer: (batch, channels, time, n_bands) ->
+    (batch, n_out, time, 1).
+    """
+    kernel = weight.detach().reshape(len(weight), -1, 1, n_bands)
+    convolution = nn.Conv2d(kernel.shape[1], len(kernel), (1, n_bands), bias=bias is not None)
+    convolution.weight = nn.Parameter(kernel.contiguous())
+    if bias is not None:
+        convolution.bias = nn.Parameter(bias.detach().clone())
+    return convolution

@@ -71,6 +71,13 @@ class KeywordNetwork(nn.Module):
         logits: Tensor = self.head(self.dropout(self.embedding(log_mel)))
         return logits
 
+    def for_export(self) -> KeywordNetwork:
+        """The same function in the form that a model file holds: what a runtime computes cheapest.
+
+        A subclass whose training form is another one gives it here, with the weights of this one.
+        """
+        return self
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits of every window. Shape: (batch, n_samples) -> (batch, n_steps, n_labels)."""
         return self.classify(self.features(waveform))

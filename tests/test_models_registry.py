@@ -66,6 +66,19 @@ def test_shapes_and_values(name: str, kind: str) -> None:
 
 
 @both
+def test_the_form_for_export_computes_the_same(name: str, kind: str) -> None:
+    network = build(name, kind).eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.running_mean.normal_(generator=torch.Generator().manual_seed(2))  # type: ignore[union-attr]
+        waveform = noise(2, network.window_samples + 5 * network.step_samples)
+        expected = network(waveform)
+        torch.testing.assert_close(network.for_export().eval()(waveform), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(network(waveform), expected, atol=0, rtol=0)
+
+
+@both
 def test_every_parameter_gets_a_gradient(name: str, kind: str) -> None:
     network = build(name, kind).train()
     loss = nn.functional.cross_entropy(

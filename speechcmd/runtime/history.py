@@ -47,20 +47,26 @@ class PosteriorHistory:
         """
         n_before = len(self._rows)
         self._rows = np.concatenate([self._rows, rows])
-        padding = np.zeros((max(0, self._span - 1 - n_before), self._n_words))
-        joined = np.concatenate([padding, self._rows[max(0, n_before - self._span + 1) :]])
-        total = np.zeros_like(rows)
-        for shift in range(self._span):
+        joined = self._rows[max(0, n_before - self._span + 1) :]
+        if n_before < self._span - 1:
+            padding = np.zeros((self._span - 1 - n_before, self._n_words))
+            joined = np.concatenate([padding, joined])
+        total = joined[: len(rows)].copy()
+        for shift in range(1, self._span):
             total += joined[shift : shift + len(rows)]
-        counts = np.minimum(np.arange(self.n_steps - len(rows) + 1, self.n_steps + 1), self._span)
-        averages: Rows = total / counts[:, None]
-        return averages
+        n_first = self.n_steps - len(rows) + 1
+        if n_first >= self._span:
+            total /= self._span
+        else:
+            total /= np.minimum(np.arange(n_first, self.n_steps + 1), self._span)[:, None]
+        return total
 
     def trim(self) -> None:
-        """Drop what no question can reach any more."""
-        surplus = max(0, len(self._rows) - self._kept_steps)
-        self._rows = self._rows[surplus:].copy()
-        self._first_step += surplus
+        """Drop what no question can reach any more, now and then: it is asked after each update."""
+        surplus = len(self._rows) - self._kept_steps
+        if surplus >= self._kept_steps:
+            self._rows = self._rows[surplus:].copy()
+            self._first_step += surplus
 
     def mean(self, word: int, first_step: int, last_step: int) -> float:
         """Mean of one word over some steps, both included."""

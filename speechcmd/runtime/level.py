@@ -89,9 +89,9 @@ class LevelTrack:
         self._levels = np.concatenate([self._levels, levels]) if len(self._levels) else levels
 
     def trim(self) -> None:
-        """Drop what no question can reach any more."""
+        """Drop what no question can reach any more, now and then: it is asked after each update."""
         surplus = len(self._levels) - self._memory_hops
-        if surplus > 0:
+        if surplus >= self._memory_hops:
             self._levels = self._levels[surplus:].copy()
             self._first_sample += surplus * self._hop
             self._n_searched = max(0, self._n_searched - surplus)

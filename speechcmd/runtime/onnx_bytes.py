@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from speechcmd.errors import ModelError
 from speechcmd.runtime.operators import ALLOWED_OPERATORS
+from speechcmd.runtime.wire import Value, as_message, as_text, read_fields, read_varint
 
 _OWN_DOMAINS = {"", "ai.onnx"}
 _MAX_FIELDS = 500_000  # a hostile file of tiny fields must not keep us busy for minutes
@@ -23,8 +24,6 @@ _MAX_OUTPUTS = 16
 _MAX_ELEMENTS = 2**28  # of one tensor
 _MAX_DIMENSIONS = 16
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTION = 7, 8, 14, 20, 25
 _GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_SPARSE = 1, 5, 11, 12, 13, 15
 _VALUE_DIMENSION = (2, 1, 2, 1, 1)  # type, tensor type, shape, dimension, value
@@ -32,8 +31,6 @@ _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
 _TENSOR_DIMS, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 13, 14
 # attributes hold tensors, graphs and sparse tensors, each alone or as a list
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {5, 10}, {6, 11}, {22, 23}
-
-Value = int | memoryview
 
 
 @dataclass(slots=True)
@@ -67,13 +64,13 @@ class _Walker:
         graphs = 0
         for number, value in self._fields(message):
             if number == _MODEL_GRAPH:
-                self._graph(_message(value))
+                self._graph(as_message(value))
                 graphs += 1
             elif number == _MODEL_OPSET:
-                domain, version = self._opset(_message(value))
+                domain, version = self._opset(as_message(value))
                 facts.opsets[domain] = version
             elif number == _MODEL_METADATA:
-                key, text = self._metadata(_message(value))
+                key, text = self._metadata(as_message(value))
                 facts.metadata[key] = text
             elif number == _MODEL_FUNCTION:  # they may call each other, and themselves
                 raise ModelError("expected a plain network, found functions in the model; export it again")
@@ -86,13 +83,13 @@ class _Walker:
     def _graph(self, message: memoryview) -> None:
         for number, value in self._fields(message):
             if number == _GRAPH_NODE:
-                self._node(_message(value))
+                self._node(as_message(value))
             elif number == _GRAPH_TENSOR:
-                self._tensor(_message(value))
+                self._tensor(as_message(value))
             elif number == _GRAPH_SPARSE:
-                self._sparse(_message(value))
+                self._sparse(as_message(value))
             elif number in (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE):
-                self._value(_message(value))
+                self._value(as_message(value))
                 self._outputs += number == _GRAPH_OUTPUT
             if self._nodes > _MAX_NODES or self._outputs > _MAX_OUTPUTS:
                 limits = f"{_MAX_NODES} operators or {_MAX_OUTPUTS} outputs"
@@ -103,22 +100,22 @@ class _Walker:
         operator, domain = "", ""
         for number, value in self._fields(message):
             if number == _NODE_ATTRIBUTE:
-                self._attribute(_message(value))
+                self._attribute(as_message(value))
             elif number == _NODE_DOMAIN:
-                domain = _text(value)
+                domain = as_text(value)
             elif number == _NODE_OPERATOR:
-                operator = _text(value)
+                operator = as_text(value)
         _check_domain(domain)
         _check_operator(operator)
 
     def _attribute(self, message: memoryview) -> None:
         for number, value in self._fields(message):
             if number in _ATTRIBUTE_TENSORS:
-                self._tensor(_message(value))
+                self._tensor(as_message(value))
             elif number in _ATTRIBUTE_GRAPHS:
                 raise ModelError("expected a plain network, found a graph within the graph; export it again")
             elif number in _ATTRIBUTE_SPARSE:
-                self._sparse(_message(value))
+                self._sparse(as_message(value))
 
     def _value(self, message: memoryview) -> None:
         """A declared value: some versions of onnxruntime count up to the dimensions it claims."""
@@ -132,12 +129,12 @@ class _Walker:
             if number == path[0] and len(path) == 1:
                 yield value
             elif number == path[0]:
-                yield from self._at(_message(value), path[1:])
+                yield from self._at(as_message(value), path[1:])
 
     def _sparse(self, message: memoryview) -> None:
         for number, value in self._fields(message):
             if number in (1, 2):  # values, indices
-                self._tensor(_message(value))
+                self._tensor(as_message(value))
 
     def _tensor(self, message: memoryview) -> None:
         dims: list[int] = []
@@ -153,7 +150,7 @@ class _Walker:
         domain, version = "", 0
         for number, value in self._fields(message):
             if number == 1:
-                domain = _text(value)
+                domain = as_text(value)
             elif number == 2 and isinstance(value, int):
                 version = value
         _check_domain(domain)
@@ -165,74 +162,25 @@ class _Walker:
         pair = {1: "", 2: ""}
         for number, value in self._fields(message):
             if number in pair:
-                pair[number] = _text(value)
+                pair[number] = as_text(value)
         return pair[1], pair[2]
 
     def _packed(self, values: memoryview) -> list[int]:
         numbers: list[int] = []
         position = 0
         while position < len(values):
-            number, position = _read_varint(values, position)
+            number, position = read_varint(values, position)
             numbers.append(number)
             if len(numbers) > _MAX_DIMENSIONS:
                 break
         return numbers
 
     def _fields(self, message: memoryview) -> Iterator[tuple[int, Value]]:
-        position = 0
-        while position < len(message):
+        for number, value in read_fields(message):
             self._fields_left -= 1
             if self._fields_left < 0:
                 raise ModelError(f"damaged or hostile ONNX model: more than {_MAX_FIELDS} fields")
-            tag, position = _read_varint(message, position)
-            number, wire_type = tag >> 3, tag & 7
-            if number == 0:
-                raise _damaged()
-            if wire_type == _VARINT:
-                whole, position = _read_varint(message, position)
-                yield number, whole
-                continue
-            length, position = _length_of(message, position, wire_type)
-            if length > len(message) - position:
-                raise _damaged()
-            yield number, message[position : position + length]
-            position += length
-
-
-def _length_of(message: memoryview, position: int, wire_type: int) -> tuple[int, int]:
-    if wire_type == _BYTES:
-        return _read_varint(message, position)
-    if wire_type == _FIXED64:
-        return 8, position
-    if wire_type == _FIXED32:
-        return 4, position
-    raise _damaged()
-
-
-def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
-    whole = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise _damaged()
-        byte = message[position]
-        position += 1
-        whole |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return whole, position
-    raise _damaged()
-
-
-def _message(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise _damaged()
-    return value
-
-
-def _text(value: Value) -> str:
-    try:
-        return bytes(_message(value)).decode("utf-8")
-    except UnicodeDecodeError:
-        raise _damaged() from None
+            yield number, value
 
 
 def _check_domain(domain: str) -> None:
@@ -248,7 +196,3 @@ def _check_operator(operator: str) -> None:
             f"the model needs the operator {operator!r:.60}; expected those that recognition needs "
             "(no loops, branches, random values or text)"
         )
-
-
-def _damaged() -> ModelError:
-    return ModelError("not an ONNX model, or a damaged one; export or copy it again")

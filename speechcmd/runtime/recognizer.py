@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,12 @@ from speechcmd.audio import AudioBlocks, AudioSource, Waveform, read_blocks
 from speechcmd.errors import AudioError, ModelError
 from speechcmd.labels import NEVER_FIRE, SILENCE, normalise_label
 from speechcmd.runtime.decoder import Decoder, Detection
+from speechcmd.runtime.incremental import IncrementalNetwork, open_incremental
 from speechcmd.runtime.model_card import DecoderSettings, ModelCard
 from speechcmd.runtime.model_file import load_model_file
 from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors, pooled_steps
 from speechcmd.runtime.session import Session
-from speechcmd.runtime.stream import PosteriorStream, Steps, Stream, as_waveform, edge_samples
+from speechcmd.runtime.stream import Infer, PosteriorStream, Steps, Stream, as_waveform, edge_samples
 
 FloatArray = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.floating]
@@ -47,9 +49,12 @@ class Recognizer:
     ...     print(detection.label, detection.start_s, detection.score)
     """
 
-    def __init__(self, session: Session, card: ModelCard) -> None:
+    def __init__(self, session: Session, card: ModelCard, model_bytes: bytes = b"") -> None:
         self._session = session
         self._card = card
+        self._model_bytes = model_bytes
+        self._opening = Lock()
+        self._opened: IncrementalNetwork | None = None
 
     @classmethod
     def load(cls, source: str | os.PathLike[str] | None = None) -> Recognizer:
@@ -66,7 +71,7 @@ class Recognizer:
             session.verify(card)
         except ModelError as error:
             raise ModelError(f"{source or card.name}: {error}") from error
-        return cls(session, card)
+        return cls(session, card, model_bytes)
 
     @property
     def card(self) -> ModelCard:
@@ -216,7 +221,9 @@ class Recognizer:
             If `only_labels` names a label that cannot fire.
         """
         only_labels = self.check_labels(only_labels)
-        posteriors = PosteriorStream(self._infer, self._card, update_s)
+        posteriors = PosteriorStream(
+            self._infer, self._card, update_s, begin_infer=self._incremental(update_s)
+        )
         decoder = Decoder(
             self._card,
             settings=settings,
@@ -243,7 +250,34 @@ class Recognizer:
 
     def _infer(self, waveform: Waveform) -> FloatArray:
         """Posteriors without padding. Shape: (n_samples,) -> (n_steps, n_labels)."""
-        logits = self._session.run(waveform[None, :])[0] / np.float32(self._card.temperature)
+        return self._to_posteriors(self._session.run(waveform[None, :])[0])
+
+    def _incremental(self, update_s: float) -> Callable[[], Infer] | None:
+        """What begins a recording that is heard little by little; None where that saves nothing."""
+        if self._card.steps_in(update_s) * self._card.step_samples >= self._card.window_samples:
+            return None
+        network = self._incremental_network
+        if network is None:
+            return None
+
+        def begin() -> Infer:
+            run = network.begin()
+            return lambda span: self._to_posteriors(run(span))
+
+        return begin
+
+    @property
+    def _incremental_network(self) -> IncrementalNetwork | None:
+        """Opened when it is first needed: that takes as long as opening the model did."""
+        with self._opening:
+            if self._model_bytes:
+                self._opened = open_incremental(self._model_bytes, self._card, self._session)
+                self._model_bytes = b""
+            return self._opened
+
+    def _to_posteriors(self, logits: FloatArray) -> FloatArray:
+        """Softmax at the card's temperature. Shape: (n_steps, n_labels) both."""
+        logits = logits / np.float32(self._card.temperature)
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         posteriors: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
         return posteriors

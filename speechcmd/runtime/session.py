@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from threading import Timer
 from typing import Any
@@ -12,10 +13,12 @@ import numpy.typing as npt
 
 from speechcmd.audio import Waveform
 from speechcmd.errors import ModelError, printable
+from speechcmd.runtime.carried_frames import Carried
 from speechcmd.runtime.model_card import INT8
 from speechcmd.runtime.model_file import ModelCard, check_signals
 
 FloatArray = npt.NDArray[np.float32]
+CarriedArray = npt.NDArray[Any]
 
 _NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be told twice
 _FLOAT = "tensor(float)"
@@ -29,9 +32,9 @@ _MOST_MEMORY = 2**31  # of all networks in the process, beyond their weights: so
 class Session:
     """The network as a function of the waveform; safe to call from several threads."""
 
-    def __init__(self, model_bytes: bytes) -> None:
+    def __init__(self, model_bytes: bytes, carried: Sequence[Carried] = ()) -> None:
         self._session = _open(model_bytes)
-        _check_signature(self._session)
+        _check_signature(self._session, {each.before for each in carried} | {each.after for each in carried})
 
     def run(self, waveforms: Waveform) -> FloatArray:
         """Compute logits. Shape: (batch, n_samples) -> (batch, n_steps, n_labels).
@@ -43,15 +46,34 @@ class Session:
         """
         return self._run(waveforms, None)
 
+    def run_on(
+        self, waveforms: Waveform, before: Mapping[str, CarriedArray], carried: Sequence[Carried]
+    ) -> tuple[FloatArray, dict[str, CarriedArray]]:
+        """Compute logits from where the last run ended, and the values for the next run.
+
+        Raises
+        ------
+        ModelError
+            As `run`.
+        """
+        names = [_LOGITS[0], *(each.after for each in carried)]
+        logits, *after = self._compute(names, {_INPUT[0]: waveforms, **before}, None)
+        return logits, {each.before: value for each, value in zip(carried, after, strict=True)}
+
     def _run(self, waveforms: Waveform, run_options: Any) -> FloatArray:
-        try:
-            (logits,) = self._session.run([_LOGITS[0]], {_INPUT[0]: waveforms}, run_options)
-        except Exception as error:  # onnxruntime raises a type of its own for each status code
-            raise ModelError(f"the network failed on input {waveforms.shape}: {_one_line(error)}") from error
-        if not np.isfinite(logits).all():
-            raise ModelError(f"the network computed values that are not numbers ({_machine()})")
+        (logits,) = self._compute([_LOGITS[0]], {_INPUT[0]: waveforms}, run_options)
         result: FloatArray = logits
         return result
+
+    def _compute(self, names: list[str], inputs: dict[str, CarriedArray], run_options: Any) -> list[Any]:
+        try:
+            outputs: list[Any] = self._session.run(names, inputs, run_options)
+        except Exception as error:  # onnxruntime raises a type of its own for each status code
+            shape = inputs[_INPUT[0]].shape
+            raise ModelError(f"the network failed on input {shape}: {_one_line(error)}") from error
+        if not np.isfinite(outputs[0]).all():
+            raise ModelError(f"the network computed values that are not numbers ({_machine()})")
+        return outputs
 
     def verify(self, card: ModelCard) -> None:
         """Recompute the check vector of the card.
@@ -146,9 +168,11 @@ def _open(model_bytes: bytes) -> Any:
         raise ModelError(f"onnxruntime cannot open the model: {_one_line(error)}") from error
 
 
-def _check_signature(session: Any) -> None:
-    inputs = [(value.name, _rank(value)) for value in session.get_inputs()]
-    outputs = [(value.name, _rank(value)) for value in session.get_outputs()]
+def _check_signature(session: Any, carried: Collection[str]) -> None:
+    inputs, outputs = (
+        [(value.name, _rank(value)) for value in values if value.name not in carried]
+        for values in (session.get_inputs(), session.get_outputs())
+    )
     if inputs != [_INPUT] or _LOGITS not in outputs or not set(outputs) <= {_LOGITS, _EMBEDDING}:
         raise ModelError(
             "expected a network from 'waveform' (batch, n_samples) to 'logits' (batch, n_steps, n_labels), "

@@ -26,6 +26,7 @@ from speechcmd.runtime.model_card import ModelCard
 from speechcmd.runtime.noise import white_noise
 
 FloatArray = npt.NDArray[np.float32]
+Infer = Callable[[Waveform], FloatArray]
 
 _FLOOR_S = 1.0
 _HOPS_PER_S = 100
@@ -70,10 +71,20 @@ class PosteriorStream:
         Its card.
     update_s
         Audio between two runs of the network, rounded to whole steps.
+    begin_infer
+        Gives a function in place of `infer` for each new recording. It is called with the windows of the next
+        steps, one span after the other, and may remember what it computed of the span before.
     """
 
-    def __init__(self, infer: Callable[[Waveform], FloatArray], card: ModelCard, update_s: float) -> None:
-        self._infer = infer
+    def __init__(
+        self,
+        infer: Infer,
+        card: ModelCard,
+        update_s: float,
+        *,
+        begin_infer: Callable[[], Infer] | None = None,
+    ) -> None:
+        self._begin_infer = begin_infer or (lambda: infer)
         self._card = card
         self._update_steps = card.steps_in(update_s)
         self._update_span = card.window_samples + (self._update_steps - 1) * card.step_samples
@@ -121,6 +132,7 @@ class PosteriorStream:
         self._n_buffered = 0
         self._n_measured = 0  # samples at the buffer's beginning whose level is known
         self._has_head = False
+        self._infer = self._begin_infer()
 
     def _finish(self) -> Steps:
         if self._n_samples == 0:

@@ -169,7 +169,7 @@ def convert(network: KeywordNetwork) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _Exported(network).eval(),
+            _Exported(network.for_export()).eval(),
             (example,),
             input_names=["waveform"],
             output_names=["logits", "embedding"],

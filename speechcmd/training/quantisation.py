@@ -181,12 +181,15 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 def _choose_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Layers with weights, sums and limits of what they give, and moves on the way to another of these."""
     constants = {entry.name for entry in graph.initializer}
+    one_channel = {entry.name for entry in graph.initializer if len(entry.dims) == 4 and entry.dims[1] == 1}
     body = _split(graph).body
     uses = _count_uses(body)
     chosen: set[str] = set()
     carried: set[str] = set()  # values that are a chosen node's, moved or not
     for node in body:
         is_layer = node.op_type in LAYERS and node.input[1] in constants and uses[node.input[1]] == 1
+        if is_layer and not carried and node.input[1] in one_channel:
+            continue  # the first convolution, of the log-mel alone: 8 bits make it slower, hardly smaller
         from_chosen = not carried.isdisjoint(node.input)
         # a bias of its own would lose more than it brings
         is_sum = node.op_type == "Add" and constants.isdisjoint(node.input)
