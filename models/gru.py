@@ -134,13 +134,16 @@ class _UnrolledDirection(nn.Module):
         return total / len(states)
 
     def _next_state(self, gates: Tensor, candidate: Tensor, state: Tensor | None) -> Tensor:
+        new: Tensor
         if state is None:  # the state before the first step is zero
             reset, update = gates.sigmoid().chunk(2, dim=2)
-            first: Tensor = torch.tanh(candidate + reset * self.state_candidate.bias)
-            return first - update * first
-        reset, update = (gates + self.state_gates(state)).sigmoid().chunk(2, dim=2)
-        following: Tensor = torch.tanh(candidate + reset * self.state_candidate(state))
-        return following + update * (state - following)
+            first = torch.tanh(candidate + reset * self.state_candidate.bias)
+            new = first - update * first
+        else:
+            reset, update = (gates + self.state_gates(state)).sigmoid().chunk(2, dim=2)
+            following = torch.tanh(candidate + reset * self.state_candidate(state))
+            new = following + update * (state - following)
+        return new
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
