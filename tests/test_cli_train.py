@@ -192,7 +192,10 @@ def test_a_teacher_and_a_feature_cache(tmp_path: Path) -> None:
     result = run(toy_store_path(), kept, "--run", student, *QUICK[:-6], *small, "--teacher", teacher)
     assert result.exit_code == 0, result.output
     assert config_of(student)["teacher"] == str(teacher)
-    assert json.loads((student / "run.json").read_text())["stores"] == [str(toy_store_path()), str(kept)]
+    assert json.loads((student / "run.json").read_text())["stores_absolute"] == [
+        str(toy_store_path()),
+        str(kept),
+    ]
     other = run(
         toy_store_path(), "--run", tmp_path / "third", *QUICK, "--teacher", teacher, "--words", "up,bird"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from toy_run import WORDS, toy_export, toy_run, toy_store
+from toy_run import WORDS, lose_stores, toy_export, toy_run, toy_store
 
 from models.registry import list_architectures
 from speechcmd.errors import ExportError, ModelError, TrainingError
@@ -191,8 +190,7 @@ def test_a_store_that_is_gone_costs_only_the_real_clips(
     del model.metadata_props[:]
     monkeypatch.setattr(export, "convert", lambda network: model)
     run = shutil.copytree(toy_run("cnn"), tmp_path / "run")
-    described = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**described, "stores": [str(tmp_path / "gone")]}))
+    lose_stores(run)
     report = export_run(run, tmp_path / "new" / "folder" / "model.onnx")
     assert report.n_real_clips == 0
     assert report.path.exists()

@@ -13,9 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from toy_features import toy_images
-from toy_run import toy_export, toy_run, toy_store
+from toy_run import lose_stores, toy_export, toy_run, toy_store
 
-from data_prep.row_source import AnyStore
+from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.store import COLUMNS, Store, write_rows
 from speechcmd.cli.export import _describe_int8
 from speechcmd.errors import ExportError, ModelError, StoreError
@@ -28,6 +28,7 @@ from speechcmd.training.export import ExportConfig, ExportReport, export_run
 from speechcmd.training.paired_loss import PairedLoss, compare_answers
 from speechcmd.training.quantisation import Int8Config, count_layers, quantise
 from speechcmd.training.run_clips import draw_run_clips
+from speechcmd.training.run_folder import describe_places
 
 N_LABELS = 4
 N_CLIPS = 20
@@ -158,9 +159,8 @@ def test_too_great_a_loss_is_not_written_unless_told(tmp_path: Path, monkeypatch
 
 def test_without_its_clips_a_run_gives_no_int8(tmp_path: Path) -> None:
     run = shutil.copytree(toy_run("cnn"), tmp_path / "run")
-    described = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**described, "stores": [str(tmp_path / "gone")]}))
-    with pytest.raises(StoreError, match="gone"):
+    lose_stores(run)
+    with pytest.raises(StoreError, match=r"not at .*gone; say where it is now with --store DIR"):
         export_run(run, tmp_path / "model.onnx", ExportConfig(int8=LENIENT))
     assert not (tmp_path / "model.onnx").exists()
 
@@ -169,7 +169,8 @@ def run_on(folder: Path, *stores: AnyStore) -> Path:
     """The run, as if it had been trained on these stores."""
     run = shutil.copytree(toy_run("cnn"), folder)
     described = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**described, "stores": [str(each.path) for each in stores]}))
+    described |= {**describe_places(stores, run), "data_digest": JoinedStores(stores).digest}
+    (run / "run.json").write_text(json.dumps(described))
     return run
 
 

@@ -295,7 +295,9 @@ def test_the_run_folder(tmp_path: Path) -> None:
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     described = json.loads((run / "run.json").read_text())
     assert described["data_digest"] == toy_store().digest
-    assert described["stores"] == [str(toy_store_path().resolve())]
+    assert described["stores_absolute"] == [str(toy_store_path().resolve())]
+    assert (run / described["stores"][0]).samefile(toy_store_path())
+    assert not described["stores"][0].startswith("/")
     assert described["seed"] == 0
     assert described["n_threads"] == 1
     assert set(described["versions"]) == {"python", "torch", "numpy", "lightning-fabric", "librosa"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import shutil
 import tempfile
 from dataclasses import replace
@@ -78,3 +79,10 @@ def toy_export(architecture: str) -> ExportReport:
 
 
 PLAIN = AugmentConfig.off()
+
+
+def lose_stores(run: Path) -> None:
+    """Let the description of a copied run name a store that is nowhere."""
+    file = run / "run.json"
+    gone = {"stores": ["../gone"], "stores_absolute": [str(run.parent / "gone")]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | gone))

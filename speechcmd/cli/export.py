@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     metavar="NAME|LICENCE|URL",
     help="A source of the training data; may be repeated.",
 )
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the run's store is now, if it was moved; several in the order of the training.",
+)
 @click.option("--threshold", type=click.FloatRange(0.05, 1.0), help="Posterior at which a word fires.")
 @click.option("--balance", is_flag=True, help="Shift each label's score so that validation clips fit best.")
 @click.option(
@@ -52,6 +60,7 @@ def export(
     name: str,
     licence: str,
     data: tuple[str, ...],
+    stores: tuple[Path, ...],
     threshold: float | None,
     balance: bool,
     int8: bool,
@@ -70,7 +79,7 @@ def export(
 
     config = ExportConfig(
         name, licence, tuple(map(_parse_source, data)), balance=balance,
-        int8=_int8_config(int8, calibration_clips, most_loss),
+        int8=_int8_config(int8, calibration_clips, most_loss), stores=stores,
     )  # fmt: skip
     if threshold is not None:
         config = dataclasses.replace(config, threshold=threshold)

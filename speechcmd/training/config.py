@@ -137,6 +137,10 @@ def check_same_training(begun: str, config: TrainConfig, path: Path) -> None:
     before, now = (json.loads(text) for text in (TrainConfig.from_json(begun).to_json(), config.to_json()))
     for name in ("device", "n_workers"):  # where it runs may change; what it computes may not
         before.pop(name), now.pop(name)
+    for name in ("initial", "teacher", "feature_cache"):
+        # where folders lie may change too: the teacher is known by its weights, the cache by its store
+        if before[name] and now[name]:
+            now[name] = before[name]
     for name in sorted(before):
         if before[name] != now[name]:
             raise TrainingError(

@@ -37,7 +37,7 @@ from speechcmd.training.config import TrainConfig
 from speechcmd.training.dft_graph import fold_dft
 from speechcmd.training.label_balance import BalanceReport, balance_labels
 from speechcmd.training.quantisation import Int8Config, Int8Report, OnClips, quantise_run
-from speechcmd.training.run_clips import read_run_file, real_waveforms
+from speechcmd.training.run_clips import read_run_file, real_waveforms, stores_of
 from speechcmd.training.teacher import load_network
 
 OPSET = 18
@@ -64,6 +64,8 @@ class ExportConfig:
     """Shift the labels' logits so that validation clips are answered best."""
     int8: Int8Config | None = None
     """Whole numbers of 8 bits for the layers between front end and last layer; None for float32."""
+    stores: tuple[Path, ...] = ()
+    """Where the stores of the run are now, in the order of the training; none for where it says."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,13 @@ def export_run(
     state = load_checkpoint(run / BEST)
     trained = TrainConfig.from_json(state["config"])
     network = load_network(state)
-    balance = balance_labels(network, run, trained, on_clips) if config.balance else None
+    if config.stores:
+        stores_of(run, config.stores)  # without them the export is only checked on less
+    places = config.stores
+    balance = balance_labels(network, run, trained, on_clips, places) if config.balance else None
     model = convert(network)
     runtime = Session(model.SerializeToString())
-    real = real_waveforms(run, _N_REAL_CLIPS, 2 * network.window_samples)
+    real = real_waveforms(run, _N_REAL_CLIPS, 2 * network.window_samples, places)
     differences = compare_with_torch(network, runtime, real), compare_with_windows(network, runtime)
     _check_differences(run, differences, LARGEST_DIFFERENCE)
     card = _make_card(run, state, trained, network, config, path)
@@ -129,7 +134,9 @@ def export_run(
         card.training["balance"] = asdict(balance)
     report = None
     if config.int8 is not None:
-        model, report = quantise_run(run, trained, model, network.window_samples, config.int8, on_clips)
+        model, report = quantise_run(
+            run, trained, model, network.window_samples, config.int8, on_clips, places
+        )
         runtime = Session(model.SerializeToString())
         _check_differences(run, (0.0, compare_with_windows(network, runtime)), INT8_TOLERANCE)
     card = _add_check(card, runtime, is_int8=report is not None)

@@ -7,6 +7,7 @@ label, fitted on validation clips, gives the clips back (bias-corrected temperat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,18 +43,22 @@ class BalanceReport:
 
 
 def balance_labels(
-    network: KeywordNetwork, run: Path, config: TrainConfig, on_progress: Progress | None = None
+    network: KeywordNetwork,
+    run: Path,
+    config: TrainConfig,
+    on_progress: Progress | None = None,
+    places: Sequence[Path] = (),
 ) -> BalanceReport:
     """Shift the last layer of a run's network to fit the validation clips of the run, by the official rule.
 
-    `on_progress(done, total)` counts the clips.
+    `on_progress(done, total)` counts the clips; `places` as in `run_clips.stores_of`.
 
     Raises
     ------
     TrainingError, StoreError
         If the run's description is damaged, or a store of it is gone.
     """
-    logits, labels = _answer_validation(network, run, config, on_progress)
+    logits, labels = _answer_validation(network, run, config, on_progress, places)
     shift = fit_shift(logits, labels)
     with torch.no_grad():
         network.head.bias.add_(shift)
@@ -87,9 +92,13 @@ def fit_shift(logits: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _answer_validation(
-    network: KeywordNetwork, run: Path, config: TrainConfig, on_progress: Progress | None
+    network: KeywordNetwork,
+    run: Path,
+    config: TrainConfig,
+    on_progress: Progress | None,
+    places: Sequence[Path],
 ) -> tuple[Tensor, Tensor]:
-    source = JoinedStores(split_by_fold(stores_of(run), config.fold))
+    source = JoinedStores(split_by_fold(stores_of(run, places), config.fold))
     task = make_split_task(source, config.task, "validation")
     upper = learn_upper_bands(source, make_split_task(source, config.task, "training"), network)
     dataset = ClipDataset(

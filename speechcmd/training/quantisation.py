@@ -76,8 +76,11 @@ def quantise_run(
     window_samples: int,
     config: Int8Config,
     on_clips: OnClips | None = None,
+    places: Sequence[Path] = (),
 ) -> tuple[onnx.ModelProto, Int8Report]:
     """Quantise a run's exported network and measure what that costs on the run's validation clips.
+
+    `places` as in `run_clips.stores_of`.
 
     Raises
     ------
@@ -86,8 +89,8 @@ def quantise_run(
     StoreError
         If the run's clips are gone.
     """
-    known = draw_run_clips(run, trained, "training", window_samples, config.n_calibration_clips)
-    held_out = draw_run_clips(run, trained, "validation", window_samples)
+    known = draw_run_clips(run, trained, "training", window_samples, config.n_calibration_clips, places)
+    held_out = draw_run_clips(run, trained, "validation", window_samples, places=places)
     quantised = quantise(model, (waveforms for waveforms, _ in known))
     n_int8, n_layers, n_recurrent = count_layers(quantised)
     shorten_names(quantised)

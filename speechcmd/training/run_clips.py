@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from data_prep.open_store import open_store
 from data_prep.row_source import AnyStore, JoinedStores
-from data_prep.store import Store
+from data_prep.store import INFO_FILE, Store
 from data_prep.task import draw_evaluation, make_split_task
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import StoreError, TrainingError
@@ -48,7 +48,12 @@ class RunClips:
 
 
 def draw_run_clips(
-    run: Path, config: TrainConfig, split: str, n_samples: int, n_clips: int | None = None
+    run: Path,
+    config: TrainConfig,
+    split: str,
+    n_samples: int,
+    n_clips: int | None = None,
+    places: Sequence[Path] = (),
 ) -> RunClips:
     """Clips of a split by the official rule: words, `_unknown_` and `_silence_`.
 
@@ -60,6 +65,8 @@ def draw_run_clips(
         Length of a window.
     n_clips
         Draw that many of them, the same for the same run; None for all.
+    places
+        Where the run's stores are now: see `stores_of`.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def draw_run_clips(
     StoreError
         If a store of the run is gone, or none of audio has a clip of any of its words.
     """
-    stores = split_by_fold(stores_of(run), config.fold)
+    stores = split_by_fold(stores_of(run, places), config.fold)
     audio = _only_audio(run, stores)
     spoken = {row.word for store in audio for row in store.select("word", split)}
     missing = tuple(word for word in config.words if word not in spoken)
@@ -89,10 +96,10 @@ def draw_run_clips(
     return RunClips(len(drawn), missing, dataset, drawn)
 
 
-def real_waveforms(run: Path, n_clips: int, n_samples: int) -> list[Waveform]:
+def real_waveforms(run: Path, n_clips: int, n_samples: int, places: Sequence[Path] = ()) -> list[Waveform]:
     """A few validation clips, where their store still is, repeated to at least `n_samples` samples each."""
     try:
-        store = _only_audio(run, stores_of(run))[0]
+        store = _only_audio(run, stores_of(run, places))[0]
     except (OSError, ValueError, StoreError):
         return []
     rows = store.select("word", "validation")
@@ -119,11 +126,56 @@ def read_run_file(run: Path) -> dict[str, Any]:
     return described
 
 
-def stores_of(run: Path) -> list[AnyStore]:
-    """The stores that a run was trained on."""
+def stores_of(run: Path, places: Sequence[Path] = ()) -> list[AnyStore]:
+    """The stores that a run was trained on.
+
+    Parameters
+    ----------
+    places
+        Where they are now, in the order of the training. By default they are looked for where they lay from
+        the run's folder, which finds them in a project that was moved or copied, and then where they were.
+
+    Raises
+    ------
+    TrainingError
+        If the run's description is missing or damaged.
+    StoreError
+        If one is not there, or they hold something else than the run was trained on.
+    """
     described = read_run_file(run)
-    # a run of an older version knows one store
-    return [open_store(path) for path in described.get("stores") or [described.get("store", "")]]
+    problems = []
+    for paths in [list(places)] if places else _places_of(run, described):
+        try:
+            return _open_same(run, paths, described)
+        except StoreError as error:
+            problems.append(str(error))
+    raise StoreError(f"{problems[0]}; say where it is now with --store DIR")
+
+
+def _places_of(run: Path, described: dict[str, Any]) -> list[list[Path]]:
+    """Under which paths the stores may be; an older run has one list of absolute paths, or a single one."""
+    found = [described.get("stores") or [described.get("store", "")], described.get("stores_absolute")]
+    return [[run / path for path in paths] for paths in found if paths]
+
+
+def _open_same(run: Path, paths: Sequence[Path], described: dict[str, Any]) -> list[AnyStore]:
+    n_expected = len(described.get("stores") or [""])
+    if len(paths) != n_expected:
+        raise StoreError(
+            f"{run}: trained on {n_expected} stores, got {len(paths)}; give all, in the order of the training"
+        )
+    for path in paths:
+        if not (path / INFO_FILE).exists():
+            raise StoreError(f"{run}: the store that it was trained on is not at {path}")
+    stores = [open_store(path) for path in paths]
+    source = JoinedStores(stores)
+    begun = described.get("data_digest", source.digest)
+    if source.digest != begun:
+        raise StoreError(
+            f"{run}: trained on a store with digest {begun[:12]}, {source.path} has {source.digest[:12]}: it "
+            "is another, or was changed since"
+        )
+    return stores
 
 
 def _only_audio(run: Path, given: Sequence[AnyStore]) -> list[Store]:

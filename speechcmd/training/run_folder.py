@@ -58,11 +58,11 @@ class RunFolder:
             names = [task.examples.paths[index] for index in drawn]
             self.write(f"unknown_{split}.txt", "".join(f"{name}\n" for name in names))
             draws[split] = {"n_clips": len(drawn), "sha256": digest_of_names(names)}
-        self.write(RUN_FILE, json.dumps(_describe(stores, config, draws), indent=1) + "\n")
+        self.write(RUN_FILE, json.dumps(_describe(stores, config, draws, self.path), indent=1) + "\n")
         self.write(METRICS_FILE, "")
 
     def check_same_data(self, stores: Sequence[AnyStore]) -> None:
-        """Refuse to go on with a run on other data than it was begun with.
+        """Refuse to go on with a run on other data than it was begun with; note where the stores are now.
 
         Raises
         ------
@@ -70,8 +70,9 @@ class RunFolder:
             If the store's contents are others.
         """
         try:
-            begun = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))["data_digest"]
-        except (OSError, ValueError, KeyError) as error:
+            described = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))
+            begun = described["data_digest"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self.path / RUN_FILE}: missing or damaged; choose another --run"
             ) from error
@@ -81,6 +82,9 @@ class RunFolder:
                 f"{self.path}: the run was begun on a store with digest {begun[:12]}, {source.path} has "
                 f"{source.digest[:12]}; resume with the same store or choose another --run"
             )
+        moved = described | describe_places(stores, self.path)
+        if moved != described:
+            self.write(RUN_FILE, json.dumps(moved, indent=1) + "\n")
 
     def write(self, name: str, text: str) -> None:
         """Write a text file of the run; names of clips in it may hold any bytes."""
@@ -126,12 +130,27 @@ class RunFolder:
             figure.savefig(file, format="png", dpi=110)
 
 
-def _describe(stores: Sequence[AnyStore], config: TrainConfig, draws: dict[str, Any]) -> dict[str, Any]:
+def describe_places(stores: Sequence[AnyStore], run: Path) -> dict[str, list[str]]:
+    """Where the stores of a run are, from the run's folder, which a moved project keeps, and absolutely.
+
+    What lies on another drive has no way from the run's folder.
+    """
+    absolute = [store.path.resolve() for store in stores]
+    try:
+        relative = [Path(os.path.relpath(path, run.resolve())).as_posix() for path in absolute]
+    except ValueError:
+        relative = [str(path) for path in absolute]
+    return {"stores": relative, "stores_absolute": [str(path) for path in absolute]}
+
+
+def _describe(
+    stores: Sequence[AnyStore], config: TrainConfig, draws: dict[str, Any], run: Path
+) -> dict[str, Any]:
     packages = ("torch", "numpy", "lightning-fabric", "librosa")
     source = JoinedStores(stores)
     return {
         "tool_version": __version__,
-        "stores": [str(store.path.resolve()) for store in stores],
+        **describe_places(stores, run),
         "data_digest": source.digest,
         "statistics": source.statistics,
         "seed": config.seed,
