@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.errors import AudioError, printable
+from speechcmd.unfinished import with_true_length
 
 SAMPLE_RATE = 16_000
 INT16_SCALE = 32_768.0
@@ -107,22 +109,27 @@ class Resampler:
 
 @contextmanager
 def open_audio(source: FileSource) -> Iterator[Any]:
-    """Open a recording as `soundfile.SoundFile`.
+    """Open a recording as `soundfile.SoundFile`, to be read from its begin to its end.
+
+    Its `frames` are what the header says; samples are read as far as there are any.
 
     Raises
     ------
     AudioError
-        If the recording does not exist, is empty, is in a format that libsndfile cannot read, says
-        nowhere how it is coded, or has an absurd sample rate.
+        If the recording does not exist, is no file, is empty, is in a format that libsndfile cannot read,
+        says nowhere how it is coded, or has an absurd sample rate.
     """
     import soundfile
 
+    from speechcmd.forward_file import ForwardFile
+
     name = _name_of(source)
-    try:
-        file = soundfile.SoundFile(openable(source))
-    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
-        raise AudioError(_why_unreadable(source, name, error)) from error
-    with file:
+    with ExitStack() as opened:
+        try:
+            mended = opened.enter_context(_mended(source))
+            file = opened.enter_context(ForwardFile(mended or openable(source)))
+        except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+            raise AudioError(_why_unreadable(source, name, error)) from error
         if file.format == "RAW":  # libsndfile takes anything called .au, .snd or .vox for telephone sound
             raise AudioError(f"{name}: not audio that soundfile can read (it has no header)")
         lowest, highest = SAMPLE_RATES_HZ
@@ -134,6 +141,18 @@ def open_audio(source: FileSource) -> Iterator[Any]:
         yield file
 
 
+@contextmanager
+def _mended(source: FileSource) -> Iterator[Any]:
+    """The recording with a header that covers all its samples, if its own does not; else None."""
+    if not isinstance(source, str | os.PathLike):
+        yield with_true_length(source) if source.seekable() and source.tell() == 0 else None
+        return
+    if not stat.S_ISREG(Path(source).stat().st_mode):  # opening a pipe would wait for ever
+        raise OSError
+    with io.FileIO(source) as file:
+        yield with_true_length(file)
+
+
 def read_blocks(
     source: AudioSource, sample_rate: int = SAMPLE_RATE, block_s: float = BLOCK_S
 ) -> Iterator[Waveform]:
@@ -141,8 +160,8 @@ def read_blocks(
 
     Not-a-number samples (possible in float files) become zero, absurd ones are bounded. Blocks of a file
     are about `block_s` seconds long, others as long as they come, and never empty; a recording without
-    samples yields nothing. A wav, ogg or mp3 that was cut short is read as far as it goes: their
-    decoders do not tell.
+    samples yields nothing. The header's length is not relied on: what a killed recorder left is read to
+    its end. A wav, ogg or mp3 that was cut short is read as far as it goes: their decoders do not tell.
 
     Raises
     ------
@@ -153,23 +172,29 @@ def read_blocks(
         yield from _convert(source.blocks(), source.sample_rate, sample_rate)
         return
     with open_audio(source) as file:
-        n_samples = max(1, min(round(block_s * file.samplerate), _BLOCK_VALUES // file.channels))
-        yield from _convert(_file_blocks(file, _name_of(source), n_samples), file.samplerate, sample_rate)
+        blocks = map(_as_float, _decoded_blocks(file, _name_of(source), block_s))
+        yield from _convert(blocks, file.samplerate, sample_rate)
 
 
-def _file_blocks(file: Any, name: str, n_samples: int) -> Iterator[npt.NDArray[np.float32]]:
+def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[npt.NDArray[Any]]:
+    """int16 where the file holds that, else float32. Shape of each: (n_samples,[ n_channels])."""
     import soundfile
 
+    n_samples = max(1, min(round(block_s * file.samplerate), _BLOCK_VALUES // file.channels))
     # scaled by us to the same values, several times faster than by the decoder
-    is_int16 = file.subtype == "PCM_16"
+    dtype = "int16" if file.subtype == "PCM_16" else "float32"
     while True:
         try:
-            block = file.read(n_samples, dtype="int16" if is_int16 else "float32", always_2d=False)
+            block = file.read(n_samples, dtype=dtype, always_2d=False)
         except soundfile.SoundFileError as error:
             raise AudioError(f"{name}: damaged, decoding stopped: {error}") from error
-        yield int16_to_float32(block) if is_int16 else block
+        yield block
         if len(block) < n_samples:
             return
+
+
+def _as_float(block: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return int16_to_float32(block) if block.dtype == np.int16 else block
 
 
 def _convert(
@@ -201,19 +226,12 @@ def read_int16(source: FileSource) -> Int16:
     AudioError
         As `read_blocks`.
     """
-    import soundfile
-
     plain = _read_plain_wav(source)
     if plain is not None:
         return plain
     with open_audio(source) as file:
-        is_stored_form = (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16")
-        if is_stored_form:
-            try:
-                samples: Int16 = file.read(dtype="int16")
-            except soundfile.SoundFileError as error:
-                raise AudioError(f"{_name_of(source)}: damaged, decoding stopped: {error}") from error
-            return samples
+        if (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16"):
+            return np.concatenate(list(_decoded_blocks(file, _name_of(source))))
     return float32_to_int16(read_waveform(source))
 
 
@@ -225,12 +243,15 @@ def _read_plain_wav(source: FileSource) -> Int16 | None:
     if not isinstance(source, str | os.PathLike):
         return None
     try:
+        there = Path(source).stat()
+        if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for ever
+            return None
         with io.FileIO(source) as file:
             head = file.read(len(_PLAIN_WAV) + 4)
             n_bytes = int.from_bytes(head[-4:], "little")
             if head[:4] != _PLAIN_WAV[:4] or head[8:-4] != _PLAIN_WAV[8:]:
                 return None
-            if n_bytes % 2 or os.fstat(file.fileno()).st_size != len(head) + n_bytes:
+            if n_bytes % 2 or there.st_size != len(head) + n_bytes:
                 return None
             samples = np.empty(n_bytes // 2, dtype="<i2")
             return samples if file.readinto(samples.view(np.uint8).data) == n_bytes else None
@@ -249,9 +270,42 @@ def encode_flac(samples: Int16, sample_rate: int = SAMPLE_RATE) -> bytes:
 
 
 def duration_s(source: FileSource) -> float:
-    """Length of a recording in seconds, from its header."""
+    """Length of a recording in seconds: the header's if it has so many samples, else counted.
+
+    Raises
+    ------
+    AudioError
+        As `read_blocks`.
+    """
+    claimed_s = claimed_duration_s(source)
+    if claimed_s is not None:
+        return claimed_s
+    if not isinstance(source, str | os.PathLike):
+        source.seek(0)
     with open_audio(source) as file:
-        return float(file.frames / file.samplerate)
+        n_samples = sum(len(block) for block in _decoded_blocks(file, _name_of(source)))
+        return float(n_samples / file.samplerate)
+
+
+def claimed_duration_s(source: FileSource) -> float | None:
+    """Length in seconds by the header, at no cost; None if the last of so many samples is not there.
+
+    Raises
+    ------
+    AudioError
+        As `open_audio`.
+    """
+    import soundfile
+
+    with open_audio(source) as file:
+        if file.frames == 0:
+            return 0.0
+        try:
+            file.seek(file.frames - 1)
+            is_there = len(file.read(1, dtype="float32")) == 1
+        except (soundfile.SoundFileError, OverflowError):
+            return None
+        return float(file.frames / file.samplerate) if is_there else None
 
 
 def _name_of(source: FileSource) -> str:
@@ -279,13 +333,12 @@ def _why_unreadable(source: FileSource, name: str, error: Exception) -> str:
 def _why_no_file(path: Path) -> str | None:
     if not path.exists():
         return "no such file"
-    if path.is_dir():
-        return "expected an audio file, got a folder"
+    if not path.is_file():
+        return f"expected an audio file, got {_kind_of(path)}"
     if path.stat().st_size == 0:
         return "the file is empty (0 bytes)"
-    if path.is_file():  # a pipe would wait here
-        with path.open("rb"):
-            pass  # the system's own reason, such as a missing permission, is better than the decoder's
+    with path.open("rb"):
+        pass  # the system's own reason, such as a missing permission, is better than the decoder's
     if path.suffix.lower() in NEEDS_FFMPEG:
         name, stem = printable(path.name), printable(path.stem)
         return (
@@ -293,3 +346,12 @@ def _why_no_file(path: Path) -> str | None:
             f'ffmpeg -i "{name}" -ar 16000 -ac 1 "{stem}.wav"'
         )
     return None
+
+
+def _kind_of(path: Path) -> str:
+    """What something is that is no file."""
+    if path.is_dir():
+        return "a folder"
+    if path.is_fifo():
+        return "a pipe; what comes through a pipe is read from standard input: ... | speechcmd transcribe -"
+    return "a socket" if path.is_socket() else "a device"

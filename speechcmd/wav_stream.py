@@ -1,7 +1,8 @@
 """Samples from a pipe that is still open: a wav of unknown length, or raw PCM.
 
 Programs that write a wav into a pipe cannot go back to fill in its length: they leave 0 or a huge number.
-A length of 0, or one near 2 or 4 GB, therefore counts as unknown, and samples are read as they come.
+A length of 0, or one near 2 or 4 GB, therefore counts as unknown, and samples are read as they come. They are
+also read on where a known length is followed by something else than a chunk: what a killed recorder left.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from speechcmd.audio import SAMPLE_RATES_HZ, int16_to_float32
 from speechcmd.errors import AudioError
+from speechcmd.unfinished import LEAST_REST, TAGS, is_chunk_name
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -89,7 +91,21 @@ class PcmStream:
             if not piece:
                 return
             yield piece
-            left = None if left is None else left - len(piece)
+            if left is not None:
+                left -= len(piece)
+                if left == 0 and (more := self._read_behind()):
+                    yield more
+                    left = None
+
+    def _read_behind(self) -> bytes:
+        """What follows the said length if it is more samples; nothing at the end, or before a chunk."""
+        padding = (self._n_bytes or 0) % 2
+        found = b""
+        while len(found) < LEAST_REST and (piece := self._read_some(LEAST_REST - len(found))):
+            found += piece
+        starts = [found[skipped : skipped + 4] for skipped in (0, padding)]
+        is_more = not any(is_chunk_name(start) or start.startswith(TAGS) for start in starts)
+        return found if len(found) == LEAST_REST and is_more else b""
 
 
 def open_wav_stream(file: BinaryIO) -> PcmStream | bytes:

@@ -15,6 +15,7 @@ from speechcmd.audio import (
     float32_to_int16,
     int16_to_float32,
     read_blocks,
+    read_int16,
     read_waveform,
 )
 from speechcmd.errors import AudioError
@@ -95,3 +96,14 @@ def test_whole_samples_become_what_the_decoder_makes_of_them(tmp_path: Path, suf
     soundfile.write(path, every, 16_000, subtype="PCM_16")
     decoded, _ = soundfile.read(path, dtype="float32")
     np.testing.assert_array_equal(read_waveform(path), decoded.mean(axis=1, dtype=np.float32))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    (tmp_path / "folder.wav").mkdir()
+    for name, kind in (("pipe", "a pipe; what comes"), ("device", "a device"), ("folder", "a folder")):
+        for read in (read_waveform, read_int16, duration_s):
+            with pytest.raises(AudioError, match=f"{name}.wav: expected an audio file, got {kind}"):
+                read(tmp_path / f"{name}.wav")  # type: ignore[operator]

@@ -87,7 +87,7 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
 
 def durations_s(recordings: Sequence[Recording]) -> list[float]:
     """Lengths from the headers, for a progress bar; zeros where they are unknown or nobody sees a bar."""
-    from speechcmd.audio import duration_s
+    from speechcmd.audio import claimed_duration_s
 
     durations = [0.0] * len(recordings)
     if not sys.stderr.isatty():
@@ -95,7 +95,7 @@ def durations_s(recordings: Sequence[Recording]) -> list[float]:
     for number, recording in enumerate(recordings):
         if recording.path != STANDARD_INPUT:
             with suppress(AudioError):
-                durations[number] = duration_s(recording.path)
+                durations[number] = claimed_duration_s(recording.path) or 0.0
     return durations
 
 

@@ -39,11 +39,12 @@ def say_what_is_measured(recordings: RecordingSet, role: str) -> None:
 
 def hear_recordings(recognizer: Recognizer, recordings: RecordingSet) -> Material:
     """Run the network over all recordings, with a progress bar."""
-    from speechcmd.audio import duration_s
+    from speechcmd.audio import claimed_duration_s
     from speechcmd.cli.progress import AudioProgress
     from speechcmd.evaluation.material import listen_to
 
-    total_s = sum(duration_s(one.path) for one in recordings.recordings)
+    lengths_s = [claimed_duration_s(one.path) for one in recordings.recordings]
+    total_s = None if None in lengths_s else sum(length_s or 0.0 for length_s in lengths_s)
     with AudioProgress(total_s) as progress:
         return listen_to(recognizer, recordings.recordings, progress.advance)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from speechcmd.audio import Resampler, Waveform, finite_samples, mix_to_mono, open_audio
 from speechcmd.evaluation.report import Sound
@@ -23,12 +24,31 @@ def read_excerpt(path: Path, start_s: float, end_s: float, sample_rate: int) -> 
     AudioError
         If the recording cannot be read.
     """
+    import soundfile
+
     with open_audio(path) as file:
-        begin = min(max(0, round(start_s * file.samplerate)), file.frames)
-        file.seek(begin)
-        block = file.read(max(0, round(end_s * file.samplerate) - begin), dtype="float32")
-        resampler = Resampler(file.samplerate, sample_rate)
-        return resampler.feed(np.ascontiguousarray(mix_to_mono(finite_samples(block))), last=True)
+        begin = max(0, round(start_s * file.samplerate))
+        n_samples = max(0, round(end_s * file.samplerate) - begin)
+        rate = file.samplerate
+        try:
+            file.seek(begin)
+            block = file.read(n_samples, dtype="float32")
+        except soundfile.SoundFileError:  # GSM cannot be entered in the middle, and nothing behind its end
+            block = None
+    if block is None:
+        block = _read_on(path, begin, n_samples)
+    waveform = np.ascontiguousarray(mix_to_mono(finite_samples(block)))
+    return Resampler(rate, sample_rate).feed(waveform, last=True)
+
+
+def _read_on(path: Path, begin: int, n_samples: int) -> npt.NDArray[np.float32]:
+    """The same stretch, by reading all that comes before it."""
+    with open_audio(path) as file:
+        left = begin
+        while left and len(skipped := file.read(min(left, file.samplerate), dtype="float32")):
+            left -= len(skipped)
+        block: npt.NDArray[np.float32] = file.read(n_samples, dtype="float32")
+        return block
 
 
 def sounds_of(mistakes: Sequence[Mapping[str, Any]], paths: Sequence[Path], card: ModelCard) -> list[Sound]:
