@@ -15,6 +15,7 @@ from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, int16_to_float32, read
 from speechcmd.errors import AudioError
 
 SHORTEST_CLIP_S = 0.2
+LONGEST_CLIP_S = 60.0  # what is longer is no clip of a word, and would be held whole in memory
 DC_OFFSET = 0.01
 CLIPPED_SAMPLES = 16  # that many at full scale are no accident
 _FULL_SCALE = 32_767
@@ -70,7 +71,7 @@ def measure_clips(sources: Sequence[Source], config: TrimConfig) -> list[Clip | 
 
 def _read(source: Source) -> Int16 | Skipped:
     try:
-        samples = read_int16(source.path)
+        samples = read_int16(source.path, LONGEST_CLIP_S if source.kind == "word" else None)
     except AudioError as error:
         return Skipped(source.name, str(error).removeprefix(f"{source.path}: "))
     return samples if len(samples) else Skipped(source.name, "holds no samples")

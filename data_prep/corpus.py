@@ -1,7 +1,8 @@
 """What lies in a folder: clips of words in the official layout, and long recordings.
 
 The official layout is `word/speaker_nohash_n.wav`, with `_background_noise_/` beside the words.
-Any word folders with wav, flac, ogg, opus or mp3 files will do; `unknown/` holds other words, `noise/` noise.
+Any word folders will do, with files of any format that is read (`speechcmd.suffixes`); `unknown/` holds other
+words, `noise/` noise.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitLists
 from data_prep.split_plan import SpokenClip, plan_splits
 from speechcmd.errors import CorpusError
 from speechcmd.labels import SILENCE, UNKNOWN, normalise_label
+from speechcmd.suffixes import ALL_SUFFIXES
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"})
 # folders that are no words, however they are written: Unknown, background-noise
 _UNKNOWN_FOLDERS = frozenset({"_unknown_", "unknown", "unknown_words", "other_words", "negatives"})
 _NOISE_FOLDERS = frozenset(
@@ -124,7 +125,10 @@ def _own_noise(root: Path) -> list[tuple[Path, str]]:
 
 
 def _folders_in(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """Folders by name, without hidden ones and links back: all clips would come again as another word."""
+    here = root.resolve()
+    folders = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folders if not here.is_relative_to(path.resolve()))
 
 
 def _plain_name(folder: Path) -> str:
@@ -224,7 +228,7 @@ def _collect_audio(folder: str, above: str, found: list[tuple[str, int, int]]) -
                 continue
             if entry.is_dir(follow_symlinks=False):
                 _collect_audio(entry.path, f"{above}{entry.name}/", found)
-            elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:
+            elif os.path.splitext(entry.name)[1].lower() in ALL_SUFFIXES:
                 found.append((above + entry.name, *_state_of(entry)))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.split import SPLITS
 from speechcmd.audio import SAMPLE_RATE
@@ -27,6 +28,7 @@ _HISTOGRAM_IN = 3.1
 _BAR_IN = 0.21
 _FRAME_IN = 1.9  # titles, axis labels and margins
 _BIN_S = 0.02
+_MOST_BARS = 150
 _DPI = 130
 
 
@@ -55,14 +57,13 @@ def _draw_durations(axes: Any, before_s: Any, after_s: Any) -> None:
     axes.set_ylabel("clips")
     if not len(before_s):
         return
-    longest_s = float(np.percentile(np.concatenate([before_s, after_s]), 99.5))
-    bins = np.arange(0, longest_s + 3 * _BIN_S, _BIN_S)
+    bins = bins_of(np.concatenate([before_s, after_s]))
     tallest = []
     for durations_s, colour, name in (
         (before_s, _BEFORE_COLOUR, "before"),
         (after_s, _AFTER_COLOUR, "after"),
     ):
-        shown = np.minimum(durations_s, bins[-1] - _BIN_S / 2)  # the last bar holds all longer ones
+        shown = np.minimum(durations_s, (bins[-2] + bins[-1]) / 2)  # the last bar holds all longer ones
         heights, _, _ = axes.hist(shown, bins=bins, color=colour, alpha=0.8, label=f"{name} trimming")
         tallest.append((float(heights.max()), float(bins[heights.argmax()])))
     _cut_tall_bar(axes, *tallest[0], top=1.3 * tallest[1][0])
@@ -75,6 +76,17 @@ def _draw_durations(axes: Any, before_s: Any, after_s: Any) -> None:
         )
     axes.set_xlim(0, bins[-1])
     axes.legend(frameon=False, loc="upper left")
+
+
+def bins_of(durations_s: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Edges of the bars: of 20 ms, or wider where that would be too many. Shape: (at most 155,).
+
+    Few clips among many that are far longer than all others do not press these into one bar.
+    """
+    usual_s, longest_s = np.percentile(durations_s, (90, 99.5))
+    end_s = min(float(longest_s), 3 * float(usual_s))
+    width_s = max(_BIN_S, end_s / _MOST_BARS)
+    return np.arange(0, end_s + 3 * width_s, width_s)
 
 
 def _cut_tall_bar(axes: Any, height: float, start_s: float, top: float) -> None:

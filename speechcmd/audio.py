@@ -8,6 +8,7 @@ Waveforms are float32 in [-1, 1], shape (n_samples,); stored audio is int16. The
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import struct
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.errors import AudioError, printable
+from speechcmd.suffixes import NEEDS_FFMPEG
 from speechcmd.unfinished import with_true_length
 
 SAMPLE_RATE = 16_000
@@ -53,7 +55,6 @@ AudioSource = FileSource | AudioBlocks
 # 16 kHz mono int16: what stands before the samples, but for the length of the file
 _PLAIN_FORMAT = struct.pack("<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
 _PLAIN_WAV = b"RIFF....WAVEfmt " + _PLAIN_FORMAT + b"data"
-NEEDS_FFMPEG = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".avi", ".3gp", ".amr"}
 
 
 def int16_to_float32(samples: Int16) -> Waveform:
@@ -218,24 +219,38 @@ def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Wavefo
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
-def read_int16(source: FileSource) -> Int16:
+def read_int16(source: FileSource, longest_s: float | None = None) -> Int16:
     """Read a whole recording as mono int16 at 16 kHz: what a store keeps. Shape: (n_samples,).
 
     Raises
     ------
     AudioError
-        As `read_blocks`.
+        As `read_blocks`; also if the recording is longer than `longest_s`, of which no more is read.
     """
-    plain = _read_plain_wav(source)
+    most = math.inf if longest_s is None else longest_s * SAMPLE_RATE
+    plain = _read_plain_wav(source, most)
     if plain is not None:
         return plain
     with open_audio(source) as file:
         if (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16"):
-            return np.concatenate(list(_decoded_blocks(file, _name_of(source))))
-    return float32_to_int16(read_waveform(source))
+            return np.concatenate(list(_up_to(most, _decoded_blocks(file, _name_of(source)), source)))
+    blocks = list(_up_to(most, map(float32_to_int16, read_blocks(source)), source))
+    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int16)
 
 
-def _read_plain_wav(source: FileSource) -> Int16 | None:
+def _up_to(most: float, blocks: Iterable[Int16], source: FileSource) -> Iterator[Int16]:
+    n_samples = 0
+    for block in blocks:
+        n_samples += len(block)
+        if n_samples > most:
+            raise AudioError(
+                f"{_name_of(source)}: expected a clip of a word, got more than {most / SAMPLE_RATE:g} s; "
+                "long recordings are given as --speech, --noise or --music"
+            )
+        yield block
+
+
+def _read_plain_wav(source: FileSource, most: float = math.inf) -> Int16 | None:
     """Samples of a wav file of the commonest form, of which there are thousands, without a decoder.
 
     None for whatever else, down to a wrong length in the header: that is the decoder's to judge.
@@ -251,7 +266,7 @@ def _read_plain_wav(source: FileSource) -> Int16 | None:
             n_bytes = int.from_bytes(head[-4:], "little")
             if head[:4] != _PLAIN_WAV[:4] or head[8:-4] != _PLAIN_WAV[8:]:
                 return None
-            if n_bytes % 2 or there.st_size != len(head) + n_bytes:
+            if n_bytes % 2 or n_bytes / 2 > most or there.st_size != len(head) + n_bytes:
                 return None
             samples = np.empty(n_bytes // 2, dtype="<i2")
             return samples if file.readinto(samples.view(np.uint8).data) == n_bytes else None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from bad_audio import EITHER, HEARD, REFUSED, RESULT, cases, make_odd_places
+from bad_audio import EITHER, HEARD, REFUSED, RESULT, cases, encoded, make_odd_places
 from click.testing import CliRunner
 from fakes import toy_model
 from processes import held_to_permissions
 
 from speechcmd.cli.main import cli
+from speechcmd.cli.recording import find_recordings
+from speechcmd.stream_head import check_stream_head
 
 pytestmark = pytest.mark.runtime
 
@@ -151,3 +155,65 @@ def test_all_at_once_in_a_gigabyte(folder: Path, command: str) -> None:
     for name, case in CASES.items():
         assert name not in failed or case.expected in (REFUSED, EITHER)
         assert name in failed or case.expected != REFUSED
+
+
+class Endless(io.RawIOBase):
+    """A stream that never ends, and counts what is taken from it."""
+
+    def __init__(self, start: bytes) -> None:
+        self._start = start
+        self.n_taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self.n_taken > 2**22:
+            raise AssertionError("4 MB were taken of what is no audio")
+        piece = self._start[self.n_taken :][: len(buffer)] or bytes([97]) * len(buffer)
+        buffer[: len(piece)] = piece
+        self.n_taken += len(piece)
+        return len(piece)
+
+
+@pytest.mark.parametrize("start", [b"", b"\x00\x00\x00\x20ftypM4A ", b"<!doctype html>", b"RIFF0000AVI "])
+def test_a_stream_that_is_no_audio_is_refused_by_its_first_bytes(folder: Path, start: bytes) -> None:
+    endless = Endless(start)
+    arguments = ["transcribe", "-m", str(folder / "toy.onnx"), "-"]
+    result = CliRunner().invoke(cli, arguments, input=io.BufferedReader(endless))
+    assert result.exit_code == 1
+    assert "not audio that soundfile can read" in result.stderr
+    assert endless.n_taken < 2**20
+
+
+@pytest.mark.parametrize("name", ["FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "VOC", "NIST", "RF64"])
+def test_a_head_of_audio_is_not_refused(name: str) -> None:
+    whole = encoded(name)
+    for n_bytes in (200, 2_000, len(whole)):
+        check_stream_head(whole[:n_bytes])
+    check_stream_head(b"ID3\x04\x00\x00\x01\x00\x00\x00" + bytes(1_000))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_links_that_lead_back_and_patterns_give_each_file_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / ".hidden").mkdir()
+    for place in ("x.wav", "a/x.wav", "a/b/x.wav", "a/.hidden/x.wav", "a/.x.wav"):
+        (tmp_path / place).write_bytes(encoded("WAV"))
+    for number in range(3):  # glob.glob would find 3 ** 40 ways
+        (tmp_path / "a" / f"back{number}").symlink_to(tmp_path)
+    (tmp_path / "a" / "same.wav").symlink_to("x.wav")
+    everything = [str(tmp_path / name) for name in ("a/b/x.wav", "a/same.wav", "a/x.wav", "x.wav")]
+    for paths in (
+        [str(tmp_path / "**" / "*.wav")],
+        [str(tmp_path)],
+        [f"{tmp_path}/a/../**/*.wav", str(tmp_path / "**" / "x.wav"), str(tmp_path)],
+    ):
+        found = sorted(os.path.normpath(one.path) for one in find_recordings(paths))
+        assert found == everything
+    (hidden,) = find_recordings([str(tmp_path / "a" / ".h*" / "*.wav")])
+    assert hidden.path.endswith(".hidden/x.wav")
+    assert (
+        find_recordings([str(tmp_path / "a" / "back0" / "x.wav"), str(tmp_path / "x.wav")])[0].problem is None
+    )
+    assert len(find_recordings([str(tmp_path / "a" / "back0" / "x.wav"), str(tmp_path / "x.wav")])) == 1

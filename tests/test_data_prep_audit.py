@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_prep.audit import OFFICIAL_COUNTS, audit, render_text
 from data_prep.clip import Skipped
-from data_prep.picture import draw_audit
+from data_prep.picture import bins_of, draw_audit
 from data_prep.store import Row
 
 
@@ -156,3 +157,14 @@ def test_picture_appears_whole_and_grows_with_the_labels(tmp_path: Path, n_words
     assert width > 1000
     assert height >= 400 + 20 * n_words
     assert [entry.name for entry in tmp_path.iterdir()] == ["audit.png"]
+
+
+@pytest.mark.parametrize("long_s", [1.2, 60.0, 1_800.0])
+@pytest.mark.parametrize("n_clips", [1, 20, 2_000])
+def test_bars_are_few_however_long_a_clip_is(long_s: float, n_clips: int) -> None:
+    durations_s = np.array([0.6] * n_clips + [long_s])
+    bins = bins_of(durations_s)
+    assert 10 < len(bins) <= 155
+    if n_clips == 2_000:
+        np.testing.assert_allclose(np.diff(bins), 0.02)
+        assert bins[-1] < 2

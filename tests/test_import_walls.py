@@ -15,8 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
-    {"speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels"}
-)
+    {
+        "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
+        "speechcmd.suffixes",
+    }
+)  # fmt: skip
 ANYTHING = "*"
 
 
@@ -46,12 +49,14 @@ ROOMS = (
     room("speechcmd/files.py"),
     room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", lazy=("filelock",)),
     room(
-        "speechcmd/audio.py", "numpy", "speechcmd.errors", "speechcmd.unfinished",
+        "speechcmd/audio.py", "numpy", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.unfinished",
         lazy=("soundfile", "soxr", "speechcmd.forward_file"),
     ),
     room("speechcmd/forward_file.py", "soundfile"),
     room("speechcmd/unfinished.py", "speechcmd.mp3_header"),
     room("speechcmd/mp3_header.py"),
+    room("speechcmd/suffixes.py"),
+    room("speechcmd/stream_head.py", "speechcmd.audio", "speechcmd.errors"),
     room("speechcmd/wav_stream.py", "numpy", "speechcmd.errors", "speechcmd.audio", "speechcmd.unfinished"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
     room("speechcmd/__main__.py", "speechcmd.cli"),
@@ -86,7 +91,7 @@ ROOMS = (
         "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
-        "speechcmd/cli/", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
+        "speechcmd/cli/", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
         VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,),
     ),
     room("speechcmd/assets/"),

@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechcmd.errors import AudioError, printable
+from speechcmd.suffixes import ALL_SUFFIXES
 
 if TYPE_CHECKING:
     from speechcmd.audio import AudioSource
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 _STANDARD_INPUT_NAME = "stdin"
 _PATTERN_CHARACTERS = "*?["
-_MORE_SUFFIXES = {".aif", ".aifc", ".oga", ".opus", ".mp2", ".sph", ".snd"}
-# formats of soundfile whose names are suffixes of other things (HTK features, MATLAB files, anything at all)
-_NOT_IN_FOLDERS = {".raw", ".mat4", ".mat5", ".htk", ".wavex"}
 _COPY_BYTES = 2**20
 
 
@@ -43,7 +40,7 @@ def find_recordings(paths: Sequence[str]) -> list[Recording]:
     What cannot be found stays in the list with its problem, so that it is reported like a broken file.
     """
     found = [recording for path in paths for recording in _resolve(path)]
-    return list({recording.path: recording for recording in found}.values())
+    return list({_place_of(recording.path): recording for recording in reversed(found)}.values())[::-1]
 
 
 def may_be_several(paths: Sequence[str]) -> bool:
@@ -68,6 +65,7 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
     if recording.path != STANDARD_INPUT:
         yield recording.path
         return
+    from speechcmd.stream_head import HEAD_BYTES, check_stream_head
     from speechcmd.wav_stream import PcmStream, open_wav_stream
 
     if sys.stdin is None:
@@ -77,6 +75,8 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
     if isinstance(stream, PcmStream):
         yield stream
         return
+    stream += file.read(HEAD_BYTES - len(stream))
+    check_stream_head(stream)
     with tempfile.TemporaryFile() as copy:  # on disk: a pipe may bring hours
         copy.write(stream)
         while piece := file.read(_COPY_BYTES):
@@ -104,23 +104,41 @@ def _resolve(path: str) -> list[Recording]:
         return [Recording(path, name=_STANDARD_INPUT_NAME)]
     # os.path where a name may be too long or forbidden to look at: pathlib raises, and nothing would be done
     if os.path.isdir(path):  # noqa: PTH112
-        suffixes = _audio_suffixes()
         files = sorted(
             file
             for file in Path(path).rglob("*")
-            if file.suffix.lower() in suffixes and not file.name.startswith(".")
+            if file.suffix.lower() in ALL_SUFFIXES and not _is_hidden(file.relative_to(path))
         )
         problem = Recording(path, f"{printable(path)}: no audio file in this folder")
         found = [str(file) for file in files if os.path.isfile(file)]  # noqa: PTH113
         return [Recording(file, name=os.path.relpath(file, path)) for file in found] or [problem]
     if _is_pattern(path):
-        # pathlib has no pattern that may be absolute
-        matches = [match for match in sorted(glob(path, recursive=True)) if Path(match).is_file()]  # noqa: PTH207
         folder = _fixed_part(path)
+        matches = _matches(folder, str(Path(path).relative_to(folder)))
         return [Recording(match, name=os.path.relpath(match, folder)) for match in matches] or [
             Recording(path, f"{printable(path)}: no file matches this pattern")
         ]
     return [Recording(path, name=Path(path).name)]
+
+
+def _place_of(path: str) -> str:
+    """What two ways to one file have in common; a link to a file is a file of its own."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name) if name else path  # noqa: PTH118
+
+
+def _matches(folder: Path, pattern: str) -> list[str]:
+    """Files below a folder that match, hidden ones only where the pattern says so; `**` follows no links.
+
+    The links of a folder may lead back to it, and two of those make more paths than anybody can walk.
+    """
+    wants_hidden = _is_hidden(Path(pattern))
+    found = [match for match in folder.glob(pattern) if match.is_file()]
+    return sorted(str(match) for match in found if wants_hidden or not _is_hidden(match.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_pattern(path: str) -> bool:
@@ -134,13 +152,3 @@ def _fixed_part(pattern: str) -> Path:
     while any(character in str(folder) for character in _PATTERN_CHARACTERS):
         folder = folder.parent
     return folder
-
-
-def _audio_suffixes() -> set[str]:
-    import soundfile
-
-    from speechcmd.audio import NEEDS_FFMPEG
-
-    known = {f".{name.lower()}" for name in soundfile.available_formats()}
-    # what needs converting first is reported, not passed over
-    return (known | _MORE_SUFFIXES | NEEDS_FFMPEG) - _NOT_IN_FOLDERS

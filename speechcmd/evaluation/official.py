@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from data_prep.corpus import AUDIO_SUFFIXES
 from data_prep.speaker import OFFICIAL_MARK, speaker_of
 from data_prep.task import digest_of_names
 from speechcmd.audio import Waveform, int16_to_float32, read_int16
 from speechcmd.errors import AudioError, EvaluationError, printable
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
 from speechcmd.labels import NEVER_FIRE, SILENCE, TEN_WORDS, UNKNOWN, normalise_label
+from speechcmd.suffixes import READABLE
 
 # of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
 OFFICIAL_COUNTS = {"training": (84_843, 36_923), "validation": (9_981, 4_445), "testing": (11_005, 4_890)}
@@ -124,7 +124,7 @@ def _example_of(
 
 
 def _is_clip(file: str) -> bool:
-    return not file.startswith(".") and PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES
+    return not file.startswith(".") and PurePosixPath(file).suffix.lower() in READABLE
 
 
 def _read_folder(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]:

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.corpus import AUDIO_SUFFIXES
 from data_prep.split import SPLIT_OF_ROLE
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.annotation import SUFFIXES, Annotation, read_annotation
 from speechcmd.evaluation.homophone import labels_heard_in
 from speechcmd.evaluation.role import of_role
+from speechcmd.suffixes import ALL_SUFFIXES
 
 TRANSCRIPTS_FILE = "transcripts.csv"
 NO_KIND = "recordings"
@@ -113,7 +113,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in ALL_SUFFIXES and not name.startswith("."):
                 yield Path(base) / name
 
 

@@ -11,10 +11,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.corpus import AUDIO_SUFFIXES
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.annotation import Annotation, read_annotation
 from speechcmd.files import place_file
+from speechcmd.suffixes import ALL_SUFFIXES
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 _SAME_TIME_S = 1e-5  # more than a label track rounds by
@@ -76,7 +76,7 @@ def put_in_place(files: Sequence[Path], targets: Sequence[Path]) -> None:
 
 
 def _is_other_recording(other: Path, path: Path) -> bool:
-    if other.stem != path.stem or other.suffix.lower() not in AUDIO_SUFFIXES or other.name == path.name:
+    if other.stem != path.stem or other.suffix.lower() not in ALL_SUFFIXES or other.name == path.name:
         return False
     return not (path.exists() and other.samefile(path))  # where large and small letters are one
 
