@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import struct
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,14 +21,14 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.errors import AudioError, printable
+from speechcmd.errors import AudioError, AudioWarning, printable
+from speechcmd.mixing import Mixer
+from speechcmd.sample_scale import LARGEST_SAMPLE, check_scale
 from speechcmd.suffixes import NEEDS_FFMPEG
 from speechcmd.unfinished import with_true_length
 
 SAMPLE_RATE = 16_000
 INT16_SCALE = 32_768.0
-# 24 dB over full scale: more is no sound, and would overflow in a network
-LARGEST_SAMPLE = 16.0
 BLOCK_S = 10.0  # long enough that calls cost nothing, short enough that memory stays small
 # whatever channels and rate a header claims, a block is not larger: 16 MB of float32
 _BLOCK_VALUES = 2**22
@@ -71,20 +72,17 @@ def float32_to_int16(waveform: npt.NDArray[Any]) -> Int16:
     return limited
 
 
-def mix_to_mono(block: npt.NDArray[np.float32]) -> Waveform:
-    """Average the channels. Shape: (n_samples,) or (n_samples, n_channels) -> (n_samples,)."""
-    if block.ndim == 1:
-        return block
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-
-
 def finite_samples(waveform: Waveform) -> Waveform:
     """Replace not-a-number by zero and infinity by full scale, bound the rest. Shape: any -> the same."""
-    # one look at the extremes (not a number wins both) spares the usual block two passes
-    if waveform.size == 0 or (waveform.max() <= LARGEST_SAMPLE and waveform.min() >= -LARGEST_SAMPLE):
+    if _is_bounded(waveform):
         return waveform
     finite: Waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
     return finite.clip(-LARGEST_SAMPLE, LARGEST_SAMPLE)
+
+
+def _is_bounded(waveform: Waveform) -> bool:
+    # one look at the extremes (not a number wins both) spares the usual block two passes
+    return waveform.size == 0 or bool(waveform.max() <= LARGEST_SAMPLE and waveform.min() >= -LARGEST_SAMPLE)
 
 
 class Resampler:
@@ -159,7 +157,8 @@ def read_blocks(
 ) -> Iterator[Waveform]:
     """Yield a recording as mono blocks at `sample_rate`, in constant memory.
 
-    Not-a-number samples (possible in float files) become zero, absurd ones are bounded. Blocks of a file
+    Not-a-number samples (possible in float files) become zero, absurd ones are bounded. Channels are mixed;
+    where they cancel each other out, the first is taken, with an `AudioWarning` at the end. Blocks of a file
     are about `block_s` seconds long, others as long as they come, and never empty; a recording without
     samples yields nothing. The header's length is not relied on: what a killed recorder left is read to
     its end. A wav, ogg or mp3 that was cut short is read as far as it goes: their decoders do not tell.
@@ -167,14 +166,14 @@ def read_blocks(
     Raises
     ------
     AudioError
-        As `open_audio`; also when decoding breaks off in the middle.
+        As `open_audio`; also when decoding breaks off in the middle, or float samples are whole numbers.
     """
     if isinstance(source, AudioBlocks):
-        yield from _convert(source.blocks(), source.sample_rate, sample_rate)
+        yield from _convert(source.blocks(), source.sample_rate, sample_rate, "<stream>")
         return
     with open_audio(source) as file:
         blocks = map(_as_float, _decoded_blocks(file, _name_of(source), block_s))
-        yield from _convert(blocks, file.samplerate, sample_rate)
+        yield from _convert(blocks, file.samplerate, sample_rate, _name_of(source))
 
 
 def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[npt.NDArray[Any]]:
@@ -199,16 +198,20 @@ def _as_float(block: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def _convert(
-    blocks: Iterable[npt.NDArray[np.float32]], from_rate: float, to_rate: float
+    blocks: Iterable[npt.NDArray[np.float32]], from_rate: float, to_rate: float, name: str
 ) -> Iterator[Waveform]:
-    resampler = Resampler(from_rate, to_rate)
+    resampler, mixer = Resampler(from_rate, to_rate), Mixer()
     for block in blocks:
-        ready = resampler.feed(np.ascontiguousarray(mix_to_mono(finite_samples(block))))
+        if not _is_bounded(block):
+            check_scale(block, name)
+        ready = resampler.feed(np.ascontiguousarray(mixer.feed(finite_samples(block))))
         if len(ready):
             yield ready
     ready = resampler.feed(np.zeros(0, dtype=np.float32), last=True)
     if len(ready):
         yield ready
+    if mixer.took_one_channel:
+        warnings.warn(f"{name}: its channels cancel each other out; the first was taken", AudioWarning, 2)
 
 
 def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Waveform:

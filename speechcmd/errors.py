@@ -29,6 +29,10 @@ class AudioError(SpeechcmdError):
     """A recording cannot be read, or is not what it should be."""
 
 
+class AudioWarning(UserWarning):
+    """Something about a recording that does not hinder, and that its owner should know."""
+
+
 class CorpusError(SpeechcmdError):
     """A folder of clips cannot be used, or a download went wrong."""
 

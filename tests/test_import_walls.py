@@ -17,7 +17,7 @@ OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
     {
         "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
-        "speechcmd.suffixes",
+        "speechcmd.mixing", "speechcmd.sample_scale", "speechcmd.suffixes",
     }
 )  # fmt: skip
 ANYTHING = "*"
@@ -50,12 +50,15 @@ ROOMS = (
     room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", lazy=("filelock",)),
     room(
         "speechcmd/audio.py", "numpy", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.unfinished",
+        "speechcmd.mixing", "speechcmd.sample_scale",
         lazy=("soundfile", "soxr", "speechcmd.forward_file"),
     ),
     room("speechcmd/forward_file.py", "soundfile"),
     room("speechcmd/unfinished.py", "speechcmd.mp3_header"),
     room("speechcmd/mp3_header.py"),
     room("speechcmd/suffixes.py"),
+    room("speechcmd/mixing.py", "numpy"),
+    room("speechcmd/sample_scale.py", "numpy", "speechcmd.errors"),
     room("speechcmd/stream_head.py", "speechcmd.audio", "speechcmd.errors"),
     room("speechcmd/wav_stream.py", "numpy", "speechcmd.errors", "speechcmd.audio", "speechcmd.unfinished"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),

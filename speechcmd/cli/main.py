@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from importlib import import_module
+from typing import Any
 
 import click
 
 from speechcmd import __version__
 from speechcmd.cli.standard_streams import StandardOutputError, results_kept_apart
-from speechcmd.errors import SpeechcmdError, printable
+from speechcmd.errors import AudioWarning, SpeechcmdError, printable
 
 FAILED, INTERRUPTED = 1, 130
+_python_shows_warning = warnings.showwarning
 
 # name -> (module and attribute, line in the help)
 COMMANDS = {
@@ -112,6 +115,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console of another code page must not end a command
+    warnings.showwarning = _show_warning
     try:
         with results_kept_apart():
             cli(prog_name="speechcmd")
@@ -120,6 +124,14 @@ def main() -> None:
         sys.exit(FAILED)
     except BrokenPipeError:
         sys.exit(FAILED)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """A note of our own is one line; other warnings stay what Python makes of them."""
+    if issubclass(category, AudioWarning):
+        click.echo(f"speechcmd: note: {message}", err=True)
+    else:
+        _python_shows_warning(message, category, *where, **more)
 
 
 def _one_line(error: Exception) -> str:

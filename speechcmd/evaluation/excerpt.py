@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.audio import Resampler, Waveform, finite_samples, mix_to_mono, open_audio
+from speechcmd.audio import Resampler, Waveform, finite_samples, open_audio
 from speechcmd.evaluation.report import Sound
+from speechcmd.mixing import Mixer
 from speechcmd.runtime.model_card import ModelCard
 
 _BEFORE_S, _AFTER_S = 1.6, 0.4
@@ -37,7 +38,7 @@ def read_excerpt(path: Path, start_s: float, end_s: float, sample_rate: int) -> 
             block = None
     if block is None:
         block = _read_on(path, begin, n_samples)
-    waveform = np.ascontiguousarray(mix_to_mono(finite_samples(block)))
+    waveform = np.ascontiguousarray(Mixer().feed(finite_samples(block)))
     return Resampler(rate, sample_rate).feed(waveform, last=True)
 
 

@@ -16,8 +16,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.audio import SAMPLE_RATE, Waveform, mix_to_mono
+from speechcmd.audio import SAMPLE_RATE, Waveform
 from speechcmd.errors import DeviceError
+from speechcmd.mixing import mix_to_mono
 from speechcmd.runtime.device import (
     SAMPLE_FORMAT,
     InputDevice,
