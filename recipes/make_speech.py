@@ -20,7 +20,7 @@ from speech.kokoro import Kokoro
 from speech.kokoro_words import Plan, speak_plan
 from speech.lookalike_clips import make_clips, make_recordings
 from speech.lookalike_list import Lookalike, find_lookalikes
-from speech.phone_labels import align_folder
+from speech.phone_labels import align_folder, count_frames, read_rows
 from speech.second_opinion import outcomes_of, throw_out_unclear
 from speech.sentence_words import cut_sentence_words
 
@@ -51,8 +51,11 @@ def make_kokoro(data: Path, dest: Path, plans: tuple[Plan, ...] = PLANS) -> None
     folder = dest / "kokoro"
     kokoro = Kokoro(fetch_kokoro(dest / "kokoro-voices"))
     for plan in plans:
-        speak_plan(plan, kokoro, folder)
-        throw_out_unclear(folder, (*TEN, *OTHERS))
+        # checked as it grows: what is there can be used
+        n_made = 1
+        while n_made:
+            n_made = speak_plan(plan, kokoro, folder, 50)
+            throw_out_unclear(folder, (*TEN, *OTHERS))
     write_counts(dest / "kokoro.csv", outcomes_of(folder))
 
 
@@ -68,20 +71,20 @@ def make_lookalikes(data: Path, dest: Path) -> None:
         writer = csv.writer(handle)
         writer.writerow([field.name for field in fields(Lookalike)])
         writer.writerows(astuple(word) for word in words)
-    if not (dest / "lookalikes").exists():
-        outcomes = make_clips(words, dest / "lookalikes.part", 5)
-        (dest / "lookalikes.part").rename(dest / "lookalikes")
-        write_counts(dest / "lookalikes-clips.csv", outcomes)
-    if not (dest / "phrases").exists():
-        make_recordings(words, 200, dest / "phrases.part", 6)
-        (dest / "phrases.part").rename(dest / "phrases")
+    make_recordings(words, 200, dest / "phrases", 6)
+    write_counts(dest / "lookalikes-clips.csv", make_clips(words, dest / "lookalikes", 5))
 
 
 def align_all(data: Path, dest: Path) -> None:
     """Phones of transcribed speech in DEST/phones."""
     (dest / "phones").mkdir(exist_ok=True)
     for folder in ("audiobooks", "sentences_with_commands", "sentences"):
-        align_folder(data, folder, dest / "phones" / f"{folder}.csv")
+        path = dest / "phones" / f"{folder}.csv"
+        align_folder(data, folder, path)
+        frames = count_frames(read_rows(path))
+        write_counts(
+            dest / f"phones-{folder}.csv", Counter({("frames", what): n for what, n in frames.items()})
+        )
 
 
 STEPS = {

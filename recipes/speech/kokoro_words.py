@@ -56,15 +56,19 @@ class Plan:
     split: str = "training"
 
 
-def speak_plan(plan: Plan, kokoro: Kokoro, folder: Path) -> None:
-    """Make what of a plan is not made yet. Every utterance has its own speaker and speed."""
+def speak_plan(plan: Plan, kokoro: Kokoro, folder: Path, n_most: int) -> int:
+    """Make what of a plan is not made yet, `n_most` utterances at a time; how many were made.
+
+    Every utterance has its own speaker and speed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / MANIFEST
     made = {(int(row["seed"]), int(row["utterance"])) for row in read_manifest(manifest)}
     aligner = Aligner()
-    for number in range(plan.n_speakers):
-        if (plan.seed, number) not in made:
-            append_manifest(manifest, _speak(plan, number, kokoro, aligner, folder))
+    todo = [number for number in range(plan.n_speakers) if (plan.seed, number) not in made][:n_most]
+    for number in todo:
+        append_manifest(manifest, _speak(plan, number, kokoro, aligner, folder))
+    return len(todo)
 
 
 def _speak(plan: Plan, number: int, kokoro: Kokoro, aligner: Aligner, folder: Path) -> list[Attempt]:

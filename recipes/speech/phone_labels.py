@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import subprocess
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from speech.align import FRAME, PHONES, SILENCE, Aligner, Span
+from speech.align import FRAME, PHONES, SILENCE, UNCLEAR, Aligner, Span
 from speechcmd.audio import read_int16
 
 COLUMNS = ("path", "role", "n_frames", "phones", "guessed", "missing")
@@ -99,6 +100,22 @@ def parse_phones(written: str) -> list[Span]:
         start, _, end = frames.partition("-")
         spans.append(Span(name, int(start), int(end)))
     return spans
+
+
+def count_frames(rows: Iterable[dict[str, str]]) -> Counter[str]:
+    """Frames of 10 ms that have a phone, that are silent, unclear, or of recordings that did not fit."""
+    frames: Counter[str] = Counter()
+    for row in rows:
+        spans, n_frames = parse_phones(row["phones"]), int(row["n_frames"])
+        unclear = sum(each.end - each.start for each in spans if each.name == UNCLEAR)
+        covered = sum(each.end - each.start for each in spans)
+        if row["missing"]:
+            frames["did not fit"] += n_frames
+        else:
+            frames["unclear"] += unclear
+            frames["phone"] += covered - unclear
+            frames["silent"] += n_frames - covered
+    return frames
 
 
 def frame_labels(spans: Iterable[Span], n_frames: int) -> list[str]:
