@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +19,7 @@ import numpy.typing as npt
 from data_prep.row_source import JoinedStores, RowSource
 from data_prep.store import Row
 from speechcmd.errors import StoreError
-from speechcmd.labels import SILENCE, UNKNOWN
+from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, join_labels
 
 OFFICIAL_PERCENT = 10
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
@@ -182,14 +184,25 @@ def _check_words(store: RowSource, config: TaskConfig, split: str) -> None:
         raise StoreError(
             f"words: expected one or more different words, got {', '.join(config.words) or 'none'}"
         )
-    known = {row.word for row in store.rows if row.kind == "word" and row.split in ("training", split)}
+    clips = [row for row in store.rows if row.kind == "word" and row.word not in NEVER_FIRE]
+    known = {row.word for row in clips if row.split in ("training", split)}
     missing = [word for word in config.words if word not in known]
     if missing:
-        raise StoreError(
-            f"{store.path}: no training clip of {', '.join(missing)}; it has {', '.join(sorted(known))}"
-        )
+        raise StoreError(f"{store.path}: no training clip of {', '.join(missing)}; {_advise(clips, missing)}")
     if config.unknown not in ("official", "all") and not config.unknown.isdecimal():
         raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
+
+
+def _advise(clips: Sequence[Row], missing: Sequence[str]) -> str:
+    """Where the clips are that training lacks, and what to do."""
+    elsewhere = Counter(row.split for row in clips if row.word in missing)
+    if elsewhere:
+        found = " and ".join(f"{count} in {split}" for split, count in sorted(elsewhere.items()))
+        return f"it has {found}: prepare the store again, correct its lists, or add clips by other speakers"
+    words = sorted({row.word for row in clips})
+    if not words:
+        return "it has no clips of words"
+    return f"it has {', '.join(words)}; choose with --words {shlex.quote(join_labels(words))}"
 
 
 def _columns(rows: Sequence[Row], labels: Sequence[int], source: Indices) -> Examples:

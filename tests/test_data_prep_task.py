@@ -130,8 +130,16 @@ def test_the_evaluation_set_is_fixed_and_holds_every_word(store: Store) -> None:
 
 
 def test_wrong_words_and_missing_noise_are_one_line(store: Store) -> None:
-    with pytest.raises(StoreError, match="no training clip of sheila"):
+    with pytest.raises(StoreError, match=r"no training clip of sheila; it has .*up.*; choose with --words "):
         make_split_task(store, TaskConfig(("up", "sheila")), "training")
+    moved = tuple(
+        dataclasses.replace(row, split="testing") if row.word == "up" else row for row in store.rows
+    )
+    n_moved = sum(row.word == "up" for row in moved)
+    with pytest.raises(StoreError, match=f"no training clip of up; it has {n_moved} in testing: prepare"):
+        make_split_task(Store(store.path, moved, store.info), TaskConfig(("up",)), "training")
+    with pytest.raises(StoreError, match="no training clip of up; it has no clips of words"):
+        make_split_task(Store(store.path, (), store.info), TaskConfig(("up",)), "training")
     with pytest.raises(StoreError, match="one or more different words"):
         make_split_task(store, TaskConfig(("up", "up")), "training")
     with pytest.raises(StoreError, match="expected official, all or a number"):
@@ -209,3 +217,12 @@ def test_noise_kept_for_figures_is_never_trained_on(store: Store) -> None:
     with pytest.raises(StoreError, match="background noise of role train"):
         make_split_task(kept, CONFIG, "training")
     assert len(make_split_task(kept, CONFIG, "testing").silence) > 0
+
+
+def test_clips_of_a_folder_unknown_are_other_words(store: Store) -> None:
+    moved = tuple(dataclasses.replace(row, word=UNKNOWN) if row.word == "down" else row for row in store.rows)
+    n_moved = sum(row.word == UNKNOWN and row.split == "training" for row in moved)
+    task = make_split_task(Store(store.path, moved, store.info), TaskConfig(("up",)), "training")
+    words = {task.examples.paths[index].partition("/")[0] for index in task.unknown}
+    assert "down" in words
+    assert sum(task.examples.paths[index].startswith("down/") for index in task.unknown) == n_moved > 0

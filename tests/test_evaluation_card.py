@@ -160,6 +160,14 @@ def test_words_with_few_clips_and_the_mean_over_all(tmp_path: Path) -> None:
     assert "mean recall of the words" not in card_of(tmp_path, clips_result())
 
 
+def test_what_one_voice_does_not_tell_is_a_limit(tmp_path: Path) -> None:
+    result = clips_result()
+    result["source"]["voices"] = "one voice (anna): figures say nothing about other people"
+    assert "- Voices: one voice (anna): figures say nothing about other people." in card_of(tmp_path, result)
+    trained = plain_card(training={"voices": "2 voices (anna, ben): nothing"})
+    assert "- Voices: 2 voices (anna, ben): nothing." in card_of(tmp_path, clips_result(), card=trained)
+
+
 def test_other_words_are_listed(tmp_path: Path) -> None:
     sections = sections_of(card_of(tmp_path, clips_result()))
     table = sections["Other words told from the commands: mean of the words 78.0 %"]

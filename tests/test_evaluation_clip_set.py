@@ -14,6 +14,7 @@ from clip_corpus import (
     CLIPS_OF_A_SPEAKER,
     SPEAKERS_OF_A_SPLIT,
     WORDS_HZ,
+    tone,
     write_corpus,
     write_store,
     write_wav,
@@ -24,6 +25,7 @@ from data_prep.store import Row, Store
 from data_prep.task import TaskConfig, draw_evaluation, make_split_task
 from speechcmd.audio import Int16
 from speechcmd.errors import EvaluationError, StoreError
+from speechcmd.evaluation.clip_result import describe_source
 from speechcmd.evaluation.clip_set import ClipSet, open_clip_set
 from speechcmd.evaluation.clip_source import draw_clip_set
 from speechcmd.labels import TEN_WORDS
@@ -283,3 +285,20 @@ def test_sources_that_are_none(tmp_path: Path, store: Path) -> None:
         draw_clip_set(Rows(rows), "c", "own", "testing", OFFICIAL_LABELS, "official", 0)
     with pytest.raises(EvaluationError, match="unknown: expected official, all"):
         open_clip_set(store, "own", "testing", LABELS, unknown="some")
+
+
+def test_one_voice_in_training_and_in_tests_is_said(tmp_path: Path) -> None:
+    for word, hz in (("low", 500.0), ("high", 2_000.0)):
+        for take in range(1, 6):
+            write_wav(tmp_path / word / f"{word}_{take}.wav", tone(hz, seed=take))
+    (tmp_path / "_unknown_").mkdir()  # of one's own, no test archive
+    write_wav(tmp_path / "_unknown_" / "hum_1.wav", tone(1_100.0))
+    clips = open_clip_set(tmp_path, "own", "validation", ("low", "high", "_unknown_"))
+    assert [example.path for example in clips.examples] == ["high/high_2.wav", "low/low_2.wav"]
+    assert clips.voices.startswith("one voice (the names of the files tell no speakers apart)")
+    assert describe_source(clips)["voices"] == clips.voices
+
+
+def test_voices_apart_need_no_note(store: Path) -> None:
+    assert open_clip_set(store, "own", "testing", LABELS).voices == ""
+    assert open_clip_set(store, "35", "testing", tuple(WORDS_HZ)).voices == ""

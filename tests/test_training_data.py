@@ -25,6 +25,7 @@ from speechcmd.training.data import (
     TrainingData,
     check_front_end,
     check_together,
+    note_heard_voices,
     split_by_fold,
     take_share,
 )
@@ -286,3 +287,17 @@ def test_labels_of_all_stores() -> None:
     assert "no training clip of up" in failure(
         lambda: make_split_task(only_pictures, TaskConfig(WORDS), "training", needs_noise=False)
     )
+
+
+# --- voices
+
+
+def test_a_voice_that_trains_and_validates_is_said_and_may_be_in_another_store() -> None:
+    one, other = (
+        imaginary_store(name, speaker="anna", path=f"{name}.wav") for name in ("lamp store", "tv store")
+    )
+    note = note_heard_voices(JoinedStores([one]), ["yes"])
+    assert note.startswith("one voice (anna), in training and in tests alike")
+    assert note_heard_voices(JoinedStores([one]), ["no"]) == ""
+    assert note_heard_voices(JoinedStores([imaginary_store("a")]), ["yes"]) == ""
+    check_together([one, other])

@@ -200,6 +200,8 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
             lambda done, total: progress.update(done, total, "windows of the feature cache"),
         )
         click.echo(describe_network(trainer.network, config), err=True)
+        for note in trainer.data.notes:
+            click.echo(f"note: {note}", err=True)
         trainer.fit(
             lambda report: report_training(report, config.epochs, progress),
             lambda done, total: progress.update(done, total, SPEECH_HEARD),

@@ -106,7 +106,7 @@ def _render(
         thresholds=", ".join(f"{word} {as_number(card.decoder.of(word).threshold)}" for word in card.words),
         front_matter=_front_matter(card, results),
         figures=_list_figures(results),
-        limits=_list_limits(results),
+        limits=[*_limits_of_training(card, results), *_list_limits(results)],
         sections=_make_sections(results, stream),
         results=list(results.values()),
         promise=promise_of(card),
@@ -156,6 +156,13 @@ def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
     if missing:
         limits.append(f"{NOT_MEASURED.capitalize()}: {', '.join(missing)}.")
     return limits
+
+
+def _limits_of_training(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Voices that trained the model, or the source of its figures has in training and in tests alike."""
+    sources = [result.get("source", {}) for result in results.values()]
+    noted = [card.training.get("voices"), *(source.get("voices") for source in sources)]
+    return [f"Voices: {note}." for note in dict.fromkeys(noted) if isinstance(note, str) and note]
 
 
 def _limits_on_clips(result: dict[str, Any]) -> Iterator[str]:

@@ -29,6 +29,7 @@ def describe_source(clips: ClipSet) -> dict[str, Any]:
         "split": clips.split,
         "n_clips": len(clips.examples),
         "draw": None if clips.draw is None else asdict(clips.draw),
+        "voices": clips.voices,
     }
 
 

@@ -24,6 +24,7 @@ from data_prep.task import (
     make_split_task,
     select_noise,
 )
+from data_prep.voices import note_voices
 from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, duration_s, int16_to_float32, read_int16
 from speechcmd.errors import AudioError, EvaluationError
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
@@ -106,9 +107,8 @@ def collect_all(source: ClipSource, name: str, split: str) -> ClipSet:
     """
     rows = _words_of(source, split)
     labels = tuple(sorted({row.word for row in source.select("word")}))
-    return ClipSet(
-        name, "35", split, labels, tuple(_word_example(source, row, row.word) for row in rows), None
-    )
+    examples = tuple(_word_example(source, row, row.word) for row in rows)
+    return ClipSet(name, "35", split, labels, examples, None, _note_voices(source, split, labels))
 
 
 def draw_clip_set(
@@ -145,7 +145,14 @@ def draw_clip_set(
     rule = _describe_rule(source, split, unknown, labels, counts)
     digest = digest_of_names(example.path for example in examples)
     draw = Draw(rule, seed, counts[UNKNOWN], counts[SILENCE], digest)
-    return ClipSet(name, task, split, tuple(labels), tuple(examples), draw)
+    voices = _note_voices(source, split, words)
+    return ClipSet(name, task, split, tuple(labels), tuple(examples), draw, voices)
+
+
+def _note_voices(source: ClipSource, split: str, words: Sequence[str]) -> str:
+    """Whether voices of the split are in training as well, in words."""
+    compared = {"training", split}
+    return note_voices(row for row in source.rows if row.word in words and row.split in compared)
 
 
 def _words_of(source: ClipSource, split: str) -> list[Row]:

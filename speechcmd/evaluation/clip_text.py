@@ -44,6 +44,8 @@ def _headline(result: dict[str, Any]) -> Iterator[str]:
         drawn = f"{draw['n_unknown']:,} unknown, {draw['n_silence']:,} silence{seed}"
         yield from _fact("drawn", f"{drawn}, sha256 {draw['sha256'][:12]}")
         yield from _fact("", printable(draw["rule"]))
+    if source.get("voices"):
+        yield from _fact("voices", printable(source["voices"]))
 
 
 def _fact(name: str, text: str) -> list[str]:

@@ -55,6 +55,8 @@ class ClipSet:
     """Labels of the task."""
     examples: tuple[Example, ...]
     draw: Draw | None
+    voices: str = ""
+    """What figures do not say, if the source has voices of this split in training too."""
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -180,7 +180,8 @@ def describe_measured(result: dict[str, Any]) -> str:
     drawn = f" Drawn: {draw['n_unknown']:,} of other words, {draw['n_silence']:,} of silence." if draw else ""
     n_all = as_count(source["n_clips"], "clip")
     clips = f"{result['clean']['n']:,} of {n_all}" if result["kind"] == "robustness" else n_all
-    return f"{source['path']}{split}: {clips}, {task}.{drawn}"
+    voices = f" Note: {source['voices']}." if source.get("voices") else ""
+    return f"{source['path']}{split}: {clips}, {task}.{drawn}{voices}"
 
 
 def _mistakes_of(result: dict[str, Any], files: Mapping[str, bytes]) -> list[Mistake]:

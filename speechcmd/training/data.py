@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from data_prep.feature_store import FeatureStore
-from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.row_source import AnyStore, JoinedStores, RowSource
 from data_prep.split import SPLITS
 from data_prep.store import Row
 from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_evaluation, draw_unknown, make_split_task
+from data_prep.voices import find_voices, note_voices
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
@@ -64,6 +65,8 @@ class TrainingData:
                 f"{', '.join(missing)}; take a larger share, add clips, or leave what is rare out of --words"
             )
         self.validation = make_split_task(self.source, task, "validation")
+        self.notes = tuple(_notes_on(self.source, config.words))
+        """What a person may not expect of the stores, a line each."""
         if config.hard_percent:
             self._check_speech(self.training, "train", f"hard_percent = {config.hard_percent:g}")
         if config.select == "stream":
@@ -160,6 +163,19 @@ class TrainingData:
         return torch.from_numpy(class_weights(counts, self._config.class_balance))
 
 
+def note_heard_voices(source: RowSource, words: Sequence[str]) -> str:
+    """What figures of these words do not say, where a voice both trains and validates; else ""."""
+    return note_voices(row for row in source.rows if row.word in words and row.split != "testing")
+
+
+def _notes_on(source: RowSource, words: Sequence[str]) -> Iterator[str]:
+    if voices := note_heard_voices(source, words):
+        yield voices
+    validated = {row.word for row in source.select("word", "validation")}
+    if missing := [word for word in words if word not in validated]:
+        yield f"no validation clip of {', '.join(missing)}: how well it is learnt is not measured; add clips"
+
+
 def check_together(stores: Sequence[AnyStore]) -> None:
     """Refuse a store that is given twice, and a speaker who is in one split here and in another there.
 
@@ -176,7 +192,9 @@ def check_together(stores: Sequence[AnyStore]) -> None:
                 f"{store.path}: expected stores of different clips, got those of "
                 f"{by_digest[store.digest].path} again; leave one of the two out"
             )
-        own = {(row.speaker, row.split) for row in store.rows if row.kind == "word" and row.speaker}
+        words = [row for row in store.rows if row.kind == "word" and row.speaker]
+        shared = set(find_voices(words).shared)  # of those nothing is claimed that another store could spoil
+        own = {(row.speaker, row.split) for row in words if row.speaker not in shared}
         for speaker, split in sorted(own):
             _check_split(speaker, split, store, heard)
         by_digest[store.digest] = store

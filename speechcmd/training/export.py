@@ -308,6 +308,8 @@ def _make_card(
             "validation_accuracy": state["best_accuracy"],
             "data_digest": described["data_digest"],
             "front_end": asdict(frontend),
+            # "" where the voices of validation are others than those of training
+            "voices": described.get("voices", ""),
         },
         check=CheckVector(1, ()),
     )

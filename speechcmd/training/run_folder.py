@@ -22,7 +22,7 @@ from speechcmd.errors import TrainingError
 from speechcmd.files import open_binary, write_text
 from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.data import TrainingData
+from speechcmd.training.data import TrainingData, note_heard_voices
 
 SOURCE_FOLDER = Path(__file__).resolve().parents[2]
 METRICS_FILE = "metrics.jsonl"
@@ -153,6 +153,7 @@ def _describe(
         **describe_places(stores, run),
         "data_digest": source.digest,
         "statistics": source.statistics,
+        "voices": note_heard_voices(source, config.words),
         "seed": config.seed,
         "unknown_rule": config.unknown,
         "unknown_draws": draws,
