@@ -254,7 +254,7 @@ def test_wrong_usage_exits_2(tmp_path: Path, options: tuple[str, ...], message: 
     ("options", "message"),
     [
         (("--words", "no,marvin"), "no training clip of marvin"),
-        (("--words", ","), "words: expected one or more different words"),
+        (("--set", "words=,"), "words: expected one or more different words"),
         (("--model", "wdth=3"), "unknown setting 'wdth'"),
         (("--model", "width=-3"), "no network can be built"),
     ],

@@ -84,7 +84,7 @@ def test_the_official_words() -> None:
     [
         ([], "None"),
         (["--labels", "yes,no"], "('yes', 'no')"),
-        (["--labels", "yes", "--labels", '"lamp, off"'], "('yes', 'lamp, off')"),
+        (["--labels", "yes", "--labels", 'no,"lamp, off"'], "('no', 'lamp, off')"),  # the last counts
         (["--labels", APART], f"('{COMPOSED}',)"),
         (["--labels", ","], "expected words with commas between them"),
         (["--labels", 'yes,"no'], "a double quote is not closed; expected words"),

@@ -315,7 +315,7 @@ def test_defaults_of_the_options_are_those_of_the_settings() -> None:
         elif hasattr(config, name):
             checked.add(name)
             expected = getattr(config, name)
-            expected = [",".join(expected)] if isinstance(expected, tuple) else expected
+            expected = ",".join(expected) if isinstance(expected, tuple) else expected
             if expected and name != "length":  # which is the store's
                 assert option.default == expected, name
             else:

@@ -85,12 +85,12 @@ def _check_path(_: click.Context, __: click.Parameter, value: _Value) -> _Value:
     return value
 
 
-def read_labels(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The labels of an option that may be repeated, as `split_labels` reads them; None if it is not given."""
-    if not values:
+def read_labels(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """The labels of an option, as `split_labels` reads them; None if it is not given."""
+    if value is None:
         return None
     try:
-        labels = split_labels(values)
+        labels = split_labels(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}; {_LIST_FORM}") from error
     if not labels:
@@ -105,8 +105,7 @@ _LIST_FORM = (
 
 labels_option = click.option(
     "--labels",
-    multiple=True,
     callback=read_labels,
     metavar="WORDS",
-    help="Words that may be heard: yes,no; may be repeated.",
+    help="Words that may be heard: yes,no",
 )

@@ -69,10 +69,9 @@ def _numbers(text: str, lowest: float, highest: float, unit: str) -> list[float]
 )
 @click.option(
     "--words",
-    multiple=True,
     callback=read_labels,
     metavar="WORDS",
-    help="The keywords: yes,no; may be repeated.  [default: those of the model]",
+    help="The keywords, such as yes,no.  [default: those of the model]",
 )
 @model_option
 @click.option(

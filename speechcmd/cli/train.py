@@ -48,12 +48,11 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--words",
-    multiple=True,
-    default=[join_labels(TEN_WORDS)],
+    default=join_labels(TEN_WORDS),
     show_default=True,
     callback=read_labels,
     metavar="WORDS",
-    help="Words to tell apart: lamp,radio; may be repeated. All others become _unknown_.",
+    help="Words to tell apart; all others become _unknown_.",
 )
 @click.option(
     "--length",
