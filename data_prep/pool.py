@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +14,7 @@ from data_prep.corpus import Source
 from data_prep.store import Row, values_of
 from data_prep.trim import TrimConfig
 from speechcmd.errors import CorpusError
+from speechcmd.processes import WorkerLostError, map_in_order
 
 CHUNK_FILES = 64  # a worker's portion: large enough to hide the hand-over, small enough to stay in cache
 LARGE_FILE_BYTES = 8_000_000  # a recording beyond this is streamed by the writer, not held by a worker
@@ -83,51 +78,25 @@ def _count_cores() -> int:
 def _measure_in_processes(
     sources: Sequence[Source], trim: TrimConfig, n_workers: int
 ) -> Iterator[Source | Measured]:
-    pool = ProcessPoolExecutor(n_workers, initializer=_start_worker)
-    waiting: deque[Source | Future[_Packed]] = deque()
     try:
-        for portion in portions_of(sources):
-            if isinstance(portion, Source):
-                waiting.append(portion)
-            else:
-                waiting.append(pool.submit(_measure_packed, portion, trim))
-            if len(waiting) >= 3 * n_workers:
-                yield _result_of(waiting.popleft())
-        while waiting:
-            yield _result_of(waiting.popleft())
-    except BrokenProcessPool as error:
+        for item in map_in_order(partial(_measure_packed, trim=trim), portions_of(sources), n_workers):
+            yield item if isinstance(item, Source) else _unpack(*item)
+    except WorkerLostError as error:
         raise CorpusError(
-            "a worker process ended unexpectedly, perhaps for lack of memory; run again to go on, "
-            "with fewer --workers if it happens again"
+            f"{error} (out of memory?); run again to go on, with fewer --workers if it happens again"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is gone: a killed parent cannot tell."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
-
-
-def _measure_packed(sources: Sequence[Source], trim: TrimConfig) -> _Packed:
+def _measure_packed(portion: Source | list[Source], trim: TrimConfig) -> Source | _Packed:
     """What a worker does. All samples go back in one piece: many arrays cost more than their samples."""
-    measured = measure_clips(sources, trim)
+    if isinstance(portion, Source):
+        return portion
+    measured = measure_clips(portion, trim)
     heads = [values_of(item.row) if isinstance(item, Clip) else item for item in measured]
     return heads, b"".join([item.samples.data for item in measured if isinstance(item, Clip)])
 
 
-def _result_of(item: Source | Future[_Packed]) -> Source | Measured:
-    if isinstance(item, Source):
-        return item
-    heads, audio = item.result()
+def _unpack(heads: list[tuple[Any, ...] | Skipped], audio: bytes) -> Measured:
     samples = np.frombuffer(audio, dtype=np.int16)
     found: Measured = []
     first = 0

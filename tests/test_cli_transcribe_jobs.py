@@ -127,17 +127,31 @@ def test_several_processes_fill_a_folder() -> None:
 
 
 @posix
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_all_processes_without_a_word(
-    start: Callable[..., subprocess.Popen[bytes]], jobs: str
+@pytest.mark.parametrize(
+    ("jobs", "is_to_all", "number", "status"),
+    [
+        ("1", True, "SIGINT", 130),
+        ("1", False, "SIGTERM", 143),
+        ("2", True, "SIGINT", 130),
+        ("2", False, "SIGTERM", 143),
+        ("2", True, "SIGTERM", 143),
+        ("2", True, "SIGHUP", 129),
+    ],
+)
+def test_a_signal_ends_all_processes_without_a_word(
+    start: Callable[..., subprocess.Popen[bytes]],
+    jobs: str,
+    is_to_all: bool,
+    number: str,
+    status: int,
 ) -> None:
     process = start("talks", "--json", "-o", "out/", "--jobs", jobs)
     wait_for(*[f"began.{number}" for number in range(int(jobs))])
     workers = workers_of(process.pid)
     assert len(workers) == (2 if jobs == "2" else 0)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if is_to_all else os.kill)(process.pid, getattr(signal, number))
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, stdout, stderr) == (130, b"", b"")
+    assert (process.returncode, stdout, stderr) == (status, b"", b"")
     assert result_names() == []
     for worker in workers:
         with pytest.raises(ProcessLookupError):

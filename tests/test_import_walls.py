@@ -17,7 +17,7 @@ OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
     {
         "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
-        "speechcmd.mixing", "speechcmd.sample_scale", "speechcmd.suffixes",
+        "speechcmd.mixing", "speechcmd.processes", "speechcmd.sample_scale", "speechcmd.suffixes",
     }
 )  # fmt: skip
 ANYTHING = "*"
@@ -45,6 +45,7 @@ RUNTIME = "speechcmd.runtime"
 # the table of rooms, row by row; the standard library is open to all
 ROOMS = (
     room("speechcmd/errors.py"),
+    room("speechcmd/processes.py", "speechcmd.errors"),
     room("speechcmd/labels.py"),
     room("speechcmd/files.py"),
     room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", lazy=("filelock",)),
@@ -95,7 +96,7 @@ ROOMS = (
     ),
     room(
         "speechcmd/cli/", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
-        VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,),
+        "speechcmd.processes", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,),
     ),
     room("speechcmd/assets/"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Ctrl-C that does not cut a piece of work in two."""
+"""What ends a command from outside: Ctrl-C, a service manager, a terminal that closes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,51 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # service managers send the second
+# sent by service managers, and by a terminal that closes (Windows knows only the first)
+_END_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGNALS = (signal.SIGINT, *_END_SIGNALS)
+
+
+class Ended(KeyboardInterrupt):
+    """The command shall end by a signal other than that of Ctrl-C; it is cleaned up in the same way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Raise `Ended` when a signal asks for the end; whatever asks once more does not cut the cleaning up.
+
+    Ctrl-C does, for that may hang.
+    """
+    before = {number: signal.getsignal(number) for number in _END_SIGNALS}
+
+    def end(number: int, _: FrameType | None) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)
+        if hasattr(signal, "SIGCHLD"):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises for each process that ends now
+        raise Ended(number)
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_status(interrupt: KeyboardInterrupt) -> int:
+    """128 and the number of the signal, as shells count."""
+    return 128 + (interrupt.number if isinstance(interrupt, Ended) else signal.SIGINT)
 
 
 class Interruption:
-    """Turns SIGINT and SIGTERM into KeyboardInterrupt, inside `with`; inside `held` only at its end.
+    """Turns the signals into KeyboardInterrupt, inside `with`; inside `held` only at its end.
 
     A second one inside `held` comes at once: the work may hang.
     """

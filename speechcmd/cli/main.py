@@ -14,10 +14,11 @@ from typing import Any
 import click
 
 from speechcmd import __version__
+from speechcmd.cli.interruption import ended_by_signals, exit_status
 from speechcmd.cli.standard_streams import StandardOutputError, results_kept_apart
 from speechcmd.errors import AudioWarning, SpeechcmdError, printable
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 _python_shows_warning = warnings.showwarning
 
 # name -> (module and attribute, line in the help)
@@ -93,8 +94,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            ctx.exit(exit_status(interrupt))
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends the program for these, a closed pipe without a word
         except Exception as error:
@@ -117,7 +118,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a console of another code page must not end a command
     warnings.showwarning = _show_warning
     try:
-        with results_kept_apart():
+        with results_kept_apart(), ended_by_signals():
             cli(prog_name="speechcmd")
     except StandardOutputError as error:  # of the help, or of what stood in a buffer to the end
         Failure(str(error)).show()

@@ -18,6 +18,7 @@ from typing import Any
 from speechcmd.cli.batch import Ended, Event, Job, Plan, transcribe_recording
 from speechcmd.errors import SpeechcmdError
 from speechcmd.files import remove_leftovers
+from speechcmd.processes import describe_end, leave_signals_to_parent
 
 _END_S = 5.0  # a terminated process is gone in milliseconds
 
@@ -75,7 +76,7 @@ class _Worker:
     def receive(self) -> tuple[int, Event]:
         try:
             message = self.pipe.recv()
-        except (EOFError, ConnectionError) as error:
+        except (EOFError, OSError) as error:  # the second in the middle of a message
             raise self._lost() from error
         if isinstance(message, Exception):
             raise message
@@ -91,9 +92,7 @@ class _Worker:
 
     def _lost(self) -> SpeechcmdError:
         self._process.join(_END_S)
-        code = self._process.exitcode
-        was_killed = code is not None and code < 0
-        how = f"was killed by signal {-(code or 0)}" if was_killed else f"ended with status {code}"
+        how = describe_end(self._process.exitcode)
         path = self.job.recording.path if self.job else ""
         return SpeechcmdError(
             f"{path}: the process that worked on it {how}; "
@@ -105,7 +104,7 @@ def work(pipe: Connection[Any, Any], plan: Plan) -> None:
     """Do the jobs that come through the pipe: the main function of a process."""
     from speechcmd.runtime.recognizer import Recognizer
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
+    leave_signals_to_parent()
     try:
         recognizer = Recognizer.load(plan.model)
         while True:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context, parent_process
-from threading import Thread
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.material import Material
 from speechcmd.evaluation.outcome import Outcome, Scorer
+from speechcmd.processes import WorkerLostError, map_in_order
 from speechcmd.runtime.model_card import DecoderSettings, LabelSettings
 
 LEAST_THRESHOLD, LARGEST_THRESHOLD = 0.001, 0.9999
@@ -83,31 +78,20 @@ def score_all(
 def _in_processes(
     material: Material, settings: Sequence[DecoderSettings], n_processes: int
 ) -> Iterator[Outcome]:
-    context = get_context("spawn")  # a fork would copy onnxruntime's locks
-    executor = ProcessPoolExecutor(n_processes, context, initializer=_begin, initargs=(material,))
     try:
-        yield from executor.map(_score, settings)
-    except BrokenProcessPool as error:
+        # a fork would copy onnxruntime's locks
+        yield from map_in_order(
+            _score, settings, n_processes, begin=_begin, arguments=(material,), start_method="spawn"
+        )
+    except WorkerLostError as error:
         raise EvaluationError(
-            "a process that tried thresholds was killed (out of memory?); run with --jobs 1"
+            f"{error} while it tried thresholds (out of memory?); run with --jobs 1"
         ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _begin(material: Material) -> None:
     global _scorer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
-    Thread(target=_end_with_parent, daemon=True).start()
     _scorer = Scorer(material)
-
-
-def _end_with_parent() -> None:
-    """Leave no process behind when the parent is killed: the queue would keep this one waiting for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _score(settings: DecoderSettings) -> Outcome:

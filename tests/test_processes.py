@@ -1,0 +1,123 @@
+"""Work in several processes: its order, its errors, and that nothing of it hangs or is left over."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing.synchronize
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from speechcmd.errors import CorpusError
+from speechcmd.processes import WorkerLostError, map_in_order
+
+pytestmark = pytest.mark.runtime
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+
+def square_slowly_at_first(number: int) -> int:
+    time.sleep(0.1 if number == 0 else 0)
+    return number * number
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise CorpusError("three is no number")
+    return number
+
+
+def die_while_answering(number: int) -> bytes:
+    """The second answer is larger than a pipe, and its process is killed before all of it has been taken."""
+    if number == 1:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)  # SIGALRM ends a process
+    return bytes(50_000_000 if number == 1 else 1)
+
+
+def own_id(_: int) -> int:
+    return os.getpid()
+
+
+_begun = 0
+
+
+def begin_with(value: int) -> None:
+    global _begun
+    _begun = value
+
+
+def add_begun(number: int) -> int:
+    return _begun + number
+
+
+def children() -> set[int]:
+    return {process.pid or 0 for process in multiprocessing.active_children()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert children() == set()
+
+
+@pytest.mark.parametrize("n_processes", [1, 3])
+def test_results_come_in_the_order_of_the_tasks(n_processes: int) -> None:
+    results = map_in_order(square_slowly_at_first, range(20), n_processes)
+    assert list(results) == [number * number for number in range(20)]
+    assert list(map_in_order(square_slowly_at_first, [], n_processes)) == []
+
+
+def test_tasks_are_asked_for_as_they_are_needed() -> None:
+    """A corpus may be large."""
+    taken = []
+
+    def tasks() -> Iterator[int]:
+        for number in range(1_000):
+            taken.append(number)
+            yield number
+
+    results = map_in_order(square_slowly_at_first, tasks(), 2)
+    assert next(results) == 0
+    assert len(taken) < 20
+    results.close()
+
+
+def test_each_process_begins_with_what_it_is_given() -> None:
+    results = map_in_order(add_begun, [1, 2], 2, begin=begin_with, arguments=(40,), start_method="spawn")
+    assert list(results) == [41, 42]
+
+
+def test_an_error_of_the_work_is_raised() -> None:
+    with pytest.raises(CorpusError, match="three is no number"):
+        list(map_in_order(fail_at_three, range(10), 2))
+
+
+@posix
+def test_a_process_that_is_killed_in_the_middle_of_its_answer_keeps_nobody_waiting() -> None:
+    results = map_in_order(die_while_answering, range(4), 2)
+    assert next(results) == b"\0"
+    time.sleep(0.5)
+    with pytest.raises(WorkerLostError, match="was killed by signal 14"):
+        list(results)
+
+
+@posix
+def test_a_killed_process_is_an_error() -> None:
+    results = map_in_order(own_id, range(100), 1)
+    os.kill(next(results), signal.SIGKILL)
+    with pytest.raises(WorkerLostError, match="was killed by signal 9"):
+        list(results)
+
+
+def test_no_semaphore_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cannot be had where /dev/shm is missing, full or read-only, as in some containers."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(multiprocessing.synchronize.SemLock, "__init__", refuse)
+    with pytest.raises(OSError, match="Read-only"):
+        multiprocessing.Lock()
+    assert list(map_in_order(functools.partial(pow, 2), [1, 2], 2)) == [2, 4]
