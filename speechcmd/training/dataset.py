@@ -35,6 +35,7 @@ from speechcmd.training.feature_augment import (
     tilt_gains,
 )
 from speechcmd.training.gather import Levels, place_windows
+from speechcmd.training.loader_process import LONGEST_BATCH_S, check_shared_memory
 from speechcmd.training.random import generator_for
 from speechcmd.training.sampler import ItemKey
 from speechcmd.training.transfer import put
@@ -334,13 +335,22 @@ def _put_back(noise: Tensor, order: Indices) -> Tensor:
 def make_loader(
     dataset: ClipDataset, sampler: Sampler[list[ItemKey]], n_workers: int = 0
 ) -> DataLoader[Batch]:
-    """A DataLoader that asks for whole batches and leaves them as they come."""
+    """A DataLoader that asks for whole batches and leaves them as they come.
+
+    Raises
+    ------
+    TrainingError
+        If loader processes cannot hand over their batches here.
+    """
+    if n_workers:
+        check_shared_memory(dataset.__getitems__(next(iter(sampler))), n_workers)
     return DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=n_workers,
         collate_fn=_as_it_is,
         persistent_workers=n_workers > 0,
+        timeout=LONGEST_BATCH_S if n_workers else 0,
     )
 
 

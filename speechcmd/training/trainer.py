@@ -27,6 +27,7 @@ from speechcmd.training.dataset import Batch
 from speechcmd.training.ema import make_average
 from speechcmd.training.feature_cache import Progress
 from speechcmd.training.limit import check_limits
+from speechcmd.training.loader_process import until_lost
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.scan import Found
@@ -185,7 +186,7 @@ class Trainer:
         # stay on the device: each number that is read waits for it
         sums = torch.zeros(2, dtype=torch.float64, device=self.fabric.device)
         n_clips = 0
-        for number, batch in enumerate(self.data.train_batches, start=1):
+        for number, batch in enumerate(until_lost(self.data.train_batches), start=1):
             self._set_learning_rate(self.epoch + (number - 1) / n_batches)
             sums += self._train_batch(batch)
             n_clips += len(batch.labels)
