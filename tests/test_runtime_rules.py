@@ -134,7 +134,7 @@ GOOD = {"label": "yes", "command": [sys.executable]}
         (rule_text(command=["x"]), "rule 1, label: is missing; a rule needs label = "),
         (rule_text(label="yes"), "rule 1, command: is missing; a rule needs label = "),
         (rule_text(**GOOD) + rule_text(**GOOD, cooldown=1), "rule 2: unknown key 'cooldown'; did you mean 'cooldown_s'?"),
-        (rule_text(**GOOD, zzz=1), "rule 1: unknown key 'zzz'; known: command, cooldown_s, label, min_score"),
+        (rule_text(**GOOD, zzz=1), "rule 1: unknown key 'zzz'; known: any_label, command, cooldown_s, label, min_score"),
         (rule_text(**GOOD | {"label": "yess"}), "rule 1, label: 'yess' is not a word of this model; did you mean 'yes'?"),
         (rule_text(**GOOD | {"label": "_unknown_"}), "'_unknown_' is not a word of this model; known: no, stop, yes"),
         (rule_text(**GOOD | {"label": []}), "rule 1, label: expected a word, a list of words or"),
@@ -189,24 +189,62 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     assert len(load_rules(path, WORDS)) == 1
 
 
-def test_words_of_a_hostile_model_cannot_become_options_or_shell_text(tmp_path: Path) -> None:
-    shell = tmp_path / "sh"
-    shell.write_text("#!/bin/sh\n")
-    shell.chmod(0o755)
-    words = ("yes", "$(reboot)", "-rf")
-    in_shell = {"command": [str(shell), "-c", "echo x{label}"]}
+HOSTILE_WORDS = (
+    "yes$(reboot)", "`reboot`", "a;b", "a|b", "a&b", "a>b", 'a"b', "a\\b", "a\nb", "a=b", "a'b c'd", "(a)", "a.b", "--a", "x -rf",
+    "a/b", "a*b", "a~b", "{a}", "'a", "a!", "a#", "a%b", "a,b", "a\u00a0b", "a\u202eb",
+)  # fmt: skip
+WRAPPERS = [
+    ["sh", "-c", "echo {label}"], ["env", "sh", "-c", "echo {label}"], ["timeout", "9", "sh", "-c", "echo {label}"],
+    ["python3", "-c", "print('{label}')"], ["awk", "BEGIN {{ print {label} }}"], ["notify-send", "heard {label}"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", HOSTILE_WORDS)
+@pytest.mark.parametrize("command", WRAPPERS, ids=" ".join)
+def test_a_word_that_is_not_plain_enters_no_argument(
+    tmp_path: Path, word: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which programs run what stands in an argument cannot be listed."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    text = rule_text(label="*", command=command)
     with pytest.raises(
-        RulesError, match=r"'\$\(reboot\)' is not safe in a shell; use the variable SPEECHCMD_LABEL"
+        RulesError,
+        match=r"rule 1, command: the word .* use the variable SPEECHCMD_LABEL, or any_label = true",
     ):
-        load_rules(write(tmp_path, rule_text(label=["yes", "$(reboot)"], **in_shell)), words)
+        load_rules(write(tmp_path, text), ("yes", word))
+    assert load_rules(write(tmp_path, f"{text}any_label = true\n"), ("yes", word))
+    by_variable = rule_text(label="*", command=["sh", "-c", 'echo "$SPEECHCMD_LABEL"'])
+    assert load_rules(write(tmp_path, by_variable), ("yes", word))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "yes",
+        "lamp on",
+        "can't",
+        "l\u2019eau",
+        "stop-now",
+        "lamp_2",
+        "caf\u00e9",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",
+        "\u306f\u3044",
+    ],
+)
+def test_plain_words_of_any_script_may_be_arguments(tmp_path: Path, word: str) -> None:
+    rules = load_rules(write(tmp_path, rule_text(label="*", command=[sys.executable, "{label}"])), (word,))
+    assert rules[0].labels == {word}
+
+
+def test_a_word_cannot_become_an_option_even_where_any_label_may_be_an_argument(tmp_path: Path) -> None:
+    text = f"{rule_text(label='*', command=[sys.executable, '{label}'])}any_label = true\n"
     with pytest.raises(RulesError, match="the word '-rf' would be read as an option"):
-        load_rules(write(tmp_path, rule_text(label="*", command=[sys.executable, "{label}"])), words)
-    harmless = [
-        rule_text(label="yes", **in_shell),
-        rule_text(label="*", command=[str(shell), "-c", 'echo "$SPEECHCMD_LABEL"']),
-        rule_text(label="*", command=[sys.executable, "heard {label}"]),
-    ]
-    assert len(load_rules(write(tmp_path, "".join(harmless)), words)) == 3
+        load_rules(write(tmp_path, text), ("yes", "-rf"))
+
+
+def test_any_label_is_true_or_false(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match="rule 1, any_label: expected true or false, got 'yes'"):
+        load_rules(write(tmp_path, f'{rule_text(**GOOD)}any_label = "yes"\n'), WORDS)
 
 
 def test_what_is_filled_in_is_not_looked_at_again() -> None:

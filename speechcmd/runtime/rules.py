@@ -5,20 +5,23 @@
     command = ["notify-send", "speechcmd", "{label} {score}"]
     min_score = 0.8          # optional
     cooldown_s = 2.0         # optional
+    any_label = true         # optional: labels that are not plain may be arguments
 
 A command is a list of arguments and never goes through a shell, so nothing in a label can split an
-argument or begin another command.
+argument or begin another command. But the program may run what stands in an argument (`sh -c`, `env sh -c`,
+`awk`, `python3 -c`, `xargs`), and which programs do cannot be listed. So a label enters an argument only if
+it is plain: letters, digits and marks of any script, `_`, spaces, `-` within a word, one apostrophe.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-import re
 import shutil
 import string
 import tomllib
-from collections.abc import Collection, Iterable
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,14 +31,11 @@ from speechcmd.labels import normalise_label
 
 PLACEHOLDERS = ("label", "score", "start_s", "end_s", "decided_s")
 
-_KEYS = ("label", "command", "min_score", "cooldown_s")
+_KEYS = ("label", "command", "min_score", "cooldown_s", "any_label")
 _ALL = "*"
 _EXAMPLE = 'label = "yes" and command = ["notify-send", "{label}"]'
 _LONGEST_SHOWN = 40
-# programs that read an argument as a program of their own
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "cmd", "powershell", "pwsh"})
-_SCRIPTS = frozenset({".bat", ".cmd"})  # Windows hands these to its shell
-_PLAIN_LABEL = re.compile(r"\w[\w-]*")
+_APOSTROPHES = frozenset("'\N{RIGHT SINGLE QUOTATION MARK}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ def _load_rule(path: Path, name: str, table: dict[str, Any], words: Collection[s
         key = ", label"
         labels = _read_labels(_required(table, "label"), words)
         key = ", command"
-        command = _read_command(_required(table, "command"), labels)
+        command = _read_command(_required(table, "command"))
+        key = ", any_label"
+        any_label = _read_flag(table.get("any_label", False))
+        key = ", command"
+        _check_labels_stay_arguments(command[1:], labels, any_label)
         key = ", min_score"
         min_score = _read_number(table.get("min_score", 0.0), largest=1.0)
         key = ", cooldown_s"
@@ -139,7 +143,7 @@ def _read_labels(value: Any, words: Collection[str]) -> frozenset[str]:
     return frozenset(labels)
 
 
-def _read_command(value: Any, labels: Collection[str]) -> tuple[str, ...]:
+def _read_command(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         raise _WrongError(
             f"expected a list of arguments, got the text {_shown(value)}; "
@@ -153,9 +157,7 @@ def _read_command(value: Any, labels: Collection[str]) -> tuple[str, ...]:
         raise _WrongError("expected a program and its arguments, got no program")
     for argument in value:
         _check_argument(argument)
-    program = _find_program(value[0])
-    _check_labels_stay_arguments(program, value[1:], labels)
-    return (program, *value[1:])
+    return (_find_program(value[0]), *value[1:])
 
 
 def _check_argument(argument: str) -> None:
@@ -188,21 +190,43 @@ def _find_program(template: str) -> str:
     return found
 
 
-def _check_labels_stay_arguments(program: str, arguments: list[str], labels: Collection[str]) -> None:
-    """Words come from a model file: none may become an option, or text that a shell reads."""
-    if not any("{label}" in argument for argument in arguments):
-        return
-    path = Path(program)
-    is_read_by_shell = path.stem.lower() in _SHELLS or path.suffix.lower() in _SCRIPTS
-    for label in sorted(labels):
-        if is_read_by_shell and not _PLAIN_LABEL.fullmatch(label):
-            raise _WrongError(
-                f"the word {_shown(label)} is not safe in a shell; use the variable SPEECHCMD_LABEL"
-            )
-        if label.startswith("-") and any(argument.startswith("{label}") for argument in arguments):
+def is_plain(label: str) -> bool:
+    """Whether no program reads a label as more than words: letters, digits, marks, `_`, `-`, one apostrophe.
+
+    >>> [is_plain(label) for label in ("yes", "can't", "lamp on", "yes$(reboot)", "-rf", "a'b c'd")]
+    [True, True, True, False, False, False]
+    """
+    if (
+        any(word.startswith("-") for word in label.split()) or label.count("'") > 1
+    ):  # an option; a quoted text
+        return False
+    inside = all(_is_plain_letter(letter) for letter in label)
+    return inside and label[:1] not in _APOSTROPHES and label[-1:] not in _APOSTROPHES
+
+
+def _is_plain_letter(letter: str) -> bool:
+    return letter in " _-" or letter in _APOSTROPHES or unicodedata.category(letter)[0] in "LMN"
+
+
+def _check_labels_stay_arguments(arguments: Sequence[str], labels: Collection[str], any_label: bool) -> None:
+    """Words come from a model file: none may become an option, or text that a program runs."""
+    holding = [argument for argument in arguments if "{label}" in argument]
+    for label in sorted(labels) if holding else ():
+        if label.startswith("-") and any(argument.startswith("{label}") for argument in holding):
             raise _WrongError(
                 f"the word {_shown(label)} would be read as an option; put text before {{label}}"
             )
+        if not any_label and not is_plain(label):
+            raise _WrongError(
+                f"the word {_shown(label)} holds more than letters, digits, spaces, - _ and ', which some "
+                "programs run; use the variable SPEECHCMD_LABEL, or any_label = true if it does not"
+            )
+
+
+def _read_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongError(f"expected true or false, got {_shown(value)}")
+    return value
 
 
 def _read_number(value: Any, largest: float = math.inf) -> float:
