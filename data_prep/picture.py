@@ -34,6 +34,13 @@ _DPI = 130
 
 def draw_audit(rows: Iterable[Row], path: Path, sample_rate: int = SAMPLE_RATE) -> None:
     """Draw the word clips among `rows` as PNG; the file appears whole or not at all."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"text.parse_math": False}):  # a word with dollars is a word
+        _draw_audit(rows, path, sample_rate)
+
+
+def _draw_audit(rows: Iterable[Row], path: Path, sample_rate: int) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

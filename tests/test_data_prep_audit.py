@@ -146,6 +146,12 @@ def test_audit_survives_json_and_emptiness() -> None:
     assert render_text(empty).startswith("split")
 
 
+def test_a_word_with_dollars_is_drawn_as_it_is(tmp_path: Path) -> None:
+    """Between two dollars matplotlib would read mathematics, and fail at what is none."""
+    draw_audit([row(r"a$\bad{$b/ann_nohash_0.wav"), row("$x^2$/ann_nohash_0.wav")], tmp_path / "audit.png")
+    assert (tmp_path / "audit.png").stat().st_size > 1000
+
+
 @pytest.mark.parametrize("n_words", [0, 1, 35])
 def test_picture_appears_whole_and_grows_with_the_labels(tmp_path: Path, n_words: int) -> None:
     rows = [row(f"word{i}/ann_nohash_{j}.wav") for i in range(n_words) for j in range(i + 1)]

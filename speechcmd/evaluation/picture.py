@@ -31,6 +31,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "speechcmd",
     "axes.titlesize": FONT_PT,
+    "text.parse_math": False,  # a name with dollars is a name
 }
 
 
@@ -168,7 +169,10 @@ def add_legend(axes: Any, n_columns: int) -> None:
 def to_svg(figure: Any) -> bytes:
     """Return the figure as an SVG file, the same for the same figure."""
     import matplotlib as mpl
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     content = io.BytesIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # the browser has fonts for more scripts than the one that only measures here
@@ -178,6 +182,5 @@ def to_svg(figure: Any) -> bytes:
 
 
 def shorten(name: str, longest: int = 16) -> str:
-    """Cut a name that would press the picture flat; dollars would begin mathematics."""
-    short = name if len(name) <= longest else name[: longest - 1] + "…"
-    return short.replace("$", r"\$")
+    """Cut a name that would press the picture flat."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"

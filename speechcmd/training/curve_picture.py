@@ -39,7 +39,7 @@ def draw_learning_curve(
     lines = [
         part for line in reading for part in textwrap.wrap(line, _LINE_LETTERS, subsequent_indent="    ")
     ]
-    figure.supxlabel("\n".join(lines), x=0.015, ha="left", fontsize=9, linespacing=1.5)
+    figure.supxlabel("\n".join(lines), x=0.015, ha="left", fontsize=9, linespacing=1.5, parse_math=False)
     with open_binary(path) as file:
         figure.savefig(file, format="png", dpi=_DPI)
 
