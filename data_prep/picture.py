@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,7 +37,9 @@ def draw_audit(rows: Iterable[Row], path: Path, sample_rate: int = SAMPLE_RATE) 
     """Draw the word clips among `rows` as PNG; the file appears whole or not at all."""
     import matplotlib as mpl
 
-    with mpl.rc_context({"text.parse_math": False}):  # a word with dollars is a word
+    # a word with dollars is a word; a letter that no font has is drawn as a box
+    with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         _draw_audit(rows, path, sample_rate)
 
 

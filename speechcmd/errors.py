@@ -18,6 +18,7 @@ A message is one line: what was expected, what came, what to do.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
@@ -87,6 +88,27 @@ class BusyError(SpeechcmdError):
 
 class DependencyError(SpeechcmdError):
     """An optional package is missing; the message holds the pip line that brings it."""
+
+
+# what a terminal acts on or orders text by: control characters, line ends of Unicode, directions of writing;
+# and half characters, which stand for bytes of a name that are no text
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def make_visible(text: str) -> str:
+    r"""Write what a terminal would act on as \x1b and the like; ends of lines and tabs stay.
+
+    >>> make_visible("\x1b[31mred")
+    '\\x1b[31mred'
+    """
+    return _OBEYED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a name that is no text
+        number -= 0xDC00
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def printable(text: str, instead: str = "\ufffd") -> str:

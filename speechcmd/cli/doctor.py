@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from speechcmd.cli.common import model_option
+from speechcmd.cli.plain_text import terminal_of
 
 if TYPE_CHECKING:
     from speechcmd.runtime.device import InputDevice
@@ -65,13 +66,20 @@ class _Countdown:
     def show(self, done_s: float) -> None:
         text = f"{self._seconds - done_s:4.1f} s"
         if sys.stderr.isatty() and text != self._shown:
-            click.echo(f"\r{text}", nl=False, err=True)
+            self._rewrite(text)
             self._shown = text
 
     def clear(self) -> None:
         if self._shown:
-            click.echo(f"\r{' ' * len(self._shown)}\r", nl=False, err=True)
+            self._rewrite(" " * len(self._shown))
+            self._rewrite("")
             self._shown = ""
+
+    @staticmethod
+    def _rewrite(text: str) -> None:
+        terminal = terminal_of(sys.stderr)
+        terminal.write(f"\r{text}")
+        terminal.flush()
 
 
 def _as_text(check: Check) -> str:

@@ -125,13 +125,12 @@ class LiveOutput(Output):
     @contextmanager
     def running(self, title: str, listener: Listener) -> Iterator[None]:
         """Show the picture, and take it away at the end."""
-        from rich.console import Console
-
+        from speechcmd.cli.console import PlainConsole
         from speechcmd.cli.live_view import LiveView
 
         self._listener = listener
         super().tell(f"listening to {title}")
-        with LiveView(Console(), title) as self._view:
+        with LiveView(PlainConsole(sys.stdout), title) as self._view:
             try:
                 yield
             finally:

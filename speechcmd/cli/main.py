@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
 import warnings
 from importlib import import_module
 from typing import Any
@@ -119,7 +120,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         with results_kept_apart(), ended_by_signals():
-            cli(prog_name="speechcmd")
+            _run()
     except StandardOutputError as error:  # of the help, or of what stood in a buffer to the end
         Failure(str(error)).show()
         sys.exit(FAILED)
@@ -133,6 +134,16 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
         click.echo(f"speechcmd: note: {message}", err=True)
     else:
         _python_shows_warning(message, category, *where, **more)
+
+
+def _run() -> None:
+    try:
+        cli(prog_name="speechcmd")
+    except (StandardOutputError, BrokenPipeError):
+        raise
+    except Exception:  # asked for with --debug; printed here, where names in it cannot steer the terminal
+        traceback.print_exc()
+        sys.exit(FAILED)
 
 
 def _one_line(error: Exception) -> str:

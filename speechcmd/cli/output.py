@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-import click
-
+from speechcmd.cli.plain_text import write_results
 from speechcmd.cli.standard_streams import results_descriptor
 from speechcmd.files import open_text
 
@@ -30,7 +30,7 @@ def open_output(path: Path | None) -> Iterator[Callable[[str], None]]:
         If the file cannot be written, or is a folder.
     """
     if path is None or str(path) in _NAMES_OF_STDOUT:
-        yield lambda text: click.echo(text, nl=False)
+        yield lambda text: write_results(sys.stdout, text)
         return
     if _is_where_results_go(path):
         with path.open("a", encoding="utf-8", newline="\n") as file:

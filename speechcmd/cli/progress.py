@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TextIO
 
+from speechcmd.errors import make_visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -80,11 +82,12 @@ class AudioProgress:
         self._bar.update(self._bar.task_ids[0], completed=done_s, note=note)
 
     def _make_bar(self, note: str) -> Progress:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        columns = (TextColumn("audio"), BarColumn(20), TextColumn("{task.fields[note]}"))
-        console = Console(file=self._file)
+        from speechcmd.cli.console import PlainConsole
+
+        columns = (TextColumn("audio"), BarColumn(20), TextColumn("{task.fields[note]}", markup=False))
+        console = PlainConsole(self._file)
         bar = Progress(
             *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
         )
@@ -136,20 +139,23 @@ class StepProgress:
         if self._bar is None and self._file.isatty() and time.monotonic() >= self._begin_at:
             self._bar = self._make_bar()
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total or None, note=note)
+            self._bar.update(
+                self._bar.task_ids[0], completed=done, total=total or None, note=make_visible(note)
+            )
 
     def _make_bar(self) -> Progress:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from speechcmd.cli.console import PlainConsole
 
         columns = (
             TextColumn(self._what),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
-        bar = Progress(*columns, console=Console(file=self._file), transient=True)
+        bar = Progress(*columns, console=PlainConsole(self._file), transient=True)
         bar.add_task(self._what, total=None, note="")
         bar.start()
         return bar

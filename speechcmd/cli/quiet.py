@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from speechcmd.cli.plain_text import PlainText
 from speechcmd.cli.standard_streams import results_descriptor
 
 
@@ -28,7 +29,8 @@ def quiet_libraries() -> Iterator[None]:
     before = sys.stderr
     before.flush()
     hidden = [STDERR] if results_descriptor() == STDOUT else [STDERR, STDOUT]
-    with os.fdopen(os.dup(STDERR), "w", 1, before.encoding, before.errors) as ours, discarded(*hidden):
+    ours = PlainText(os.fdopen(os.dup(STDERR), "wb"), before.encoding, before.errors, line_buffering=True)
+    with ours, discarded(*hidden):
         sys.stderr = ours
         try:
             yield

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from speechcmd.cli.plain_text import PlainText, encoding_of, plain_text
 from speechcmd.errors import SpeechcmdError
 
 if TYPE_CHECKING:
@@ -29,18 +30,38 @@ def results_kept_apart() -> Iterator[None]:
     What a library writes to the file descriptor, past Python, goes to standard error. On a terminal, where a
     person looks at both, all stays as it is. Where one of the streams is closed no file gets its descriptor
     by accident; lines for people go nowhere then, and writing results raises `StandardOutputError`.
+
+    Both are `PlainText` meanwhile: names cannot steer the terminal.
     """
     _fill_closed_descriptors()
     if sys.stderr is None:
         sys.stderr = io.TextIOWrapper(io.FileIO(_STDERR, "w", closefd=False), "utf-8", "replace")
+    errors = sys.stderr
+    with plain_text(errors) as sys.stderr:
+        try:
+            with _plain_terminal() if sys.stdout is not None and sys.stdout.isatty() else _moved_results():
+                yield
+        finally:
+            sys.stderr = errors
+
+
+@contextmanager
+def _plain_terminal() -> Iterator[None]:
     before = sys.stdout
-    if before is not None and before.isatty():
-        yield
-        return
+    with plain_text(before) as sys.stdout:
+        try:
+            yield
+        finally:
+            sys.stdout = before
+
+
+@contextmanager
+def _moved_results() -> Iterator[None]:
+    before = sys.stdout
     moved = os.dup(_STDOUT)  # processes that we start do not get it
     os.dup2(_STDERR, _STDOUT)
-    encoding = "utf-8" if before is None else before.encoding
-    results = sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Results(moved, "w")), encoding, "replace")
+    encoding = "utf-8" if before is None else encoding_of(before)
+    results = sys.stdout = PlainText(io.BufferedWriter(_Results(moved, "w")), encoding, "replace")
     try:
         yield
         results.flush()
