@@ -67,8 +67,11 @@ def test_a_problem_and_what_to_do(room: Room, model: str) -> None:
 def test_a_terminal_counts_down(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from speechcmd.cli import doctor
 
-    monkeypatch.setattr(doctor, "sys", SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True)))
-    shown = run("-m", model).stderr.partition("...\n")[2].split("\r")
+    written: list[str] = []
+    terminal = SimpleNamespace(isatty=lambda: True, write=written.append, flush=lambda: None)
+    monkeypatch.setattr(doctor, "sys", SimpleNamespace(stderr=terminal))
+    run("-m", model)
+    shown = "".join(written).split("\r")
     assert shown[1] == " 3.0 s"
     assert shown[-3] == " 0.0 s"
     assert shown[-2:] == ["      ", ""]  # wiped before the next line
