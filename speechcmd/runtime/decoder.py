@@ -147,6 +147,11 @@ class Decoder:
         self._levels = level_track or LevelTrack(hop_samples(card), card.sample_rate, reach_s)
         self.reset()
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """Smoothed posterior of each word that may fire, at the newest step."""
+        return dict(zip(self._labels, self._newest.tolist(), strict=True))
+
     def reset(self) -> None:
         """Forget everything: the next posteriors begin a new recording."""
         self._fired: dict[int, _Fired] = {}
@@ -179,7 +184,7 @@ class Decoder:
         smoothed = self._history.append(posteriors[:, self._columns].astype(np.float64))
         detections = self._walk(smoothed)
         if len(smoothed):
-            self.scores = dict(zip(self._labels, smoothed[-1].tolist(), strict=True))
+            self._newest = smoothed[-1]
         self._history.trim()
         self._levels.trim()
         return detections
@@ -218,7 +223,7 @@ class Decoder:
         self._candidates: dict[int, _Candidate] = {}
         self._shut: dict[int, _Fired] = {}
         self._restarts: dict[int, _Restart] = {}
-        self.scores = dict.fromkeys(self._labels, 0.0)
+        self._newest = np.zeros(len(self._labels))
 
     def _finish(self) -> list[Detection]:
         last_step = self._history.n_steps - 1

@@ -11,6 +11,7 @@ on the sizes of the blocks, to the last bit.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -94,16 +95,16 @@ class PosteriorStream:
 
     def reset(self) -> None:
         """Forget everything: the next block begins a new recording."""
-        self._last_second: Waveform = np.zeros(0, dtype=np.float32)
+        self._recent: deque[Waveform] = deque()  # blocks that hold the last second
+        self._n_recent = 0
         self._begin()
 
     def feed(self, waveform: Waveform) -> Steps:
         """Return the steps that are ready, which may be none. Shape: (n_samples,)."""
         self._n_samples += len(waveform)
-        recent = waveform[-self._floor_samples :]
-        kept = self._last_second[max(0, len(self._last_second) + len(recent) - self._floor_samples) :]
-        self._last_second = np.concatenate([kept, recent])
-        self._append(waveform.copy())  # the caller may reuse its block
+        block = waveform.copy()  # the caller may reuse it
+        self._remember(block if len(block) <= self._floor_samples else block[-self._floor_samples :].copy())
+        self._append(block)
         if not self._has_head and self._n_samples >= self._floor_samples:
             begin = np.concatenate(self._blocks)
             self._add_head(begin[: self._floor_samples])
@@ -122,8 +123,8 @@ class PosteriorStream:
         """
         steps = self._finish()
         self._begin()
-        if len(self._last_second):
-            self._add_head(self._last_second)
+        if self._n_recent:
+            self._add_head(self._last_second())
         return steps
 
     def _begin(self) -> None:
@@ -138,10 +139,20 @@ class PosteriorStream:
         if self._n_samples == 0:
             return self._no_steps()
         if not self._has_head:
-            self._add_head(self._last_second)
-        self._append(self._edge(self._last_second, _TAIL_SEED))
+            self._add_head(self._last_second())
+        self._append(self._edge(self._last_second(), _TAIL_SEED))
         full, rest = self._run_updates(), self._run_rest()
         return Steps(*(np.concatenate(pair) for pair in zip(full, rest, strict=True)))
+
+    def _remember(self, block: Waveform) -> None:
+        """Keep the blocks of the last second; they are joined only when a recording ends."""
+        self._recent.append(block)
+        self._n_recent += len(block)
+        while self._n_recent - len(self._recent[0]) >= self._floor_samples:
+            self._n_recent -= len(self._recent.popleft())
+
+    def _last_second(self) -> Waveform:
+        return np.concatenate(self._recent)[-self._floor_samples :]
 
     def _append(self, waveform: Waveform) -> None:
         self._blocks.append(waveform)
@@ -298,6 +309,8 @@ def as_waveform(samples: npt.ArrayLike) -> Waveform:
         If there is more than one dimension, or the samples are integers.
     """
     array = np.asarray(samples)
+    if array.ndim == 1 and array.dtype == np.float32:  # what comes many times a second
+        return finite_samples(array)
     if array.ndim != 1:
         raise AudioError(f"expected a mono waveform of shape (n_samples,), got shape {array.shape}")
     if not np.issubdtype(array.dtype, np.floating):
