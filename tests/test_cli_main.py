@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -84,7 +87,7 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
         (FileNotFoundError(2, "No such file or directory", "x.json"), "x.json: No such file or directory"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 'pip install ".[train]"'),
-        (ModuleNotFoundError("No module named 'onnx.x'", name="onnx.x"), 'pip install ".[train]"'),
+        (ModuleNotFoundError("No module named 'onnx.x'", name="onnx.x"), 'pip install ".[evaluate]"'),
         (ModuleNotFoundError("No module named 'scipy'", name="scipy"), 'pip install ".[evaluate]"'),
         (ModuleNotFoundError("No module named 'soxr'", name="soxr"), 'pip install "."'),
         (ZeroDivisionError("division by zero"), "internal error: ZeroDivisionError: division by zero"),
@@ -98,6 +101,17 @@ def test_an_error_is_one_line(failing: type[Failing], error: Exception, expected
     assert result.stderr.startswith("speechcmd: error: ")
     assert result.stderr.count("\n") == 1
     assert expected in result.stderr
+
+
+def test_the_extra_that_is_advised_is_the_smaller_one_that_has_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    # "evaluate" last: it is the smaller one
+    smallest = {
+        re.split(r"\W", line.replace("-", "_"))[0]: extra
+        for extra in ("train", "evaluate")
+        for line in project["project"]["optional-dependencies"][extra]
+    }
+    assert smallest == cli_main.EXTRA_OF_PACKAGE
 
 
 def test_debug_shows_the_traceback(failing: type[Failing]) -> None:

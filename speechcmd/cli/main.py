@@ -47,22 +47,10 @@ COMMANDS = {
     "doctor": ("speechcmd.cli.doctor:doctor", "Say why a microphone does not work, and what to do."),
 }
 
-_EXTRA_OF_PACKAGE = {
-    **dict.fromkeys(("scipy", "sklearn", "jinja2"), "evaluate"),
-    **dict.fromkeys(
-        (
-            "torch",
-            "torchaudio",
-            "librosa",
-            "onnx",
-            "onnxscript",
-            "lightning_fabric",
-            "lightning",
-            "matplotlib",
-        ),
-        "train",
-    ),
-    "tensorboard": "train",
+# the smaller one where both have it: `train` brings gigabytes
+EXTRA_OF_PACKAGE = {
+    **dict.fromkeys(("scipy", "jinja2", "matplotlib", "onnx"), "evaluate"),
+    **dict.fromkeys(("torch", "torchaudio", "librosa", "onnxscript", "lightning_fabric"), "train"),
 }
 
 
@@ -163,7 +151,7 @@ def _one_line(error: Exception) -> str:
 
 def _missing_package(error: ImportError) -> str:
     package = (error.name or "").partition(".")[0]
-    extra = _EXTRA_OF_PACKAGE.get(package)
+    extra = EXTRA_OF_PACKAGE.get(package)
     requirement = f".[{extra}]" if extra else "."
     return (
         f"this command needs a package that cannot be imported ({error}); "
