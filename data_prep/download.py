@@ -7,7 +7,6 @@ import os
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -18,6 +17,7 @@ from data_prep.split import SPLITS
 from speechcmd.errors import CorpusError, DependencyError
 from speechcmd.files import open_in_place, whole_folder
 from speechcmd.folder_lock import lock_name
+from speechcmd.progress import Progress
 
 FOLDER = "SpeechCommands"
 _CHUNK_BYTES = 1 << 20
@@ -25,7 +25,6 @@ _TIMEOUT_S = 60.0
 # known with certainty for this version alone; the checksum covers the other
 _COUNTED_VERSION = "v0.02"
 
-Progress = Callable[[int, int], None]
 """Called with the bytes that are here and the bytes that there are (0 if the server does not say)."""
 
 

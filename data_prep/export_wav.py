@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,13 +15,12 @@ from speechcmd.audio import SAMPLE_RATE, float32_to_int16
 from speechcmd.errors import StoreError
 from speechcmd.files import open_binary, write_text
 from speechcmd.folder_lock import lock_name
+from speechcmd.progress import Progress
 
 MARK_FILE = ".speechcmd-export"
 
 
-def export_wav(
-    store: Store, length: str | float, folder: Path, progress: Callable[[int, int], None] | None = None
-) -> int:
+def export_wav(store: Store, length: str | float, folder: Path, progress: Progress | None = None) -> int:
     """Write every word of a store to `folder/word/name.wav`, cut or padded to `length`.
 
     The folder has the official layout, with its lists, so it is itself a corpus. Returns the number
@@ -39,7 +38,7 @@ def export_wav(
         return _export(store, n_samples, folder, progress)
 
 
-def _export(store: Store, n_samples: int, folder: Path, progress: Callable[[int, int], None] | None) -> int:
+def _export(store: Store, n_samples: int, folder: Path, progress: Progress | None) -> int:
     check_export_folder(folder)
     rows = store.select("word")
     write_text(folder / MARK_FILE, "Written by speechcmd prepare --export-wav; may be written again.\n")

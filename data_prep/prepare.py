@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,8 +21,7 @@ from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import AudioError, CorpusError, StoreError
 from speechcmd.files import write_text
 from speechcmd.folder_lock import lock_name
-
-Progress = Callable[[int, int], None]
+from speechcmd.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
     {
         "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
-        "speechcmd.mixing", "speechcmd.processes", "speechcmd.sample_scale", "speechcmd.suffixes",
+        "speechcmd.mixing", "speechcmd.processes", "speechcmd.progress", "speechcmd.sample_scale",
+        "speechcmd.suffixes",
     }
 )  # fmt: skip
 ANYTHING = "*"
@@ -50,6 +51,7 @@ ROOMS = (
     room("speechcmd/errors.py"),
     room("speechcmd/processes.py", "speechcmd.errors"),
     room("speechcmd/labels.py"),
+    room("speechcmd/progress.py"),
     room("speechcmd/files.py"),
     room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", lazy=("filelock",)),
     room(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from speechcmd.audio import SAMPLE_RATE, Resampler, Waveform
 from speechcmd.errors import AudioError, EvaluationError
 from speechcmd.evaluation.example import Example
+from speechcmd.progress import Progress
 from speechcmd.runtime.recognizer import ClipResult, Recognizer
 
 Distort = Callable[[Waveform, int], Waveform]
@@ -38,7 +39,7 @@ def classify_clips(
     *,
     only_labels: Collection[str] | None = None,
     distort: Distort | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Answers:
     """Classify whole clips, one after the other, by `Recognizer.classify`.
 

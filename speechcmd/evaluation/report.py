@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from speechcmd.audio import Waveform, encode_flac, float32_to_int16
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.files import open_binary
 from speechcmd.folder_lock import lock_folder
+from speechcmd.progress import Progress
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.saliency import Saliency
@@ -50,7 +51,7 @@ def write_report(
     result: dict[str, Any],
     sounds: Sequence[Sound],
     recognizer: Recognizer,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Progress = lambda done, total: None,
 ) -> Path:
     """Write a result into a report folder, with its sounds, and make the page of the folder anew.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from speechcmd.evaluation.example import ClipSet, Example
 from speechcmd.evaluation.noise_source import NoiseFiles
 from speechcmd.evaluation.provenance import describe_run
 from speechcmd.labels import SILENCE
+from speechcmd.progress import Progress
 from speechcmd.runtime.recognizer import Recognizer
 
 MOST_CLIPS = 300
@@ -51,7 +52,7 @@ def measure_robustness(
     responses: Sequence[Path] = (),
     limit: int = MOST_CLIPS,
     seed: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure the accuracy on clean clips, and on the same clips in each condition.
 

@@ -8,7 +8,7 @@ is least when the score is the probability.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from speechcmd.evaluation.clip_metric import measure_calibration
 from speechcmd.evaluation.clip_run import resample_clip
 from speechcmd.evaluation.example import Example
 from speechcmd.evaluation.trace import change_temperature
+from speechcmd.progress import Progress
 from speechcmd.runtime.model_card import ModelCard
 from speechcmd.runtime.pooling import pool_posteriors, pooled_steps
 from speechcmd.runtime.recognizer import Recognizer
@@ -43,7 +44,7 @@ class Temperature:
 def fit_temperature(
     recognizer: Recognizer,
     examples: Sequence[Example],
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Temperature:
     """Find the temperature at which the scores of clips are the most likely.
 

@@ -23,10 +23,11 @@ from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import StoreError, TrainingError
 from speechcmd.labels import UNKNOWN
+from speechcmd.progress import Progress
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch, ClipDataset, make_loader
-from speechcmd.training.feature_cache import Progress, cached_features
+from speechcmd.training.feature_cache import cached_features
 from speechcmd.training.hard import add_windows
 from speechcmd.training.limit import parse_fold
 from speechcmd.training.loss import class_weights

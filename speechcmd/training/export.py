@@ -20,6 +20,7 @@ from speechcmd import __version__
 from speechcmd.audio import Waveform
 from speechcmd.errors import ExportError
 from speechcmd.files import open_binary
+from speechcmd.progress import Progress
 from speechcmd.runtime.model_card import (
     INT8,
     INT8_TOLERANCE,
@@ -36,7 +37,7 @@ from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dft_graph import fold_dft
 from speechcmd.training.label_balance import BalanceReport, balance_labels
-from speechcmd.training.quantisation import Int8Config, Int8Report, OnClips, quantise_run
+from speechcmd.training.quantisation import Int8Config, Int8Report, quantise_run
 from speechcmd.training.run_clips import read_run_file, real_waveforms, stores_of
 from speechcmd.training.teacher import load_network
 
@@ -98,7 +99,7 @@ class _Exported(nn.Module):
 
 
 def export_run(
-    run: Path, path: Path, config: ExportConfig = ExportConfig(), on_clips: OnClips | None = None
+    run: Path, path: Path, config: ExportConfig = ExportConfig(), on_clips: Progress | None = None
 ) -> ExportReport:
     """Export the best checkpoint of a run to `path`.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from speechcmd import __version__
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import StoreError
 from speechcmd.files import remove_leftovers, scratch_folder
-
-Progress = Callable[[int, int], None]
+from speechcmd.progress import Progress
 
 CACHE_VERSION = 2  # raise it when the same store and settings give other features
 _BLOCK = 128  # windows in memory at a time

@@ -18,11 +18,11 @@ from torch.nn import functional
 from data_prep.row_source import JoinedStores
 from data_prep.task import draw_evaluation, make_split_task
 from models.network import KeywordNetwork
+from speechcmd.progress import Progress
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import learn_upper_bands, split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
-from speechcmd.training.feature_cache import Progress
 from speechcmd.training.run_clips import stores_of
 from speechcmd.training.sampler import FixedSampler
 from speechcmd.training.step import answer_batches

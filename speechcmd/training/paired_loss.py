@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.audio import SAMPLE_RATE, Waveform
+from speechcmd.progress import Progress
 from speechcmd.runtime.session import Session
 
-OnClips = Callable[[int, int], None]
 """Told how many clips of how many are done."""
 
 _ROUNDS = 15
@@ -71,7 +71,7 @@ def compare_answers(
     second: Session,
     clips: Iterable[tuple[Waveform, npt.NDArray[np.int64]]],
     n_clips: int,
-    on_clips: OnClips | None = None,
+    on_clips: Progress | None = None,
 ) -> PairedLoss:
     """Let two networks name the same clips, batches of one window each with their labels."""
     done = both = first_only = second_only = 0

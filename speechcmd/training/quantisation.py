@@ -18,12 +18,13 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from speechcmd.audio import Waveform
 from speechcmd.errors import ExportError
+from speechcmd.progress import Progress
 from speechcmd.runtime.session import Session
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.paired_loss import OnClips, PairedLoss, StepTime, compare_answers, time_steps
+from speechcmd.training.paired_loss import PairedLoss, StepTime, compare_answers, time_steps
 from speechcmd.training.run_clips import draw_run_clips
 
-__all__ = ["Int8Config", "Int8Report", "OnClips", "quantise", "quantise_run"]
+__all__ = ["Int8Config", "Int8Report", "quantise", "quantise_run"]
 
 LAYERS = frozenset({"Conv", "Gemm", "MatMul"})
 RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
@@ -75,7 +76,7 @@ def quantise_run(
     model: onnx.ModelProto,
     window_samples: int,
     config: Int8Config,
-    on_clips: OnClips | None = None,
+    on_clips: Progress | None = None,
     places: Sequence[Path] = (),
 ) -> tuple[onnx.ModelProto, Int8Report]:
     """Quantise a run's exported network and measure what that costs on the run's validation clips.

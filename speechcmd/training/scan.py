@@ -15,7 +15,7 @@ from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
 from data_prep.task import Indices, SplitTask
 from models.network import KeywordNetwork
-from speechcmd.training.feature_cache import Progress
+from speechcmd.progress import Progress
 from speechcmd.training.loss import N_NO_WORDS
 from speechcmd.training.windows import AudioWindows, FrameWindows
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from data_prep.row_source import AnyStore
 from speechcmd.errors import TrainingError
+from speechcmd.progress import Progress
 from speechcmd.training.checkpoint import LAST
 from speechcmd.training.config import TrainConfig
-from speechcmd.training.feature_cache import Progress
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
 
 

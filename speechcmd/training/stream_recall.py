@@ -18,9 +18,9 @@ from data_prep.row_source import AnyStore
 from data_prep.task import SplitTask
 from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
+from speechcmd.progress import Progress
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.dataset import Batch
-from speechcmd.training.feature_cache import Progress
 from speechcmd.training.scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
 from speechcmd.training.step import answer_batches
 

@@ -20,12 +20,12 @@ from data_prep.row_source import AnyStore
 from models.network import KeywordNetwork
 from models.registry import check_settings, create_model
 from speechcmd.errors import TrainingError
+from speechcmd.progress import Progress
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from speechcmd.training.config import TrainConfig, check_same_training
 from speechcmd.training.data import TrainingData, learn_upper_bands, take_cached
 from speechcmd.training.dataset import Batch
 from speechcmd.training.ema import make_average
-from speechcmd.training.feature_cache import Progress
 from speechcmd.training.limit import check_limits
 from speechcmd.training.loader_process import until_lost
 from speechcmd.training.optimisation import learning_rate, make_optimizer
