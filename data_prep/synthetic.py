@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from data_prep.coloured_noise import coloured_noise
 from data_prep.split import SPLITS, hashed_split
 from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16
 
@@ -51,7 +52,6 @@ _CHIRPS = (
 _FADE_S = 0.005  # no click at a border, and short enough that the border stays sharp
 _JITTER = 0.03  # no speaker says a word twice alike
 _OVERTONES = (1.0, 0.35, 0.15)
-_LOWEST_NOISE_CYCLES = 20 / SAMPLE_RATE  # below it coloured noise is flat, or rumble would hide the colour
 _NOISE_RMS = 0.05
 _NOISES = {"white_noise": 0.0, "pink_noise": 1.0, "brown_noise": 2.0}
 
@@ -213,22 +213,6 @@ def make_recording(
         recording[start : start + len(waveform)] += waveform
         truth.append(SpokenWord(word, start / sample_rate, (start + len(waveform)) / sample_rate))
     return recording, truth
-
-
-def coloured_noise(n_samples: int, exponent: float, rng: np.random.Generator) -> Waveform:
-    """Make Gaussian noise whose power falls with frequency^exponent: 0 white, 1 pink, 2 brown.
-
-    Flat below 20 Hz (at 16 kHz), without mean, root mean square 1. Shape: (n_samples,).
-    """
-    if n_samples < 2:
-        return np.zeros(n_samples, dtype=np.float32)
-    white = rng.standard_normal(n_samples)
-    cycles = np.maximum(np.fft.rfftfreq(n_samples), _LOWEST_NOISE_CYCLES)
-    spectrum = np.fft.rfft(white) * cycles ** (-exponent / 2)
-    spectrum[0] = 0
-    noise = np.fft.irfft(spectrum, n_samples)
-    unit: Waveform = (noise / np.sqrt(np.mean(noise**2))).astype(np.float32)
-    return unit
 
 
 def _chirps_of(word: str) -> tuple[int, int, int]:

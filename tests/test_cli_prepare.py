@@ -10,8 +10,9 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
+from data_prep.coloured_noise import coloured_noise
 from data_prep.store import Store
-from data_prep.synthetic import coloured_noise, make_corpus
+from data_prep.synthetic import make_corpus
 from speechcmd.cli.main import cli
 
 

@@ -14,10 +14,11 @@ import pytest
 import soundfile
 
 import speechcmd
+from data_prep.coloured_noise import coloured_noise
 from data_prep.pool import portions_of
 from data_prep.prepare import PrepareConfig, prepare_store
 from data_prep.store import Store
-from data_prep.synthetic import coloured_noise, make_corpus
+from data_prep.synthetic import make_corpus
 from speechcmd.errors import CorpusError, StoreError
 
 FILES = ("audio.npy", "index.csv", "store.json")

@@ -12,11 +12,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_prep.coloured_noise import coloured_noise
 from data_prep.speaker import speaker_of
 from data_prep.split import SPLITS, hashed_split
 from data_prep.synthetic import (
     COMMANDS,
-    coloured_noise,
     make_clip,
     make_corpus,
     make_recording,

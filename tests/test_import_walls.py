@@ -96,7 +96,7 @@ ROOMS = (
         "speechcmd/evaluation/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation",
         "data_prep.store", "data_prep.row_source", "data_prep.task", "data_prep.split", "data_prep.corpus",
         "data_prep.speaker", "data_prep.voices",
-        "data_prep.synthetic",
+        "data_prep.coloured_noise",
         "numpy", "scipy", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.synthetic import coloured_noise
+from data_prep.coloured_noise import coloured_noise
 from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, float32_to_int16, int16_to_float32, read_blocks
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.level import even_out, high_pass
