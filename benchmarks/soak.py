@@ -2,7 +2,7 @@
 
 usage: python benchmarks/soak.py RECORDING [RECORDING ...] [--hours 24] [-m MODEL]
 
-The recordings are cut into the pieces of a microphone (20 ms) and go round and round through the listener, with
+The recordings are cut into the pieces of a microphone, as long as its blocks, and go round and round through the listener, with
 clips of hits and near misses kept in a ring of 5 MB, and half a second lost each ten minutes. Nothing waits for the clock.
 """
 
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from speechcmd import Recognizer
 from speechcmd.audio import SAMPLE_RATE, int16_to_float32, read_int16
-from speechcmd.runtime.capture import BLOCK_S, Piece
+from speechcmd.runtime.capture import Piece
 from speechcmd.runtime.clip_saver import ClipSaver
 from speechcmd.runtime.listener import Listener
+from speechcmd.runtime.microphone import BLOCK_S
 
 PIECE = round(BLOCK_S * SAMPLE_RATE)
 GAP_EVERY_S, GAP_SAMPLES = 600, SAMPLE_RATE // 2
