@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from listening import TOLERANCE_S, Word, word_stream
+from virtual_microphone import VirtualMicrophone
 
 from data_prep.store import Store
 from speechcmd import Recognizer
@@ -40,7 +41,6 @@ from speechcmd.runtime.capture import play
 from speechcmd.runtime.listener import Listener
 from speechcmd.runtime.recognizer import LIVE_UPDATE_S
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTLE_S = 4.0  # of a sound server
 Line = tuple[float, str]
 
@@ -163,9 +163,6 @@ def playing(path: Path, environment: dict[str, str], began: list[float]) -> Iter
 
 
 def report_microphone(path: Path, words: list[Word], model: str | None) -> None:
-    sys.path.insert(0, str(ROOT / "tests"))
-    from virtual_microphone import VirtualMicrophone
-
     with VirtualMicrophone() as microphone:
         sound_began: list[float] = []
         run = listen(["--json"], model, environment=microphone.environment,

