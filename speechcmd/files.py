@@ -41,8 +41,9 @@ def open_binary(path: Path, *, follow: bool = False, sync: bool = True) -> Itera
     ----------
     follow
         For a path that the user gave. A symbolic link stays one: the file that it leads to is replaced. A
-        device or a pipe is written to directly, for it must not be replaced. Otherwise a link or a pipe
-        gives way, for somebody else may have put it there.
+        device or a pipe is written to directly, for it must not be replaced. Parts of this file that killed
+        writers left are removed; in folders of our own that is done once, by whoever opens the folder.
+        Otherwise a link or a pipe gives way, for somebody else may have put it there.
     sync
         Flush to the disk before the file is renamed, so that not even a power failure leaves half of it.
         False for files that are many and can be made again.
@@ -57,6 +58,8 @@ def open_binary(path: Path, *, follow: bool = False, sync: bool = True) -> Itera
         with target.open("ab") as file:
             yield file
         return
+    if follow:
+        remove_leftovers(target.parent, of=target.name)
     with _replacing(target, sync, "xb") as new:
         yield new
 
@@ -75,6 +78,8 @@ def open_text(
         with target.open("a", encoding="utf-8", errors=errors, newline="\n", buffering=1) as file:
             yield file
         return
+    if follow:
+        remove_leftovers(target.parent, of=target.name)
     with _replacing(target, sync, "x", encoding="utf-8", errors=errors, newline="\n") as new:
         yield new
 
