@@ -19,7 +19,7 @@ import numpy.typing as npt
 from data_prep.row_source import JoinedStores, RowSource
 from data_prep.store import Row
 from speechcmd.errors import StoreError
-from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, join_labels
+from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, join_labels, name_labels
 
 OFFICIAL_PERCENT = 10
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
@@ -182,13 +182,15 @@ def draw_evaluation(task: SplitTask, config: TaskConfig) -> Indices:
 def _check_words(store: RowSource, config: TaskConfig, split: str) -> None:
     if not config.words or len(set(config.words)) != len(config.words):
         raise StoreError(
-            f"words: expected one or more different words, got {', '.join(config.words) or 'none'}"
+            f"words: expected one or more different words, got {name_labels(config.words) or 'none'}"
         )
     clips = [row for row in store.rows if row.kind == "word" and row.word not in NEVER_FIRE]
     known = {row.word for row in clips if row.split in ("training", split)}
     missing = [word for word in config.words if word not in known]
     if missing:
-        raise StoreError(f"{store.path}: no training clip of {', '.join(missing)}; {_advise(clips, missing)}")
+        raise StoreError(
+            f"{store.path}: no training clip of {name_labels(missing)}; {_advise(clips, missing)}"
+        )
     if config.unknown not in ("official", "all") and not config.unknown.isdecimal():
         raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
 
@@ -202,7 +204,7 @@ def _advise(clips: Sequence[Row], missing: Sequence[str]) -> str:
     words = sorted({row.word for row in clips})
     if not words:
         return "it has no clips of words"
-    return f"it has {', '.join(words)}; choose with --words {shlex.quote(join_labels(words))}"
+    return f"it has {name_labels(words)}; choose with --words {shlex.quote(join_labels(words))}"
 
 
 def _columns(rows: Sequence[Row], labels: Sequence[int], source: Indices) -> Examples:

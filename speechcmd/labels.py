@@ -84,3 +84,12 @@ def join_labels(labels: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(labels)
     return line.getvalue()
+
+
+def name_labels(labels: Iterable[str]) -> str:
+    """The same for messages that name labels, with spaces between them.
+
+    >>> name_labels(["yes", "lamp, off"])
+    'yes, "lamp, off"'
+    """
+    return ", ".join(join_labels([label]) for label in labels)

@@ -128,7 +128,16 @@ def test_the_members_are_the_folds() -> None:
 def test_too_few_speakers_are_refused() -> None:
     rows = [*many_clips("no up", "a b"), *many_clips("no up", "x y", "testing")]
     assert "4 folds: expected at least as many speakers" in failure([store_of(rows)], config_of("no up"), 4)
-    assert "got 2; use fewer folds" in failure([store_of(rows)], config_of("no up"), 4)
+    assert "got 2; use 2 folds or fewer" in failure([store_of(rows)], config_of("no up"), 4)
+    alone = failure([store_of(many_clips("no up", "a"))], config_of("no up"), 5)
+    assert "got 1; folds are made of speakers: train without --folds" in alone
+    assert "anna_1.wav and ben_1.wav" in alone
+
+
+def test_words_are_compared_in_one_form_wherever_they_come_from() -> None:
+    config = TrainConfig(words=(" cafe\u0301 ", "no"))
+    assert config.words == ("caf\u00e9", "no")
+    assert replace(config, seed=1).words == TrainConfig.from_json(config.to_json()).words == config.words
 
 
 @pytest.mark.parametrize(

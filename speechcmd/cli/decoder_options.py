@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from speechcmd.labels import normalise_label, split_fields
+from speechcmd.labels import name_labels, normalise_label, split_fields
 
 if TYPE_CHECKING:
     from speechcmd.runtime.model_card import DecoderSettings, ModelCard
@@ -141,7 +141,7 @@ def decoder_settings(
                 option = name.removesuffix("_s").replace("_", "-")
                 raise click.UsageError(
                     f"--{option}: {label!r} is not a word of this model; "
-                    f"its words are {', '.join(card.words)}"
+                    f"its words are {name_labels(card.words)}"
                 )
             change: dict[str, Any] = {name: numbers[label]}
             own = replace(settings.of(label), **change)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from speechcmd.labels import name_labels
+
 if TYPE_CHECKING:
     from speechcmd.runtime.model_card import DataSource
     from speechcmd.training.quantisation import Int8Config, Int8Report
@@ -117,7 +119,7 @@ def _describe_int8(report: Int8Report) -> str:
     before, after = report.float_time, report.int8_time
     recurrent = f" ({report.n_recurrent} recurrent)" if report.n_recurrent else ""
     n_float = report.n_layers - report.n_int8_layers
-    missing = ", ".join(report.missing_words)
+    missing = name_labels(report.missing_words)
     unheard = (f"  not heard {missing}: no clip of it in a store of audio",) if missing else ()
     lines = (
         f"int8: {report.n_int8_layers} of {report.n_layers} layers, {n_float} in float{recurrent}; "

@@ -32,6 +32,7 @@ from speechcmd.evaluation.negatives import Negatives
 from speechcmd.evaluation.outcome import Fate, Outcome
 from speechcmd.evaluation.stream_metric import false_reject_rate
 from speechcmd.evaluation.sweep import logit, shift_probability, shift_thresholds
+from speechcmd.labels import name_labels
 from speechcmd.runtime.model_card import DecoderSettings
 
 SMOOTHINGS_S = (0.2, 0.28, 0.36, 0.44, 0.52, 0.6)
@@ -155,7 +156,7 @@ def _check(material: Material, negatives: Negatives, goal: Goal) -> None:
     silent = [word for number, word in enumerate(material.card.words) if number not in said]
     if said and silent:
         raise EvaluationError(
-            f"the labelled recordings hold no {', '.join(silent)}: each word of the model must be said "
+            f"the labelled recordings hold no {name_labels(silent)}: each word of the model must be said "
             "in them, or there must be none; `speechcmd make-stream` makes a recording with all"
         )
     if _allowed(negatives, goal) < 0:

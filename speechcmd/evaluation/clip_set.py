@@ -17,7 +17,7 @@ from speechcmd.evaluation.clip_source import (
 )
 from speechcmd.evaluation.example import ClipSet, Draw, Example
 from speechcmd.evaluation.official import is_official_archive, open_official_archive
-from speechcmd.labels import SILENCE, TEN_WORDS, UNKNOWN
+from speechcmd.labels import SILENCE, TEN_WORDS, UNKNOWN, name_labels
 
 __all__ = ["TASKS", "ClipSet", "Draw", "Example", "open_clip_set"]
 
@@ -119,8 +119,8 @@ def _check_labels(task: str, wanted: Sequence[str], labels: Sequence[str]) -> No
     missing = [label for label in wanted if label not in labels]
     if missing:
         more = len(missing) - _MOST_NAMED
-        lacks = ", ".join(missing[:_MOST_NAMED]) + (f" and {more} other labels" if more > 0 else "")
+        lacks = name_labels(missing[:_MOST_NAMED]) + (f" and {more} other labels" if more > 0 else "")
         raise EvaluationError(
-            f"task {task}: the model lacks {lacks}; it knows {', '.join(labels)}; "
+            f"task {task}: the model lacks {lacks}; it knows {name_labels(labels)}; "
             "take the task own, or a model of these words"
         )

@@ -29,7 +29,7 @@ from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, duration_s, int16_to_f
 from speechcmd.errors import AudioError, EvaluationError
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
 from speechcmd.evaluation.official import check_official_count
-from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
+from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, name_labels
 
 SILENCE_SAMPLES = SAMPLE_RATE
 _NOISES_IN_MEMORY = 8
@@ -127,8 +127,8 @@ def draw_clip_set(
     words = tuple(label for label in labels if label in present and label not in NEVER_FIRE)
     if not words:
         raise EvaluationError(
-            f"{name}: expected clips of {', '.join(labels)} in the split {split}, "
-            f"found only {', '.join(sorted(present))}"
+            f"{name}: expected clips of {name_labels(labels)} in the split {split}, "
+            f"found only {name_labels(sorted(present))}"
         )
     config = TaskConfig(words, unknown=unknown, seed=seed)
     drawn = make_split_task(source, config, split, needs_noise=False)

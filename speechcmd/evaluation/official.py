@@ -18,7 +18,7 @@ from data_prep.task import digest_of_names
 from speechcmd.audio import Waveform, int16_to_float32, read_int16
 from speechcmd.errors import AudioError, EvaluationError, printable
 from speechcmd.evaluation.example import ClipSet, Draw, Example, check_regular
-from speechcmd.labels import NEVER_FIRE, SILENCE, TEN_WORDS, UNKNOWN, normalise_label
+from speechcmd.labels import NEVER_FIRE, SILENCE, TEN_WORDS, UNKNOWN, name_labels, normalise_label
 from speechcmd.suffixes import READABLE
 
 # of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
@@ -75,7 +75,7 @@ def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> Cli
     _check_distinct(source, examples)
     if not any(example.label not in (UNKNOWN, SILENCE) for example in examples):
         raise EvaluationError(
-            f"{source}: expected folders {', '.join(labels)} with clips in them, found no clip of a word"
+            f"{source}: expected folders {name_labels(labels)} with clips in them, found no clip of a word"
         )
     counts = Counter(example.label for example in examples)
     _, n_official = OFFICIAL_COUNTS["testing"]

@@ -25,7 +25,7 @@ _LEAST_POSTERIOR = 1e-37  # float32 holds it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """Posteriors and levels of one whole recording, about 70 kB a minute."""
+    """Posteriors and levels of one whole recording: four bytes for each label of each step, and each hop."""
 
     posteriors: FloatArray
     """Shape: (n_steps, n_labels)."""
@@ -55,7 +55,7 @@ def make_trace(
     *,
     on_progress: Callable[[float], None] | None = None,
 ) -> Trace:
-    """Run the network over a recording once; memory grows only with the trace.
+    """Run the network over a recording once; memory grows only with the trace, to twice its size.
 
     Parameters
     ----------
@@ -83,7 +83,10 @@ def make_trace(
 
 
 class RememberedLevels(LevelTrack):
-    """The levels of a whole recording, which remembers what it was asked: the next decoder asks the same."""
+    """The levels of a whole recording, which remembers what it was asked: the next decoder asks the same.
+
+    What it remembers grows with the words in it; where they are dense it is more than the trace itself.
+    """
 
     def __init__(self, card: ModelCard, levels: FloatArray) -> None:
         super().__init__(hop_samples(card), card.sample_rate, 0.0)

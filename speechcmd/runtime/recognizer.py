@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from speechcmd.audio import AudioBlocks, AudioSource, Waveform, read_blocks
 from speechcmd.errors import AudioError, ModelError
-from speechcmd.labels import NEVER_FIRE, SILENCE, normalise_label
+from speechcmd.labels import NEVER_FIRE, SILENCE, name_labels, normalise_label
 from speechcmd.runtime.decoder import Decoder, Detection
 from speechcmd.runtime.incremental import IncrementalNetwork, open_incremental
 from speechcmd.runtime.model_card import DecoderSettings, ModelCard
@@ -296,7 +296,7 @@ class Recognizer:
         for label in labels:
             if label not in self._card.words:
                 why = "never fires" if label in NEVER_FIRE else "is not a word of this model"
-                raise ModelError(f"{label!r} {why}; its words are {', '.join(self._card.words)}")
+                raise ModelError(f"{label!r} {why}; its words are {name_labels(self._card.words)}")
         return labels
 
     def _answer_for_nothing(self, labels: tuple[str, ...]) -> ClipResult:

@@ -10,7 +10,7 @@ from typing import Any
 from data_prep.task import TaskConfig
 from models.frontend import FrontEndConfig
 from speechcmd.errors import TrainingError
-from speechcmd.labels import TEN_WORDS
+from speechcmd.labels import TEN_WORDS, normalise_label
 from speechcmd.training.augment import AugmentConfig
 
 STANDARD_BANDS = FrontEndConfig().n_mels
@@ -81,6 +81,10 @@ class TrainConfig:
     deterministic: bool = False
     model: dict[str, Any] = field(default_factory=dict)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        # the form that labels have in stores, wherever these words were typed
+        object.__setattr__(self, "words", tuple(map(normalise_label, self.words)))
 
     @property
     def frontend(self) -> FrontEndConfig:

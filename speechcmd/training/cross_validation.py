@@ -127,7 +127,7 @@ def plan_folds(stores: Sequence[AnyStore], config: TrainConfig, n_folds: int) ->
     if n_speakers < n_folds:
         raise TrainingError(
             f"{n_folds} folds: expected at least as many speakers of training and validation, "
-            f"got {n_speakers}; use fewer folds"
+            f"got {n_speakers}; {_advise(n_speakers)}"
         )
     members = [
         Member(f"fold-{number}", replace(config, fold=f"{number}/{n_folds}"), f"fold {number}/{n_folds}")
@@ -136,6 +136,16 @@ def plan_folds(stores: Sequence[AnyStore], config: TrainConfig, n_folds: int) ->
     for member in members:
         _check_labels(stores, member.config)
     return members
+
+
+def _advise(n_speakers: int) -> str:
+    """What to do where speakers are fewer than folds."""
+    if n_speakers > 1:
+        return f"use {n_speakers} folds or fewer"
+    return (
+        "folds are made of speakers: train without --folds, which tests one voice on other takes, or name "
+        "clips after who speaks, as in anna_1.wav and ben_1.wav, and prepare the store again"
+    )
 
 
 def _check_labels(stores: Sequence[AnyStore], config: TrainConfig) -> None:

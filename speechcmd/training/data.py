@@ -22,7 +22,7 @@ from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import StoreError, TrainingError
-from speechcmd.labels import UNKNOWN
+from speechcmd.labels import UNKNOWN, name_labels
 from speechcmd.progress import Progress
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
@@ -63,7 +63,8 @@ class TrainingData:
         if missing:
             raise TrainingError(
                 f"{self.source.path}: clips_percent = {config.clips_percent:g} leaves no training clip of "
-                f"{', '.join(missing)}; take a larger share, add clips, or leave what is rare out of --words"
+                f"{name_labels(missing)}; take a larger share, add clips, or leave what is rare out of "
+                "--words"
             )
         self.validation = make_split_task(self.source, task, "validation")
         self.notes = tuple(_notes_on(self.source, config.words))
@@ -112,7 +113,7 @@ class TrainingData:
         drawn = draw_evaluation(self.validation, self._task)
         if len(drawn) == 0:
             raise TrainingError(
-                f"{self.source.path}: no validation clip of {', '.join(config.words)}; expected some of "
+                f"{self.source.path}: no validation clip of {name_labels(config.words)}; expected some of "
                 "other speakers than the training clips', prepare the store from more speakers"
             )
         self.validation_batches = self._fixed(dataset(self.validation, n_own, off), drawn)
@@ -174,7 +175,8 @@ def _notes_on(source: RowSource, words: Sequence[str]) -> Iterator[str]:
         yield voices
     validated = {row.word for row in source.select("word", "validation")}
     if missing := [word for word in words if word not in validated]:
-        yield f"no validation clip of {', '.join(missing)}: how well it is learnt is not measured; add clips"
+        named = name_labels(missing)
+        yield f"no validation clip of {named}: how well it is learnt is not measured; add clips"
 
 
 def check_together(stores: Sequence[AnyStore]) -> None:

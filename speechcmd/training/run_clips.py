@@ -17,6 +17,7 @@ from data_prep.store import INFO_FILE, Store
 from data_prep.task import draw_evaluation, make_split_task
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import StoreError, TrainingError
+from speechcmd.labels import name_labels
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import split_by_fold
@@ -89,8 +90,8 @@ def draw_run_clips(
         drawn = rng.permutation(drawn)[:n_clips]
     if len(missing) == len(config.words):
         raise StoreError(
-            f"{source.path}: expected {split} clips of {', '.join(config.words)} in a store of audio, found "
-            "none; add such a store to the training, or export without --int8"
+            f"{source.path}: expected {split} clips of {name_labels(config.words)} in a store of audio, "
+            "found none; add such a store to the training, or export without --int8"
         )
     dataset = ClipDataset(source, task, n_samples, AugmentConfig.off(), config.seed)
     return RunClips(len(drawn), missing, dataset, drawn)

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.errors import TrainingError
-from speechcmd.labels import UNKNOWN
+from speechcmd.labels import UNKNOWN, name_labels
 from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 
@@ -97,7 +97,7 @@ def load_teacher(run: Path, labels: Sequence[str], fold: str) -> Teacher:
     _check_fold(run, config, fold)
     if missing := [label for label in labels if label not in state["labels"]]:
         raise TrainingError(
-            f"{run}: expected a teacher for {', '.join(labels)}, got one without {', '.join(missing)}"
+            f"{run}: expected a teacher for {name_labels(labels)}, got one without {name_labels(missing)}"
         )
     return Teacher(load_network(state), state["labels"], labels, config.augment.late_ms)
 
@@ -121,8 +121,8 @@ def take_weights(network: KeywordNetwork, config: TrainConfig, labels: Sequence[
     if not same or not set(begun.words) & set(config.words):
         raise TrainingError(
             f"{run}: expected a run of the same network with some of the same words to begin with, got "
-            f"{begun.architecture} for {', '.join(state['labels'])} with {_settings_of(begun, state)}; train "
-            "without --initial"
+            f"{begun.architecture} for {name_labels(state['labels'])} with {_settings_of(begun, state)}; "
+            "train without --initial"
         )
     for name in weights.keys() & set(_HEAD):
         weights[name] = _rows_of(labels, fresh[name], state["labels"], weights[name])
