@@ -21,8 +21,9 @@ from speechcmd.evaluation.example import Example
 from speechcmd.evaluation.trace import change_temperature
 from speechcmd.progress import Progress
 from speechcmd.runtime.model_card import ModelCard
-from speechcmd.runtime.pooling import pool_posteriors, pooled_steps
+from speechcmd.runtime.pooling import PoolingSpans, pool_posteriors
 from speechcmd.runtime.recognizer import Recognizer
+from speechcmd.runtime.stream import Steps
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -56,13 +57,13 @@ def fit_temperature(
     from scipy.optimize import minimize_scalar
 
     card = recognizer.card
-    posteriors = []
+    clips = []
     for number, example in enumerate(examples, start=1):
-        posteriors.append(_posteriors_of(recognizer, example))
+        clips.append(_steps_of(recognizer, example))
         if on_progress is not None:
             on_progress(number, len(examples))
     truth = np.array([card.labels.index(example.label) for example in examples])
-    _, is_right = score_clips(card, posteriors, truth, 1.0)
+    _, is_right = score_clips(card, clips, truth, 1.0)
     if is_right.all() or not is_right.any():
         raise EvaluationError(
             f"a temperature needs clips that are answered rightly and wrongly, all {len(examples)} are "
@@ -70,7 +71,7 @@ def fit_temperature(
         )
 
     def loss(log_ratio: float) -> float:
-        scores, is_right = score_clips(card, posteriors, truth, float(np.exp(log_ratio)))
+        scores, is_right = score_clips(card, clips, truth, float(np.exp(log_ratio)))
         return log_loss(scores, is_right)
 
     found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
@@ -78,18 +79,21 @@ def fit_temperature(
     return Temperature(
         value=card.temperature * ratio,
         n_clips=len(examples),
-        error_before=measure_calibration(*score_clips(card, posteriors, truth, 1.0))["ece"],
-        error_after=measure_calibration(*score_clips(card, posteriors, truth, ratio))["ece"],
+        error_before=measure_calibration(*score_clips(card, clips, truth, 1.0))["ece"],
+        error_after=measure_calibration(*score_clips(card, clips, truth, ratio))["ece"],
     )
 
 
 def score_clips(
-    card: ModelCard, posteriors: Sequence[FloatArray], truth: npt.NDArray[np.int64], ratio: float
+    card: ModelCard, clips: Sequence[Steps], truth: npt.NDArray[np.int64], ratio: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Score of each clip's answer, and whether it is right, at `ratio` times the model's temperature."""
-    spans = pooled_steps(card)
+    spans = PoolingSpans.of_card(card)
     pooled = np.stack(
-        [pool_posteriors(change_temperature(one, ratio), card.labels, *spans) for one in posteriors]
+        [
+            pool_posteriors(change_temperature(clip.posteriors, ratio), clip.levels, card.labels, spans)
+            for clip in clips
+        ]
     )
     return pooled.max(axis=1).astype(np.float64), pooled.argmax(axis=1) == truth
 
@@ -100,6 +104,7 @@ def log_loss(scores: npt.NDArray[np.float64], is_right: npt.NDArray[np.bool_]) -
     return float(-np.log(np.maximum(likely, _LEAST_SCORE)).mean())
 
 
-def _posteriors_of(recognizer: Recognizer, example: Example) -> FloatArray:
+def _steps_of(recognizer: Recognizer, example: Example) -> Steps:
     waveform = resample_clip(example.read(), recognizer.card.sample_rate)
-    return np.concatenate([part.posteriors for part in recognizer.steps(waveform)])
+    parts = zip(*recognizer.steps(waveform), strict=True)
+    return Steps(*(np.concatenate(column) for column in parts))

@@ -17,7 +17,7 @@ from speechcmd.runtime.decoder import Decoder, Detection
 from speechcmd.runtime.incremental import IncrementalNetwork, open_incremental
 from speechcmd.runtime.model_card import DecoderSettings, ModelCard
 from speechcmd.runtime.model_file import load_model_file
-from speechcmd.runtime.pooling import limit_labels, pick_label, pool_posteriors, pooled_steps
+from speechcmd.runtime.pooling import PoolingSpans, limit_labels, pick_label, pool_posteriors
 from speechcmd.runtime.session import Session
 from speechcmd.runtime.stream import Infer, PosteriorStream, Steps, Stream, as_waveform, edge_samples
 
@@ -128,13 +128,14 @@ class Recognizer:
             If the recording cannot be read, or has no samples and the model knows no silence.
         """
         only_labels = self.check_labels(only_labels)
-        posteriors = np.concatenate([part.posteriors for part in self.steps(source)])
+        parts = list(self.steps(source))
+        posteriors, levels = (np.concatenate(column) for column in zip(*parts, strict=True))
         labels = self.labels
         if only_labels is not None:
             posteriors, labels = limit_labels(posteriors, labels, only_labels)
         if len(posteriors) == 0:
             return self._answer_for_nothing(labels)
-        scores = pool_posteriors(posteriors, labels, *pooled_steps(self._card))
+        scores = pool_posteriors(posteriors, levels, labels, PoolingSpans.of_card(self._card))
         by_label = {label: float(score) for label, score in zip(labels, scores, strict=True)}
         label = pick_label(scores, labels)
         return ClipResult(label, by_label[label], by_label)
