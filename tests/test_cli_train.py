@@ -112,8 +112,10 @@ def test_defaults(tmp_path: Path) -> None:
     assert config["architecture"] == "cnn"
     assert config["model"] == {}
     help_text = run("--help").output
-    for name in ("batch_size", "learning_rate", "weight_decay", "epochs", "patience", "label_smoothing"):
+    for name in ("learning_rate", "weight_decay", "label_smoothing"):
         assert f"[default: {config[name]:g}" in help_text, name
+    # what follows the number of clips is written down as it was resolved: some sixty in an epoch here
+    assert (config["batch_size"], config["epochs"], config["patience"]) == (16, 200, 75)
 
 
 def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
@@ -156,7 +158,9 @@ def test_no_line_is_wider_than_a_terminal(capsys: pytest.CaptureFixture[str], re
     from speechcmd.cli.progress import StepProgress
     from speechcmd.training.trainer import EpochMetrics
 
-    metrics = EpochMetrics(199, 10.25, 100.0, 10.125, 100.0, 1e-3, 12_345.0, 60.0, recall)
+    metrics = EpochMetrics(
+        199, 10.25, 100.0, 10.125, 100.0, 1e-3, 12_345.0, 60.0, 9.0, 100.0, 100.0, 9.0, recall
+    )
     report_training(metrics, 200, StepProgress("train"))
     said = capsys.readouterr().err.rstrip("\n")
     assert said == "epoch 200/200  train 10.250 100.0 %  validation 10.125 100.00 %  " + (
@@ -287,3 +291,15 @@ def test_the_command_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.argv", ["speechcmd", "train", "my store"])
     assert run(toy_store_path(), "--run", tmp_path / "run", *QUICK).exit_code == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text())["command"] == "speechcmd train 'my store'"
+
+
+def test_what_a_resume_does_not_give_is_that_of_the_run(tmp_path: Path) -> None:
+    """As defaults may have been others in the version that began it."""
+    assert run(toy_store_path(), "--run", tmp_path, *QUICK, "--label-smoothing", "0.3").exit_code == 0
+    before = config_of(tmp_path)
+    again = run(toy_store_path(), "--run", tmp_path, "--resume")
+    assert again.exit_code == 0, again.output
+    assert config_of(tmp_path) == before
+    other = run(toy_store_path(), "--run", tmp_path, "--resume", "--label-smoothing", "0.1")
+    assert other.exit_code == 1
+    assert "begun with label_smoothing = 0.3, now it is 0.1" in other.output

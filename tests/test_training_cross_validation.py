@@ -159,7 +159,7 @@ def test_a_label_without_clips_in_a_fold_is_refused(rows: list[Row], message: st
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 0}, "batch_size: expected at least 2, got 0"),
+        ({"batch_size": 1}, "batch_size: expected at least 2, or 0 to follow the number of clips, got 1"),
         ({"seed": -1}, "seed: expected 0 to "),
         ({"fold": "1/2"}, "fold: expected none in a cross-validation, got 1/2"),
         (
@@ -253,9 +253,9 @@ def test_resuming_skips_what_is_finished(tmp_path: Path) -> None:
         cross_validate([toy_store()], toy_config_of_folds(), N_FOLDS, tmp_path, False, QUIET)
     trained: list[str] = []
 
-    def note(member: Member, report: StepReport | EpochMetrics) -> None:
+    def note(trainer: Trainer, report: StepReport | EpochMetrics) -> None:
         if isinstance(report, EpochMetrics):
-            trained.append(member.name)
+            trained.append(trainer.run.path.name)
 
     again = cross_validate(
         [toy_store()], toy_config_of_folds(), N_FOLDS, tmp_path, True, replace(QUIET, report=note)

@@ -25,6 +25,7 @@ from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.sampler import ItemKey
 from speechcmd.training.step import log_mel_of
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.whole_clip import WholeClips
 
 HALF_ULP = 2.0**-8  # of float16 between 8 and 16
 UNKNOWN = 2
@@ -198,11 +199,12 @@ def test_the_best_epoch_is_the_one_that_finds_most(tmp_path: Path, monkeypatch: 
     config = config_of(epochs=5, hard_percent=0.0, select="stream", patience=2)
     trainer, seen = Trainer(stores(), config, tmp_path), []
     monkeypatch.setattr(trainer, "evaluate", lambda batches: (1.0, accuracies[trainer.epoch]))
+    monkeypatch.setattr(trainer, "hear_whole_clips", lambda: WholeClips(1.0, accuracies[trainer.epoch]))
     monkeypatch.setattr(trainer.data, "stream_recall", lambda network, on_scan: recalls[trainer.epoch])
     trainer.fit(lambda report: seen.append(report) if isinstance(report, EpochMetrics) else None)
     best = load_checkpoint(tmp_path / BEST)
     assert (best["epoch"], best["best_score"], best["best_accuracy"]) == (3, 60.0, 70.0)
-    assert (trainer.epoch, trainer.best_score, trainer.best_accuracy) == (5, 60.0, 70.0)
+    assert (trainer.epoch, trainer.best.score, trainer.best_accuracy) == (5, 60.0, 70.0)
     assert [each.stream_recall for each in seen] == recalls
 
 

@@ -189,7 +189,7 @@ def test_shares_are_nested_and_trained_for_the_same_number_of_steps() -> None:
             "initial: expected none in a series of trainings, got runs/a; it may have been",
         ),
         ({"teacher": "runs/b"}, "teacher: expected none in a series of trainings, got runs/b"),
-        ({"batch_size": 0}, "batch_size: expected at least 2, got 0"),
+        ({"batch_size": 1}, "batch_size: expected at least 2, or 0 to follow the number of clips, got 1"),
         ({"seed": -1}, "seed: expected 0 to "),
     ],
 )
@@ -301,7 +301,7 @@ def test_the_picture_shows_what_it_says(tmp_path: Path, monkeypatch: pytest.Monk
 
     drawn: list[Figure] = []
     monkeypatch.setattr(
-        Figure, "savefig", lambda self, path, **_: (drawn.append(self), path.write_bytes(b"picture"))
+        Figure, "savefig", lambda self, path, **_: (drawn.append(self), path.write(b"picture"))
     )
     points = curve((99.4, 88.3), (99.0, 91.9), (98.6, 94.2), (98.1, 95.6))
     epochs = [

@@ -118,10 +118,14 @@ def test_a_run_of_before_there_were_these_settings(tmp_path: Path) -> None:
         del values["augment"][name]
     old = json.dumps(values)
     assert TrainConfig.from_json(old) == replace(config, model=values["model"])
-    before = {key: value for key, value in state.items() if key not in ("best_score", "hard")}
+    before = {
+        key: value
+        for key, value in state.items()
+        if key not in ("best_score", "best_loss", "least_loss", "hard")
+    }
     save_checkpoint(tmp_path / LAST, {**before, "config": old})
     resumed = train(tmp_path, config, resume=True)
-    assert (resumed.epoch, resumed.best_score) == (1, state["best_accuracy"])
+    assert (resumed.epoch, resumed.best.score) == (1, state["best_accuracy"])
     assert "ema = 0.0, now it is 0.5" in failure(
         lambda: train(tmp_path, replace(config, ema=0.5), resume=True)
     )

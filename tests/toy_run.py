@@ -49,7 +49,7 @@ def toy_store() -> Store:
 def toy_config(architecture: str = "cnn", **changes: Any) -> TrainConfig:
     """Settings of a training of a second or two."""
     config = TrainConfig(
-        architecture, WORDS, unknown="all", speech_percent=0.0, epochs=2, batch_size=16, learning_rate=0.01,
+        architecture, WORDS, unknown="all", speech_percent=0.0, epochs=2, batch_size=16, learning_rate=0.01, patience=15,
         n_threads=1, device="cpu", model=dict(find_architecture(architecture).toy),
     )  # fmt: skip
     return replace(config, **changes)

@@ -74,8 +74,16 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     show_default=True,
     help="Windows of running speech as _unknown_, in percent of the words' clips.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True)
-@click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Epochs at most.  [default: 40, more if there are few clips]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=2),
+    help="Clips in a step.  [default: 128, fewer if there are few clips]",
+)
 @click.option(
     "--optimizer",
     type=click.Choice(["adamw", "adam", "sgd", "rmsprop"]),
@@ -95,9 +103,8 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option(
     "--patience",
     type=click.IntRange(min=1),
-    default=15,
-    show_default=True,
-    help="Stop after this many epochs without a better one on validation clips.",
+    help="Stop after this many epochs without a better one on validation clips.  "
+    "[default: three eighths of the epochs]",
 )
 @click.option("--time-shift/--no-time-shift", default=True, help="Move the window by up to 100 ms.")
 @click.option("--noise/--no-noise", default=True, help="Mix in background noise.")
@@ -168,6 +175,8 @@ def train(
     from speechcmd.cli import train_series
     from speechcmd.cli.train_settings import make_config
     from speechcmd.folder_lock import lock_folder
+    from speechcmd.training.checkpoint import LAST, load_checkpoint
+    from speechcmd.training.config import TrainConfig
 
     if folds and learning_curve:
         raise click.UsageError("--folds and --learning-curve: expected one of them, got both")
@@ -175,8 +184,10 @@ def train(
         names = ", ".join(list_architectures())
         raise click.UsageError(f"--architecture: expected one of {names}, got {options['architecture']!r}")
     opened = [open_store(path) for path in stores]
-    config = make_config(context, options, opened[0].info["length"])
     with lock_folder(run):
+        goes_on = resume and (run / LAST).exists()
+        begun = TrainConfig.from_json(load_checkpoint(run / LAST)["config"]) if goes_on else None
+        config = make_config(context, options, opened[0].info["length"], begun)
         if folds:
             train_series.cross_validate(opened, config, run, resume, folds)
         elif learning_curve:
@@ -202,12 +213,12 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
         for note in trainer.data.notes:
             click.echo(f"note: {note}", err=True)
         trainer.fit(
-            lambda report: report_training(report, config.epochs, progress),
+            lambda report: report_training(report, trainer.config.epochs, progress),
             lambda done, total: progress.update(done, total, SPEECH_HEARD),
         )
     best = f"validation accuracy {trainer.best_accuracy:.2f} %"
     if config.select == "stream":
-        best = f"stream recall {trainer.best_score:.2f} %, with {best},"
+        best = f"stream recall {trainer.best.score:.2f} %, with {best},"
     click.echo(f"Best {best} after {trainer.epoch} epochs; {run}")
     click.echo(f"Next: speechcmd export {run} -o {config.architecture}.onnx")
 

@@ -50,14 +50,14 @@ def _watcher(progress: StepProgress) -> Watcher:
     from speechcmd.training.series import Watcher
 
     def begin(number: int, n_members: int, member: Member, trainer: Trainer) -> None:
-        done = f"; {trainer.epoch} of {member.config.epochs} epochs are done" if trainer.epoch else ""
+        done = f"; {trainer.epoch} of {trainer.config.epochs} epochs are done" if trainer.epoch else ""
         if number == 1:
             click.echo(describe_network(trainer.network, member.config), err=True)
         click.echo(f"Training {number} of {n_members}: {member.what}{done}; {trainer.run.path}", err=True)
 
     return Watcher(
         begin,
-        lambda member, report: report_training(report, member.config.epochs, progress),
+        lambda trainer, report: report_training(report, trainer.config.epochs, progress),
         lambda done, total: progress.update(done, total, "windows of the feature cache"),
         lambda done, total: progress.update(done, total, SPEECH_HEARD),
     )

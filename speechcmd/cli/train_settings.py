@@ -22,8 +22,13 @@ _SWITCHES = {
 }
 
 
-def make_config(context: click.Context, options: dict[str, Any], store_length: str) -> TrainConfig:
+def make_config(
+    context: click.Context, options: dict[str, Any], store_length: str, begun: TrainConfig | None
+) -> TrainConfig:
     """The configuration that is meant: defaults, then the recipe, given options, `--set`.
+
+    A run that goes on has the settings that it was `begun` with in place of the defaults: those may have been
+    others in the version that began it.
 
     Raises
     ------
@@ -33,7 +38,7 @@ def make_config(context: click.Context, options: dict[str, Any], store_length: s
     from speechcmd.training.config import TrainConfig
     from speechcmd.training.recipe import apply_settings, parse_setting, read_recipe
 
-    config = TrainConfig(length=store_length)
+    config = begun or TrainConfig(length=store_length)
     if options["recipe"] is not None:
         config = apply_settings(config, read_recipe(options["recipe"]))
     check_pairs("--model", options["model_settings"])

@@ -36,7 +36,7 @@ class TrainConfig:
     "stream", by what the best epoch is chosen; `feature_cache` a folder for log-mel computed once, "" for
     none; `fold` "1/5" the first of five folds by speaker; `clips_percent` the share of training clips that
     is used; `precision` "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better one end
-    the training.
+    the training. `epochs`, `batch_size` and `patience` of 0 follow the number of clips (`fill_duration`).
     """
 
     architecture: str = "cnn"
@@ -46,8 +46,8 @@ class TrainConfig:
     unknown: str = "official"
     silence_percent: float = 10.0
     speech_percent: float = 10.0
-    epochs: int = 40
-    batch_size: int = 128
+    epochs: int = 0
+    batch_size: int = 0
     optimizer: str = "adamw"
     learning_rate: float = 2e-3
     momentum: float = 0.9
@@ -68,7 +68,7 @@ class TrainConfig:
     hard_every: int = 1
     focal: float = 0.0
     select: str = "accuracy"
-    patience: int = 15
+    patience: int = 0
     seed: int = 0
     initial: str = ""
     fold: str = ""

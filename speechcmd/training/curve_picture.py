@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.files import open_binary
+from speechcmd.training.choice import best_of
 from speechcmd.training.curve_reading import CurvePoint, accuracy_interval
 
 TRAINING_COLOUR, VALIDATION_COLOUR = "#6b6b6b", "#1f6fb4"
@@ -81,7 +82,7 @@ def _draw_over_epochs(axes: Any, epochs: Sequence[dict[str, Any]]) -> None:
     ):
         accuracies = [entry[name] for entry in epochs]
         axes.plot(numbers, accuracies, color=colour, label=label, marker="." if len(numbers) < 20 else "")
-    best = max(epochs, key=lambda entry: entry.get("stream_recall", entry["validation_accuracy"]))
+    best = best_of(epochs)
     axes.plot(
         best["epoch"] + 1, best["validation_accuracy"], "o", color=VALIDATION_COLOUR, label="best checkpoint"
     )

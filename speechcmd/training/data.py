@@ -27,6 +27,7 @@ from speechcmd.progress import Progress
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dataset import Batch, ClipDataset, make_loader
+from speechcmd.training.duration import fill_duration
 from speechcmd.training.feature_cache import cached_features
 from speechcmd.training.hard import add_windows
 from speechcmd.training.limit import parse_fold
@@ -37,6 +38,7 @@ from speechcmd.training.scan import Found, scan_speech
 from speechcmd.training.step import log_mel_of
 from speechcmd.training.stream_recall import HEARD_STEPS, measure_stream_recall, noise_under_words
 from speechcmd.training.upper_bands import UpperBands, clips_with_all_bands, count_stored_bands
+from speechcmd.training.whole_clip import BATCH_SIZE, choose_whole, heard_samples
 from speechcmd.training.windows import release_stores
 
 _CPU = torch.device("cpu")
@@ -44,7 +46,7 @@ CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every w
 
 
 class TrainingData:
-    """Tasks and loaders of one training.
+    """Tasks and loaders of one training, and its settings, with those that follow the number of clips.
 
     Raises
     ------
@@ -73,10 +75,12 @@ class TrainingData:
             self._check_speech(self.training, "train", f"hard_percent = {config.hard_percent:g}")
         if config.select == "stream":
             self._check_speech(self.validation, "calibrate", "select = stream")
-        self._config, self._task = config, task
+        self._task = task
         self._device = device if device.type == "cuda" else None
         n_hard = math.ceil(len(self.training.words) * config.hard_percent / 100)
-        self.sampler = EpochSampler(self.training, task, config.batch_size, config.seed, n_hard)
+        n_drawn = len(draw_epoch(self.training, task, generator_for("epoch", config.seed, 0)))
+        self.config = fill_duration(config, n_drawn + n_hard)
+        self.sampler = EpochSampler(self.training, task, self.config.batch_size, config.seed, n_hard)
         self.hard = Found.nothing()
 
     def _check_speech(self, task: SplitTask, role: str, setting: str) -> None:
@@ -94,7 +98,7 @@ class TrainingData:
         What reaches beyond the network's own window is for a teacher: the middle is what it would be. `upper`
         estimates bands that some store does not have.
         """
-        config, frontend = self._config, network.frontend.config
+        config, frontend = self.config, network.frontend.config
         release_stores()
         for store in self.source.stores:
             check_front_end(store, frontend)
@@ -122,6 +126,10 @@ class TrainingData:
         n_heard = n_own + (HEARD_STEPS - 1) * network.step_samples
         heard = dataset(self.validation, n_heard, noise_under_words(n_heard))
         self.heard_words = self._fixed(heard, self.validation.words)
+        whole = dataset(self.validation, heard_samples(network), off)
+        chosen = choose_whole(drawn[self.validation.examples.is_word[drawn]])
+        self.n_whole_clips = len(chosen)
+        self.whole_clips = make_loader(whole, FixedSampler(chosen, BATCH_SIZE))
 
     def find_hard(self, network: KeywordNetwork, on_scan: Progress | None = None) -> None:
         """Let the epochs to come train on what the network takes for words in running speech."""
@@ -154,15 +162,15 @@ class TrainingData:
         return len(self.training.words) + len(unknown)
 
     def _fixed(self, dataset: ClipDataset, indices: np.ndarray) -> DataLoader[Batch]:
-        return make_loader(dataset, FixedSampler(indices, 2 * self._config.batch_size))
+        return make_loader(dataset, FixedSampler(indices, 2 * self.config.batch_size))
 
     def class_weights(self) -> torch.Tensor:
         """Weight of the clips of each label. Shape: (n_labels,)."""
-        drawn = draw_epoch(self.training, self._task, generator_for("epoch", self._config.seed, 0))
+        drawn = draw_epoch(self.training, self._task, generator_for("epoch", self.config.seed, 0))
         labels = self.training.examples.labels[drawn]
         counts = np.bincount(labels, minlength=len(self._task.labels))
         counts[self._task.labels.index(UNKNOWN)] += self.sampler.n_hard
-        return torch.from_numpy(class_weights(counts, self._config.class_balance))
+        return torch.from_numpy(class_weights(counts, self.config.class_balance))
 
 
 def note_heard_voices(source: RowSource, words: Sequence[str]) -> str:

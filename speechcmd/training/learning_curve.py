@@ -88,7 +88,9 @@ def plan_shares(stores: Sequence[AnyStore], config: TrainConfig) -> list[Member]
             "it draws its own shares"
         )
     check_not_taught(config, "it may have been trained on the clips that a share leaves out")
-    n_steps = config.epochs * _steps_of_epoch(stores, config)
+    all_clips = TrainingData(stores, config, config.task, torch.device("cpu"))
+    config = all_clips.config  # with the epochs and the batches of all clips
+    n_steps = config.epochs * len(all_clips.sampler)
     members = []
     for percent in SHARES_PERCENT:
         share = replace(config, clips_percent=percent, unknown=_share_unknown(config.unknown, percent))

@@ -12,10 +12,10 @@ from speechcmd.training.optimisation import OPTIMIZERS, SCHEDULES
 _ANY = math.inf  # however large, but a number
 _MOST_DB = 100
 _RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, _ANY), "batch_size": (2, _ANY), "learning_rate": (1e-12, _ANY), "momentum": (0, 0.9999),
+    "epochs": (0, _ANY), "batch_size": (0, _ANY), "learning_rate": (1e-12, _ANY), "momentum": (0, 0.9999),
     "warmup_percent": (0, 100), "weight_decay": (0, _ANY), "l1": (0, _ANY), "gradient_clip": (0, _ANY),
     "ema": (0, 0.99999), "label_smoothing": (0, 0.5), "mixup": (0, _ANY), "class_balance": (0, 1),
-    "teacher_weight": (0, 1), "teacher_temperature": (0.1, 100), "patience": (1, _ANY),
+    "teacher_weight": (0, 1), "teacher_temperature": (0.1, 100), "patience": (0, _ANY),
     "n_steps": (1, 100), "hard_percent": (0, _ANY), "hard_every": (1, _ANY),
     "focal": (0, 10), "speech_percent": (0, _ANY), "silence_percent": (0, _ANY), "clips_percent": (0.1, 100),
     "seed": (0, 2**32 - 1), "n_workers": (0, 1024), "n_threads": (0, 1024), "augment.gain_db": (0, 60),
@@ -61,6 +61,8 @@ def check_limits(config: TrainConfig) -> None:
             f"augment.noise_snr_db: expected two ratios from -{_MOST_DB} to {_MOST_DB} dB, the lower first, "
             f"got {lowest_db:g}, {highest_db:g}"
         )
+    if config.batch_size == 1:
+        raise TrainingError("batch_size: expected at least 2, or 0 to follow the number of clips, got 1")
     parse_fold(config.fold)
     _check_together(config)
 

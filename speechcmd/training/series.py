@@ -34,7 +34,7 @@ class Watcher:
     """
 
     begin: Callable[[int, int, Member, Trainer], None]
-    report: Callable[[Member, StepReport | EpochMetrics], None]
+    report: Callable[[Trainer, StepReport | EpochMetrics], None]
     on_progress: Progress | None = None
     on_scan: Progress | None = None
 
@@ -56,7 +56,7 @@ def run_series(
         path = folder / member.name
         trainer = Trainer(stores, member.config, path, resume and (path / LAST).exists(), watcher.on_progress)
         watcher.begin(number, len(members), member, trainer)
-        trainer.fit(partial(watcher.report, member), watcher.on_scan)
+        trainer.fit(partial(watcher.report, trainer), watcher.on_scan)
         yield member, trainer
 
 

@@ -22,9 +22,11 @@ from models.registry import check_settings, create_model
 from speechcmd.errors import TrainingError
 from speechcmd.progress import Progress
 from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
+from speechcmd.training.choice import Choice
 from speechcmd.training.config import TrainConfig, check_same_training
 from speechcmd.training.data import TrainingData, learn_upper_bands, take_cached
 from speechcmd.training.dataset import Batch
+from speechcmd.training.duration import take_duration
 from speechcmd.training.ema import make_average
 from speechcmd.training.limit import check_limits
 from speechcmd.training.loader_process import until_lost
@@ -34,11 +36,16 @@ from speechcmd.training.scan import Found
 from speechcmd.training.step import TrainingStep, answer_batches, log_mel_of
 from speechcmd.training.teacher import digest_weights, fill_network, load_teacher, take_weights
 from speechcmd.training.upper_bands import UpperBands
+from speechcmd.training.whole_clip import WholeClips, answer_whole_clips
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What one epoch brought. Accuracies in percent; `stream_recall` where epochs are chosen by it."""
+    """What one epoch brought. Accuracies in percent; `stream_recall` where epochs are chosen by it.
+
+    `clip_loss` and `clip_accuracy` are of validation clips heard whole, with the quiet round the word.
+    `score` is what the best epoch is chosen by, `score_loss` what decides between equal ones.
+    """
 
     epoch: int
     train_loss: float
@@ -48,12 +55,11 @@ class EpochMetrics:
     learning_rate: float
     clips_per_s: float
     seconds: float
+    clip_loss: float
+    clip_accuracy: float
+    score: float
+    score_loss: float
     stream_recall: float | None = None
-
-    @property
-    def chosen_by(self) -> float:
-        """What is largest in the best epoch."""
-        return self.validation_accuracy if self.stream_recall is None else self.stream_recall
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,15 @@ class Trainer:
         on_progress: Progress | None = None,
     ) -> None:
         check_limits(config)
-        self.config = config
+        if resume:
+            begun = TrainConfig.from_json(load_checkpoint(folder / LAST)["config"])
+            config = take_duration(config, begun)
         self.fabric = _make_fabric(config)
         given = stores if isinstance(stores, Sequence) else [stores]
         task = config.task
         self.labels = task.labels
         self.data = TrainingData(given, config, task, self.fabric.device)
+        self.config = config = self.data.config
         torch.manual_seed(config.seed)
         n_samples = self.data.source.length_samples(config.length)
         check_settings(config.architecture, config.model)
@@ -121,7 +130,9 @@ class Trainer:
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.network, config))
         self.average = make_average(self.network, config.ema)
         self.epoch = 0
-        self.best_score = self.best_accuracy = -1.0
+        self.best = Choice.nothing()
+        self.best_accuracy = -1.0
+        self.least_loss = math.inf
         self.epochs_since_best = 0
         self.run = RunFolder(folder)
         if resume:
@@ -154,13 +165,19 @@ class Trainer:
             # before the checkpoint: a resumed run drops a line too many, it could not make up a lost one
             self.run.append_metrics({k: v for k, v in asdict(metrics).items() if v is not None})
             self.epoch += 1
-            is_best = metrics.chosen_by > self.best_score
-            if is_best:
-                self.best_score, self.best_accuracy = metrics.chosen_by, metrics.validation_accuracy
-            self.epochs_since_best = 0 if is_best else self.epochs_since_best + 1
-            self._save(is_best)
+            self._save(self._note_choice(metrics))
             report(metrics)
         self.run.draw_curves()
+
+    def _note_choice(self, metrics: EpochMetrics) -> bool:
+        """Whether this epoch is the best so far; patience is not lost while the loss falls."""
+        choice = Choice(metrics.score, metrics.score_loss)
+        is_best, is_falling = choice.is_better(self.best), choice.loss < self.least_loss
+        if is_best:
+            self.best, self.best_accuracy = choice, metrics.validation_accuracy
+        self.least_loss = min(self.least_loss, choice.loss)
+        self.epochs_since_best = 0 if is_best or is_falling else self.epochs_since_best + 1
+        return is_best
 
     @property
     def answering(self) -> KeywordNetwork:
@@ -201,11 +218,16 @@ class Trainer:
         validation_loss, validation_accuracy = self.evaluate(self.data.validation_batches)
         if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
             raise TrainingError(self._why_diverged("validation"))
-        is_streamed = self.config.select == "stream"
+        whole = self.hear_whole_clips()
+        recall = self.data.stream_recall(self.answering, on_scan) if self.config.select == "stream" else None
+        # windows and whole clips together: each clip of them counts alike
+        share = self.data.n_whole_clips / (self.data.n_validation_clips + self.data.n_whole_clips)
+        right_of_both = (1 - share) * validation_accuracy + share * whole.accuracy
         return EpochMetrics(
             self.epoch, loss, 100 * right, validation_loss, validation_accuracy,
             learning_rate(self.config, float(self.epoch)), n_clips / seconds, seconds,
-            self.data.stream_recall(self.answering, on_scan) if is_streamed else None,
+            whole.loss, whole.accuracy, right_of_both if recall is None else recall,
+            (1 - share) * validation_loss + share * whole.loss, recall,
         )  # fmt: skip
 
     def _find_hard(self, on_scan: Progress | None = None) -> None:
@@ -241,6 +263,10 @@ class Trainer:
             n_clips += len(labels)
         return loss_sum / n_clips, 100 * n_right / n_clips
 
+    def hear_whole_clips(self) -> WholeClips:
+        """What validation clips are answered as a user feeds them."""
+        return answer_whole_clips(self.answering, self.data.whole_clips, self.labels, self.fabric.device)
+
     def _set_learning_rate(self, epoch: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, epoch)
@@ -260,7 +286,9 @@ class Trainer:
             "labels": list(self.labels),
             "n_samples": self.network.window_samples,
             "epoch": self.epoch,
-            "best_score": self.best_score,
+            "best_score": self.best.score,
+            "best_loss": self.best.loss,
+            "least_loss": self.least_loss,
             "best_accuracy": self.best_accuracy,
             "epochs_since_best": self.epochs_since_best,
             "n_threads": torch.get_num_threads(),
@@ -294,7 +322,9 @@ class Trainer:
             self.data.use_hard(Found.from_tensors(state["hard"]), self.network.window_samples)
         self.epoch = state["epoch"]
         self.best_accuracy = state["best_accuracy"]
-        self.best_score = state.get("best_score", self.best_accuracy)  # an older run was chosen by accuracy
+        # an older run was chosen by accuracy alone
+        self.best = Choice(state.get("best_score", self.best_accuracy), state.get("best_loss", math.inf))
+        self.least_loss = state.get("least_loss", math.inf)
         self.epochs_since_best = state["epochs_since_best"]
         self.run.cut_metrics(self.epoch)
 
