@@ -1,6 +1,7 @@
 """Three own words of thirty clips each, by the commands of the README, from clips to what the model hears.
 
-usage: python benchmarks/own_words.py DATA [--set several|commands] [--test 20] [--no-noise] [--keep DIR] [-- TRAIN OPTIONS]
+usage: python benchmarks/own_words.py [--set several|commands] [--test 20] [--no-noise] [--keep DIR] DATA [-- TRAIN OPTIONS]
+       python benchmarks/own_words.py --model MODEL [--set several|commands] [--test 20] DATA
 
 DATA is the unpacked speech data. The words are "alexa", "computer" and "jarvis", or "bird", "cat" and "happy", of
 as many people as clips. Those of the test are others: "trimmed" ones end a tenth of a second round the word, "in
@@ -142,19 +143,14 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=20, help="test clips of each word")
     parser.add_argument("--no-noise", action="store_true", help="no _background_noise_ among the clips")
     parser.add_argument("--keep", type=Path, help="folder for clips, store, run and model")
+    parser.add_argument("--model", type=Path, help="measure this one of these words, which --keep kept")
     parser.add_argument("train", nargs="*", help="options of `speechcmd train`")
     args = parser.parse_args()
     folders = SETS[args.words]
     with tempfile.TemporaryDirectory() as scratch:
-        work = args.keep or Path(scratch)
-        work.mkdir(parents=True, exist_ok=True)
-        write_clips(args.data, folders, work / "clips", not args.no_noise)
-        names = ",".join(folder.rpartition("/")[2] for folder in folders)
-        run("prepare", str(work / "clips"), "--store", str(work / "store"))
         began = time.perf_counter()
-        said = run("train", str(work / "store"), "--run", str(work / "run"), "--words", names, *args.train)
+        model, said = (args.model, "") if args.model else train(args, args.keep or Path(scratch))
         seconds = time.perf_counter() - began
-        run("export", str(work / "run"), "-o", str(work / "own.onnx"))
         rng = np.random.default_rng(2)
         own = [
             (folder.rpartition("/")[2], read(path))
@@ -164,10 +160,28 @@ def main() -> None:
         others = [
             ("", read(path)) for folder in OTHERS for path in draw(args.data, folder, N_OTHERS, True, rng)
         ]
-        print(f"| {args.words}: {names} | {' '.join(args.train)} |\n|---|---|")
-        for what, figure in measure(Recognizer.load(work / "own.onnx"), own, others, args.data):
+        print(f"| {args.words}: {names_of(folders)} | {' '.join(args.train)} |\n|---|---|")
+        for what, figure in measure(Recognizer.load(model), own, others, args.data):
             print(f"| {what} | {figure} |")
-        print(f"| training | {seconds:.0f} s; {next(x for x in said.splitlines() if x.startswith('Best'))} |")
+        if said:
+            print(f"| clips to model | {seconds:.0f} s; {said} |")
+
+
+def names_of(folders: Sequence[str]) -> str:
+    return ",".join(folder.rpartition("/")[2] for folder in folders)
+
+
+def train(args: argparse.Namespace, work: Path) -> tuple[Path, str]:
+    """Write the clips, prepare, train, export: the model and what the training said of its best epoch."""
+    folders = SETS[args.words]
+    work.mkdir(parents=True, exist_ok=True)
+    write_clips(args.data, folders, work / "clips", not args.no_noise)
+    run("prepare", str(work / "clips"), "--store", str(work / "store"))
+    said = run(
+        "train", str(work / "store"), "--run", str(work / "run"), "--words", names_of(folders), *args.train
+    )
+    run("export", str(work / "run"), "-o", str(work / "own.onnx"))
+    return work / "own.onnx", next(line for line in said.splitlines() if line.startswith("Best"))
 
 
 if __name__ == "__main__":
