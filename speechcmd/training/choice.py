@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ class Choice:
         return (self.score, -self.loss) > (other.score, -other.loss)
 
 
-def best_of(epochs: list[dict[str, Any]]) -> dict[str, Any]:
+def best_of(epochs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The epoch that was kept, of the lines of a metrics.jsonl; older ones have no score of their own."""
 
     def order(entry: dict[str, Any]) -> tuple[float, float]:

@@ -33,7 +33,7 @@ def fill_duration(config: TrainConfig, n_clips: int) -> TrainConfig:
 
 def _batch_size(n_clips: int) -> int:
     """The power of two that gives an epoch about `BATCHES_AN_EPOCH` batches, within limits."""
-    fitting = 2 ** max(0, (n_clips // BATCHES_AN_EPOCH).bit_length() - 1)
+    fitting = 1 << max(0, (n_clips // BATCHES_AN_EPOCH).bit_length() - 1)
     return min(max(fitting, LEAST_BATCH), STANDARD_BATCH)
 
 

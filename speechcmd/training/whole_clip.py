@@ -69,4 +69,5 @@ def _levels_of(log_mel: Tensor) -> Tensor:
 
     Shape: (batch, n_frames, n_mels) -> (batch, n_frames).
     """
-    return (log_mel.logsumexp(dim=2) * _DB_PER_NEPER).cpu()
+    levels: Tensor = log_mel.logsumexp(dim=2) * _DB_PER_NEPER
+    return levels.cpu()
