@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def main() -> int:
     n_samples = create_model("cnn", 2, store.length_samples("mean")).window_samples
     chosen = choose_words(task, options.batch_size * options.batches)
     plain = make_wav_dataset(options.clips, task, chosen, n_samples)
-    shift_only = AugmentConfig(noise_percent=0, gain_db=0, time_masks=0, band_masks=0)
+    shift_only = replace(AugmentConfig.off(), time_shift_ms=100)
 
     def ours(config: AugmentConfig) -> Callable[[], float]:
         loader = make_loader(

@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +29,7 @@ from speechcmd.training.config import TrainConfig
 
 PLAIN = "as it is"
 OFF = {"time_shift_ms": 0.0, "noise_percent": 0.0, "gain_db": 0.0, "time_masks": 0, "band_masks": 0}
-NOISY = AugmentConfig(
-    time_shift_ms=0, noise_percent=100, noise_snr_db=(5, 5), gain_db=0, time_masks=0, band_masks=0
-)
+NOISY = replace(AugmentConfig.off(), noise_percent=100, noise_snr_db=(5, 5))
 
 
 class Row(NamedTuple):

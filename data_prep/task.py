@@ -22,6 +22,7 @@ from speechcmd.errors import StoreError
 from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, join_labels, name_labels
 
 OFFICIAL_PERCENT = 10
+FEW_CLIPS = 1_000  # a tenth of fewer is too little to learn what is no word
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
 
 Indices = npt.NDArray[np.int64]
@@ -31,8 +32,9 @@ Indices = npt.NDArray[np.int64]
 class TaskConfig:
     """What is to be told apart.
 
-    `unknown`: "official" (as many as the rule says, the same every epoch), "all", or a number of
-    clips drawn anew each epoch. In training, in percent of the words' clips: `speech_percent` windows of
+    `unknown`: "official" (as many as the rule says, the same every epoch), "auto" (the same, but beside fewer
+    than `FEW_CLIPS` clips of words as many of others, anew each epoch), "all", or a number of clips drawn
+    anew each epoch. In training, in percent of the words' clips: `speech_percent` windows of
     running speech join `_unknown_`, `silence_percent` windows of noise are `_silence_` (where a set is
     fixed, the official rule holds).
     """
@@ -87,6 +89,11 @@ class SplitTask:
         """Clips of each extra class by the official rule."""
         return math.ceil(len(self.words) * OFFICIAL_PERCENT / 100)
 
+    def count_unknown(self, config: TaskConfig) -> int:
+        """Clips of other words in a fixed set: the official rule, beside few clips of words as many."""
+        is_few = config.unknown == "auto" and len(self.words) < FEW_CLIPS
+        return len(self.words) if is_few else self.count_official()
+
 
 def make_split_task(
     store: RowSource, config: TaskConfig, split: str, *, needs_noise: bool = True
@@ -137,7 +144,7 @@ def select_noise(store: RowSource, split: str) -> list[Row]:
 def draw_unknown(task: SplitTask, config: TaskConfig) -> Indices:
     """The fixed official draw: ceil(10 %) of the words' clips, all if there are fewer. Sorted."""
     rng = np.random.Generator(np.random.PCG64(config.seed))
-    n_drawn = min(task.count_official(), len(task.unknown))
+    n_drawn = min(task.count_unknown(config), len(task.unknown))
     return np.sort(rng.permutation(task.unknown)[:n_drawn])
 
 
@@ -157,7 +164,9 @@ def draw_recordings(task: SplitTask, among: Indices, n_drawn: int, rng: np.rando
 
 def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) -> Indices:
     """Indices of one training epoch in random order: words, `_unknown_`, `_silence_`, speech."""
-    if config.unknown == "official":
+    if config.unknown == "auto" and len(task.words) < FEW_CLIPS:
+        unknown = rng.permutation(task.unknown)[: len(task.words)]
+    elif config.unknown in ("auto", "official"):
         unknown = draw_unknown(task, config)
     elif config.unknown == "all":
         unknown = task.unknown
@@ -191,8 +200,10 @@ def _check_words(store: RowSource, config: TaskConfig, split: str) -> None:
         raise StoreError(
             f"{store.path}: no training clip of {name_labels(missing)}; {_advise(clips, missing)}"
         )
-    if config.unknown not in ("official", "all") and not config.unknown.isdecimal():
-        raise StoreError(f"unknown: expected official, all or a number of clips, got {config.unknown!r}")
+    if config.unknown not in ("auto", "official", "all") and not config.unknown.isdecimal():
+        raise StoreError(
+            f"unknown: expected auto, official, all or a number of clips, got {config.unknown!r}"
+        )
 
 
 def _advise(clips: Sequence[Row], missing: Sequence[str]) -> str:

@@ -61,6 +61,8 @@ def test_figures_are_of_these_files() -> None:
 
 def test_there_is_nothing_else_and_it_is_small() -> None:
     files = [path for path in ASSETS.iterdir() if path.is_file()]
-    expected = {"NOTICE"} | {f"{name}.{suffix}" for name in NAMES for suffix in ("onnx", "md", "json")}
+    expected = {"NOTICE", "negatives.ogg", "negatives.csv"} | {
+        f"{name}.{suffix}" for name in NAMES for suffix in ("onnx", "md", "json")
+    }
     assert {path.name for path in files} <= expected
     assert sum(path.stat().st_size for path in files) < MAX_ASSETS_BYTES

@@ -41,6 +41,7 @@ OPTIONS: list[tuple[tuple[str, ...], str, Any]] = [
     (("--length", "p95"), "length", "p95"),
     (("--unknown", "33"), "unknown", "33"),
     (("--unknown", "all"), "unknown", "all"),
+    (("--negatives", "none"), "negatives", "none"),
     (("--speech-percent", "5"), "speech_percent", 5.0),
     (("--epochs", "3"), "epochs", 3),
     (("--batch-size", "8"), "batch_size", 8),
@@ -114,8 +115,24 @@ def test_defaults(tmp_path: Path) -> None:
     help_text = run("--help").output
     for name in ("learning_rate", "weight_decay", "label_smoothing"):
         assert f"[default: {config[name]:g}" in help_text, name
-    # what follows the number of clips is written down as it was resolved: some sixty in an epoch here
-    assert (config["batch_size"], config["epochs"], config["patience"]) == (16, 200, 75)
+    # what follows the number of clips is written down as it was resolved: some seventy in an epoch here
+    assert (config["batch_size"], config["epochs"], config["patience"]) == (16, 150, 57)
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(("asked", "half_seen"), [("", 25), ("mixup=0", 25), ("mixup=0.2", 0)])
+def test_half_seen_words_give_way_to_mixtures(tmp_path: Path, asked: str, half_seen: float) -> None:
+    """They do not go together, and only one of them was asked for."""
+    options = ("--set", asked) if asked else ()
+    assert run(toy_store_path(), "--run", tmp_path, "--words", "no,up", *options).exit_code == 0
+    assert config_of(tmp_path)["augment"]["half_seen_percent"] == half_seen
+
+
+def test_half_seen_words_that_are_asked_for_are_refused_beside_mixtures(tmp_path: Path) -> None:
+    both = ("--set", "mixup=0.2", "--set", "augment.half_seen_percent=25")
+    result = run(toy_store_path(), "--run", tmp_path / "run", *QUICK, *both)
+    assert result.exit_code == 1
+    assert "mixup: expected 0 beside augment.half_seen_percent = 25" in result.stderr
 
 
 def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
@@ -230,8 +247,8 @@ def test_the_bar_and_the_lines_show_progress(monkeypatch: pytest.MonkeyPatch, tm
     ("options", "message"),
     [
         (("--architecture", "vgg"), f"expected one of {', '.join(list_architectures())}, got 'vgg'"),
-        (("--unknown", "some"), "expected official, all or a number of clips"),
-        (("--unknown", "-3"), "expected official, all or a number of clips"),
+        (("--unknown", "some"), "expected auto, official, all or a number of clips"),
+        (("--unknown", "-3"), "expected auto, official, all or a number of clips"),
         (("--length", "long"), "expected mean, p95 or seconds from 0.1 to 10"),
         (("--length", "60"), "expected mean, p95 or seconds from 0.1 to 10"),
         (("--model", "width"), "expected NAME=VALUE"),

@@ -142,7 +142,7 @@ def test_wrong_words_and_missing_noise_are_one_line(store: Store) -> None:
         make_split_task(Store(store.path, (), store.info), TaskConfig(("up",)), "training")
     with pytest.raises(StoreError, match="one or more different words"):
         make_split_task(store, TaskConfig(("up", "up")), "training")
-    with pytest.raises(StoreError, match="expected official, all or a number"):
+    with pytest.raises(StoreError, match="expected auto, official, all or a number"):
         make_split_task(store, TaskConfig(("up",), unknown="some"), "training")
     words_only = Store(store.path, tuple(row for row in store.rows if row.kind == "word"), store.info)
     with pytest.raises(StoreError, match="background noise"):

@@ -88,7 +88,7 @@ ROOMS = (
     room(
         "speechcmd/training/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.training",
         "models", "data_prep.store", "data_prep.feature_store", "data_prep.open_store", "data_prep.row_source",
-        "data_prep.task", "data_prep.window", "data_prep.split", "data_prep.voices",
+        "data_prep.task", "data_prep.window", "data_prep.split", "data_prep.voices", "data_prep.shipped",
         "numpy", "torch", "onnx", "onnxruntime.quantization", "lightning_fabric",
         "matplotlib", "rich",
     ),

@@ -192,7 +192,9 @@ def with_value(name: str, value: Any) -> TrainConfig:
         n_mels = 48 if inner == "narrow_percent" else 40
         augment = replace(AugmentConfig(), **shift, **{inner: value})
         return replace(TrainConfig(), n_mels=n_mels, augment=augment)
-    return replace(TrainConfig(), **{inner: value})
+    # half-seen words, which are the default, do not go with mixtures
+    whole = replace(AugmentConfig(), half_seen_percent=0.0)
+    return replace(TrainConfig(), augment=whole, **{inner: value})
 
 
 def test_every_number_has_a_limit() -> None:
@@ -220,7 +222,8 @@ def test_numbers_at_and_beyond_their_limits(name: str) -> None:
 @pytest.mark.parametrize("name", ["n_steps", "augment.half_seen_percent", "augment.neighbour_percent"])
 def test_what_cannot_go_together(name: str) -> None:
     """Mixed targets where each answer is asked what it hears of its clip's one word."""
-    both = apply_settings(TrainConfig(), {name: 3, "mixup": 2})
+    whole = {"augment.half_seen_percent": 0}
+    both = apply_settings(TrainConfig(), whole | {name: 3, "mixup": 2})
     plain = {"n_steps": 1}.get(name, 0)
     assert failure(lambda: check_limits(both)) == (
         f"mixup: expected 0 beside {name} = 3, which must know where the one word of a clip lies, got 2; "
@@ -353,7 +356,11 @@ def test_what_comes_before_what(tmp_path: Path) -> None:
         (("--set", "ema=1"), 1, "ema: expected 0 to 0.99999, got 1.0"),
         (("--set", "architecture=nonsense"), 1, "architecture: expected one of mlp, rnn"),
         (("--set", "length=long"), 1, "length: expected mean, p95 or a number of seconds, got 'long'"),
-        (("--set", "unknown=some"), 1, "unknown: expected official, all or a number of clips, got 'some'"),
+        (
+            ("--set", "unknown=some"),
+            1,
+            "unknown: expected auto, official, all or a number of clips, got 'some'",
+        ),
         (("--recipe", "none.toml"), 1, "none.toml: cannot be read"),
         (("--recipe", "."), 2, "is a directory"),
         (("--optimizer", "lion"), 2, "'lion' is not one of 'adamw', 'adam', 'sgd', 'rmsprop'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def test_a_batch_says_where_its_words_lie(
     """Compared with what was cut: each row is found in its store, whatever it was moved by."""
     store = open_store()
     task = make_split_task(store, TaskConfig(WORDS), "training")
-    augment = AugmentConfig(time_shift_ms=20, noise_percent=0, gain_db=0, half_seen_percent=half_seen_percent)
+    augment = replace(AugmentConfig.off(), time_shift_ms=20, half_seen_percent=half_seen_percent)
     # windows of 40 frames are placed, of which 100 are seen
     dataset = ClipDataset(store, task, 480 + 99 * 160, augment, n_placed=N_WINDOW)
     indices = np.concatenate([task.words[:20], task.silence[:1]])
@@ -216,7 +217,7 @@ def test_words_lie_later_than_in_the_middle(open_store: Callable[[], AnyStore]) 
     task = make_split_task(store, TaskConfig(WORDS), "training")
     keys = [ItemKey(0, 0, int(index)) for index in (*task.words[:20], *task.silence[:1])]
     for late_ms in (0.0, 50.0):
-        augment = AugmentConfig(time_shift_ms=20, late_ms=late_ms, noise_percent=0, gain_db=0)
+        augment = replace(AugmentConfig.off(), time_shift_ms=20, late_ms=late_ms)
         dataset = ClipDataset(store, task, 480 + 99 * 160, augment, n_placed=N_WINDOW)
         batches.append(dataset.__getitems__(keys))
     middle, late = (batch.spans.numpy() for batch in batches)

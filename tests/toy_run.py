@@ -46,10 +46,13 @@ def toy_store() -> Store:
     return Store.open(toy_store_path())
 
 
+SEEN_WHOLE = replace(AugmentConfig(), half_seen_percent=0.0, room_percent=0.0)
+
+
 def toy_config(architecture: str = "cnn", **changes: Any) -> TrainConfig:
     """Settings of a training of a second or two."""
     config = TrainConfig(
-        architecture, WORDS, unknown="all", speech_percent=0.0, epochs=2, batch_size=16, learning_rate=0.01, patience=15,
+        architecture, WORDS, unknown="all", speech_percent=0.0, epochs=2, batch_size=16, learning_rate=0.01, patience=15, augment=SEEN_WHOLE,
         n_threads=1, device="cpu", model=dict(find_architecture(architecture).toy),
     )  # fmt: skip
     return replace(config, **changes)

@@ -20,8 +20,8 @@ SPEECH_HEARD = "running speech heard"  # between epochs: beside the bar
 
 
 def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
-    if value not in ("official", "all") and not value.isdecimal():
-        raise click.BadParameter(f"expected official, all or a number of clips, got {value!r}")
+    if value not in ("auto", "official", "all") and not value.isdecimal():
+        raise click.BadParameter(f"expected auto, official, all or a number of clips, got {value!r}")
     return value
 
 
@@ -61,16 +61,24 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
 )
 @click.option(
     "--unknown",
-    default="official",
+    default="auto",
     show_default=True,
     callback=_check_unknown,
-    help="Clips of other words: official (10 % of the words, always the same), all, "
-    "or a number drawn anew each epoch.",
+    help="Clips of other words: official (10 % of the words, always the same), auto (as many as of the "
+    "words if those are few, else official), all, or a number drawn anew each epoch.",
+)
+@click.option(
+    "--negatives",
+    type=click.Choice(["auto", "shipped", "none"]),
+    default="auto",
+    show_default=True,
+    help="Shipped speech, other words and noise: auto adds them to stores that have no other words and no "
+    "speech.",
 )
 @click.option(
     "--speech-percent",
     type=click.FloatRange(min=0),
-    default=10.0,
+    default=50.0,
     show_default=True,
     help="Windows of running speech as _unknown_, in percent of the words' clips.",
 )
@@ -199,6 +207,7 @@ def train(
 def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
     from speechcmd.cli.progress import StepProgress
     from speechcmd.training.checkpoint import LAST
+    from speechcmd.training.negatives import describe_negatives
     from speechcmd.training.trainer import Trainer
 
     with StepProgress("train") as progress:
@@ -209,6 +218,8 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
             resume and (run / LAST).exists(),
             lambda done, total: progress.update(done, total, "windows of the feature cache"),
         )
+        if note := describe_negatives(trainer.stores):
+            click.echo(note, err=True)
         click.echo(describe_network(trainer.network, config), err=True)
         for note in trainer.data.notes:
             click.echo(f"note: {note}", err=True)

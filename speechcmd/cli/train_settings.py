@@ -11,6 +11,7 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from speechcmd.training.config import TrainConfig
 
+HALF_SEEN = "augment.half_seen_percent"
 # options that are called something else than their setting
 _NAMES = {"workers": "n_workers", "threads": "n_threads"}
 # switches of parts of the augmentation and the settings that they turn off
@@ -38,9 +39,7 @@ def make_config(
     from speechcmd.training.config import TrainConfig
     from speechcmd.training.recipe import apply_settings, parse_setting, read_recipe
 
-    config = begun or TrainConfig(length=store_length)
-    if options["recipe"] is not None:
-        config = apply_settings(config, read_recipe(options["recipe"]))
+    recipe = {} if options["recipe"] is None else read_recipe(options["recipe"])
     check_pairs("--model", options["model_settings"])
     check_pairs("--set", options["settings"])
     given = {
@@ -48,8 +47,10 @@ def make_config(
         for name, value in options.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    config = apply_settings(config, dict(_settings_of(given)))
-    return apply_settings(config, dict(map(parse_setting, options["settings"])))
+    meant = recipe | dict(_settings_of(given)) | dict(map(parse_setting, options["settings"]))
+    if begun is None and meant.get("mixup"):
+        meant = {HALF_SEEN: 0} | meant  # what is only a default gives way to what is asked for
+    return apply_settings(begun or TrainConfig(length=store_length), meant)
 
 
 def _settings_of(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -43,9 +43,9 @@ class AugmentConfig:
     band_masks: int = 1
     band_mask_bands: int = 6
     speed_percent: float = 0.0
-    room_percent: float = 0.0
+    room_percent: float = 25.0
     image_percent: float = 0.0
-    half_seen_percent: float = 0.0
+    half_seen_percent: float = 25.0
     warp_percent: float = 0.0
     neighbour_percent: float = 0.0
     tilt_db: float = 0.0
@@ -55,7 +55,10 @@ class AugmentConfig:
     @classmethod
     def off(cls) -> AugmentConfig:
         """Nothing is done: for validation."""
-        return cls(time_shift_ms=0.0, noise_percent=0.0, gain_db=0.0, time_masks=0, band_masks=0)
+        return cls(
+            time_shift_ms=0.0, noise_percent=0.0, gain_db=0.0, time_masks=0, band_masks=0, room_percent=0.0,
+            half_seen_percent=0.0,
+        )  # fmt: skip
 
     @property
     def longest_factor(self) -> float:

@@ -23,8 +23,9 @@ class TrainConfig:
 
     `n_mels` bands of the spectrogram, 40 up to 4000 Hz and more above them as `FrontEndConfig.with_bands`
     has it; `length` is "mean", "p95" or seconds; `unknown`, `speech_percent` and `silence_percent` as in
-    `data_prep.task.TaskConfig`; `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of
-    `optimisation.SCHEDULES`, `momentum` of SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is
+    `data_prep.task.TaskConfig`; `negatives` "auto", "shipped" or "none", as `add_negatives` has it;
+    `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of `optimisation.SCHEDULES`, `momentum` of
+    SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is
     decoupled; `l1` the factor of the sum of all weights' sizes; `gradient_clip` the largest norm of a
     gradient; `ema` the decay of the weights' moving average, which is then what is validated and exported;
     `mixup` the alpha of its Beta distribution; `class_balance` from 0, clips count alike, to 1, labels do.
@@ -43,9 +44,10 @@ class TrainConfig:
     words: tuple[str, ...] = TEN_WORDS
     length: str = "mean"
     n_mels: int = STANDARD_BANDS
-    unknown: str = "official"
+    unknown: str = "auto"
+    negatives: str = "auto"
     silence_percent: float = 10.0
-    speech_percent: float = 10.0
+    speech_percent: float = 50.0
     epochs: int = 0
     batch_size: int = 0
     optimizer: str = "adamw"
@@ -111,9 +113,10 @@ class TrainConfig:
         """
         try:
             values = json.loads(text)
-            augment = values.pop("augment")
+            augment = asdict(AugmentConfig.off()) | values.pop("augment")  # an older run had fewer parts
             augment["noise_snr_db"] = tuple(augment["noise_snr_db"])
             values["words"] = tuple(values["words"])
+            values.setdefault("negatives", "none")  # before there were any
             return cls(**values, augment=AugmentConfig(**augment))
         except (ValueError, TypeError, KeyError) as error:
             raise TrainingError(

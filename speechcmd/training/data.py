@@ -157,7 +157,7 @@ class TrainingData:
 
     def count_training_clips(self) -> int:
         """Clips of words and of other words that are trained on, however often."""
-        is_official = self._task.unknown == "official"
+        is_official = self._task.unknown in ("auto", "official")
         unknown = draw_unknown(self.training, self._task) if is_official else self.training.unknown
         return len(self.training.words) + len(unknown)
 

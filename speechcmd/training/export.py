@@ -297,7 +297,7 @@ def _make_card(
         measured_on=config.measured_on,
         architecture=trained.architecture,
         parameters=network.count_parameters(),
-        data=config.data,
+        data=config.data + tuple(DataSource(**source) for source in described.get("shipped", ())),
         licence=config.licence,
         tool_version=__version__,
         training={

@@ -18,6 +18,7 @@ from speechcmd.training.curve_picture import draw_learning_curve
 from speechcmd.training.curve_reading import Answer, CurvePoint, read_curve, summarise
 from speechcmd.training.data import TrainingData
 from speechcmd.training.limit import check_limits
+from speechcmd.training.negatives import add_negatives
 from speechcmd.training.series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.trainer import Trainer
 
@@ -82,6 +83,7 @@ def plan_shares(stores: Sequence[AnyStore], config: TrainConfig) -> list[Member]
         If a setting makes no sense or a share lacks clips of a word.
     """
     check_limits(config)
+    stores = add_negatives(stores, config)
     if config.clips_percent != 100:
         raise TrainingError(
             f"clips_percent: expected 100 for a learning curve, got {config.clips_percent:g}; "

@@ -34,6 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "precision": ("auto", "32-true", "bf16-mixed"),
     "select": ("accuracy", "stream"),
+    "negatives": ("auto", "shipped", "none"),
 }
 
 

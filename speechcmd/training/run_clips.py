@@ -22,6 +22,7 @@ from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
+from speechcmd.training.negatives import add_negatives
 from speechcmd.training.run_folder import RUN_FILE
 from speechcmd.training.sampler import FixedSampler
 
@@ -76,7 +77,7 @@ def draw_run_clips(
     StoreError
         If a store of the run is gone, or none of audio has a clip of any of its words.
     """
-    stores = split_by_fold(stores_of(run, places), config.fold)
+    stores = split_by_fold(add_negatives(stores_of(run, places), config), config.fold)
     audio = _only_audio(run, stores)
     spoken = {row.word for store in audio for row in store.select("word", split)}
     missing = tuple(word for word in config.words if word not in spoken)

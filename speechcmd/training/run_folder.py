@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.shipped import ShippedStore
 from data_prep.task import TaskConfig, digest_of_names, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
@@ -23,6 +25,7 @@ from speechcmd.files import open_binary, write_text
 from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import TrainingData, note_heard_voices
+from speechcmd.training.negatives import shipped_sources
 
 SOURCE_FOLDER = Path(__file__).resolve().parents[2]
 METRICS_FILE = "metrics.jsonl"
@@ -150,9 +153,10 @@ def _describe(
     source = JoinedStores(stores)
     return {
         "tool_version": __version__,
-        **describe_places(stores, run),
+        **describe_places([store for store in stores if not isinstance(store, ShippedStore)], run),
         "data_digest": source.digest,
         "statistics": source.statistics,
+        "shipped": [asdict(source) for source in shipped_sources(stores)],
         "voices": note_heard_voices(source, config.words),
         "seed": config.seed,
         "unknown_rule": config.unknown,

@@ -30,6 +30,7 @@ from speechcmd.training.duration import take_duration
 from speechcmd.training.ema import make_average
 from speechcmd.training.limit import check_limits
 from speechcmd.training.loader_process import until_lost
+from speechcmd.training.negatives import add_negatives
 from speechcmd.training.optimisation import learning_rate, make_optimizer
 from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.scan import Found
@@ -104,7 +105,9 @@ class Trainer:
             begun = TrainConfig.from_json(load_checkpoint(folder / LAST)["config"])
             config = take_duration(config, begun)
         self.fabric = _make_fabric(config)
-        given = stores if isinstance(stores, Sequence) else [stores]
+        own = stores if isinstance(stores, Sequence) else [stores]
+        given = add_negatives(own, config)
+        self.stores = given
         task = config.task
         self.labels = task.labels
         self.data = TrainingData(given, config, task, self.fabric.device)
