@@ -20,7 +20,8 @@ from speechcmd.cli.main import cli
 from speechcmd.cli.recording import find_recordings
 from speechcmd.stream_head import check_stream_head
 
-pytestmark = pytest.mark.runtime
+# a note that one channel was taken is no fault; in these runs it would be raised
+pytestmark = [pytest.mark.runtime, pytest.mark.filterwarnings("ignore::speechcmd.errors.AudioWarning")]
 
 CASES = cases()
 COMMANDS = ["classify", "transcribe"]
@@ -143,7 +144,9 @@ def test_all_at_once_in_a_gigabyte(folder: Path, command: str) -> None:
         check=False,
     )
     lines = done.stderr.decode().splitlines()
-    *error_lines, last_line = lines  # and nothing from the mp3 decoder, which writes notes of its own
+    *told, last_line = lines  # and nothing from the mp3 decoder, which writes notes of its own
+    error_lines = [line for line in told if not line.startswith("speechcmd: note: ")]
+    assert len(told) - len(error_lines) == sum("opposite" in name or "against" in name for name in CASES)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     failed = {row["path"] for row in rows if "error" in row}
     assert done.returncode == 1

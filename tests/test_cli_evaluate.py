@@ -62,6 +62,7 @@ def test_json_has_the_fields_of_the_schema() -> None:
         "split": "testing",
         "n_clips": n_clips,
         "draw": None,
+        "voices": "",
     }
     assert list(figures["source"]["draw"]) == ["rule", "seed", "n_unknown", "n_silence", "sha256"]
     assert figures["accuracy"]["n"] == figures["accuracy"]["n_right"] == n_clips

@@ -61,7 +61,7 @@ def test_int8_tells_what_it_costs(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     first, layers, size, accuracy, loss, time = result.stdout.splitlines()
     assert first.endswith("both before int8")
-    assert layers == "int8: 6 of 7 layers, 1 in float; ranges from 20 training clips"
+    assert layers == "int8: 5 of 7 layers, 2 in float; ranges from 20 training clips"
     for line, parts in (
         (size, ("size", " -> ", "MB")), (accuracy, ("accuracy", " -> ", "validation clips")),
         (loss, ("points (95 %: ", "in float alone", "in int8 alone")), (time, ("ms a window", "long signal")),
