@@ -57,6 +57,11 @@ def test_one_voice_is_prepared_and_trained_and_it_is_said(clips: Path, tmp_path:
     trained = run("train", store, "--run", folder, *words, "--epochs", "1", "--device", "cpu", *TINY)
     assert trained.exit_code == 0, trained.output
     assert NOTE in trained.stderr
+    assert "training with the shipped negatives" in trained.stderr
+    model = tmp_path / "own.onnx"
+    exported = run("export", folder, "-o", model, "--balance")  # which looks for the data of the training
+    assert exported.exit_code == 0, exported.output
+    assert "LibriSpeech" in run("info", "-m", model).stdout
     assert json.loads((folder / "run.json").read_text())["voices"].startswith("one voice")
 
 

@@ -18,7 +18,14 @@ from speechcmd.audio import SAMPLE_RATE
 from speechcmd.errors import TrainingError
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.limit import check_limits
-from speechcmd.training.negatives import NOISE_SOURCE, add_negatives, describe_negatives, shipped_sources
+from speechcmd.training.negatives import (
+    NOISE_SOURCE,
+    add_negatives,
+    describe_negatives,
+    record_shipped,
+    reopen_shipped,
+    sources_of,
+)
 
 MOST_BYTES = 1_500_000
 
@@ -73,8 +80,11 @@ def test_it_joins_where_there_is_nothing_else_to_tell_the_words_from() -> None:
     line = describe_negatives([own, shipped])
     assert "no clips of other words and no running speech; training with the shipped negatives" in line
     assert "\n" not in line
-    assert shipped_sources([own]) == ()
-    assert len(shipped_sources([own, shipped])) == 6
+    assert record_shipped([own], WORDS) == {}
+    recorded = record_shipped([own, shipped], WORDS)
+    assert len(sources_of(recorded)) == 6
+    (again,) = reopen_shipped(json.loads(json.dumps(recorded)))
+    assert again.digest == shipped.digest
     # how long its words are does not matter
     joined = JoinedStores([own, shipped])
     assert joined.length_samples("mean") == own.length_samples("mean")
@@ -96,7 +106,7 @@ def test_only_noise_joins_where_only_noise_lacks() -> None:
     quiet = Store(store.path, tuple(row for row in store.rows if row.kind == "word"), store.info)
     _, shipped = add_negatives([quiet], toy_config())
     assert {row.kind for row in shipped.rows} == {"noise"}
-    assert shipped_sources([quiet, shipped]) == (NOISE_SOURCE,)
+    assert sources_of(record_shipped([quiet, shipped], WORDS)) == (NOISE_SOURCE,)
     assert "no background noise; training with the shipped noise" in describe_negatives([quiet, shipped])
 
 

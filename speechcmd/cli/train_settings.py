@@ -11,7 +11,7 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from speechcmd.training.config import TrainConfig
 
-HALF_SEEN = "augment.half_seen_percent"
+_HALF_SEEN = "augment.half_seen_percent"
 # options that are called something else than their setting
 _NAMES = {"workers": "n_workers", "threads": "n_threads"}
 # switches of parts of the augmentation and the settings that they turn off
@@ -49,7 +49,7 @@ def make_config(
     }
     meant = recipe | dict(_settings_of(given)) | dict(map(parse_setting, options["settings"]))
     if begun is None and meant.get("mixup"):
-        meant = {HALF_SEEN: 0} | meant  # what is only a default gives way to what is asked for
+        meant = {_HALF_SEEN: 0} | meant  # what is only a default gives way to what is asked for
     return apply_settings(begun or TrainConfig(length=store_length), meant)
 
 

@@ -37,6 +37,7 @@ from speechcmd.training.checkpoint import BEST, load_checkpoint
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.dft_graph import fold_dft
 from speechcmd.training.label_balance import BalanceReport, balance_labels
+from speechcmd.training.negatives import sources_of
 from speechcmd.training.quantisation import Int8Config, Int8Report, quantise_run
 from speechcmd.training.run_clips import read_run_file, real_waveforms, stores_of
 from speechcmd.training.teacher import load_network
@@ -297,7 +298,7 @@ def _make_card(
         measured_on=config.measured_on,
         architecture=trained.architecture,
         parameters=network.count_parameters(),
-        data=config.data + tuple(DataSource(**source) for source in described.get("shipped", ())),
+        data=config.data + sources_of(described.get("shipped", {})),
         licence=config.licence,
         tool_version=__version__,
         training={

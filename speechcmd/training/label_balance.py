@@ -23,7 +23,6 @@ from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import learn_upper_bands, split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
-from speechcmd.training.negatives import add_negatives
 from speechcmd.training.run_clips import stores_of
 from speechcmd.training.sampler import FixedSampler
 from speechcmd.training.step import answer_batches
@@ -99,7 +98,7 @@ def _answer_validation(
     on_progress: Progress | None,
     places: Sequence[Path],
 ) -> tuple[Tensor, Tensor]:
-    source = JoinedStores(split_by_fold(add_negatives(stores_of(run, places), config), config.fold))
+    source = JoinedStores(split_by_fold(stores_of(run, places), config.fold))
     task = make_split_task(source, config.task, "validation")
     upper = learn_upper_bands(source, make_split_task(source, config.task, "training"), network)
     dataset = ClipDataset(

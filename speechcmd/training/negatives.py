@@ -6,6 +6,8 @@ A network that has heard nothing but its own words takes everything for one of t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.shipped import KINDS, ShippedStore, open_shipped
@@ -59,12 +61,23 @@ def describe_negatives(stores: Sequence[AnyStore]) -> str:
     )
 
 
-def shipped_sources(stores: Sequence[AnyStore]) -> tuple[DataSource, ...]:
-    """Whose recordings the shipped part of the stores is, for the model card; none if nothing was shipped."""
+def record_shipped(stores: Sequence[AnyStore], words: Sequence[str]) -> dict[str, Any]:
+    """What run.json says of the shipped part of the stores, and whose recordings it is; {} if none."""
     kinds = {row.kind for store in stores if isinstance(store, ShippedStore) for row in store.rows}
     if not kinds:
-        return ()
-    return (NOISE_SOURCE,) if kinds == {"noise"} else SOURCES
+        return {}
+    sources = (NOISE_SOURCE,) if kinds == {"noise"} else SOURCES
+    return {"kinds": sorted(kinds), "words": list(words), "sources": [asdict(source) for source in sources]}
+
+
+def reopen_shipped(recorded: dict[str, Any]) -> list[ShippedStore]:
+    """The shipped store that `record_shipped` told of; none for {}."""
+    return [open_shipped(recorded["words"], recorded["kinds"])] if recorded else []
+
+
+def sources_of(recorded: dict[str, Any]) -> tuple[DataSource, ...]:
+    """Whose recordings the shipped part of a run's data is, for the model card."""
+    return tuple(DataSource(**source) for source in recorded.get("sources", ()))
 
 
 def _missing_kinds(source: JoinedStores, config: TrainConfig) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import split_by_fold
 from speechcmd.training.dataset import ClipDataset, make_loader
-from speechcmd.training.negatives import add_negatives
+from speechcmd.training.negatives import reopen_shipped
 from speechcmd.training.run_folder import RUN_FILE
 from speechcmd.training.sampler import FixedSampler
 
@@ -77,7 +77,7 @@ def draw_run_clips(
     StoreError
         If a store of the run is gone, or none of audio has a clip of any of its words.
     """
-    stores = split_by_fold(add_negatives(stores_of(run, places), config), config.fold)
+    stores = split_by_fold(stores_of(run, places), config.fold)
     audio = _only_audio(run, stores)
     spoken = {row.word for store in audio for row in store.select("word", split)}
     missing = tuple(word for word in config.words if word not in spoken)
@@ -129,7 +129,7 @@ def read_run_file(run: Path) -> dict[str, Any]:
 
 
 def stores_of(run: Path, places: Sequence[Path] = ()) -> list[AnyStore]:
-    """The stores that a run was trained on.
+    """The stores that a run was trained on, the shipped negatives last.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def _open_same(run: Path, paths: Sequence[Path], described: dict[str, Any]) -> l
     for path in paths:
         if not (path / INFO_FILE).exists():
             raise StoreError(f"{run}: the store that it was trained on is not at {path}")
-    stores = [open_store(path) for path in paths]
+    stores = [*(open_store(path) for path in paths), *reopen_shipped(described.get("shipped", {}))]
     source = JoinedStores(stores)
     begun = described.get("data_digest", source.digest)
     if source.digest != begun:

@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from speechcmd.files import open_binary, write_text
 from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import TrainingData, note_heard_voices
-from speechcmd.training.negatives import shipped_sources
+from speechcmd.training.negatives import record_shipped
 
 SOURCE_FOLDER = Path(__file__).resolve().parents[2]
 METRICS_FILE = "metrics.jsonl"
@@ -156,7 +155,7 @@ def _describe(
         **describe_places([store for store in stores if not isinstance(store, ShippedStore)], run),
         "data_digest": source.digest,
         "statistics": source.statistics,
-        "shipped": [asdict(source) for source in shipped_sources(stores)],
+        "shipped": record_shipped(stores, config.words),
         "voices": note_heard_voices(source, config.words),
         "seed": config.seed,
         "unknown_rule": config.unknown,
