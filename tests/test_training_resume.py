@@ -76,7 +76,10 @@ def test_resume_is_exact_for_every_optimizer(tmp_path: Path, optimizer: str) -> 
     assert_exact_resume(tmp_path, short_config(optimizer=optimizer, learning_rate=0.001))
 
 
-EVERYTHING = AugmentConfig(speed_percent=10.0, room_percent=50.0, image_percent=50.0, warp_percent=10.0)
+# but for half-seen words, which do not go with mixup
+EVERYTHING = AugmentConfig(
+    speed_percent=10.0, room_percent=50.0, image_percent=50.0, warp_percent=10.0, half_seen_percent=0.0
+)
 
 
 @pytest.mark.parametrize("cached", [False, True])
