@@ -103,6 +103,7 @@ def test_wheel_needs_no_training_packages(wheel: Path) -> None:
     assert set(required) == {
         "numpy",
         "onnxruntime",
+        "filelock",
         "soundfile",
         "soxr",
         "sounddevice",
