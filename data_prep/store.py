@@ -10,7 +10,6 @@ Trimming is recorded in the index, not burnt into the audio, so one store serves
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -25,6 +24,7 @@ import numpy.typing as npt
 from data_prep.store_check import AGAIN, CellError, check_columns, check_info, find_twice
 from speechcmd.audio import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
+from speechcmd.json_toml import parse_json
 from speechcmd.labels import normalise_label
 
 SCHEMA = 1
@@ -246,8 +246,8 @@ def read_info(path: Path) -> dict[str, Any]:
     file = path / INFO_FILE
     require_file(file)
     try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        info = parse_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); {AGAIN}") from error
     if not isinstance(info, dict):
         raise StoreError(f"{file}: expected settings and statistics, got something else; {AGAIN}")
@@ -307,7 +307,7 @@ def resolve_length(length: str | float, statistics: dict[str, Any]) -> int:
     try:
         seconds = float(length)
     except ValueError as error:
-        raise StoreError(f"length: expected mean, p95 or a number of seconds, got {length!r}") from error
+        raise StoreError(f"length: expected mean, p95 or a number of seconds, got {length!r:.60}") from error
     if not 0.1 <= seconds <= LONGEST_S:
         raise StoreError(f"length: expected 0.1 to {LONGEST_S:g} seconds, got {seconds:g}")
     return round(seconds * SAMPLE_RATE)

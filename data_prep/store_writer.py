@@ -37,6 +37,7 @@ from data_prep.store_folder import SETTINGS_FILE, check_part, make_part
 from speechcmd.audio import Int16
 from speechcmd.errors import AudioError, StoreError
 from speechcmd.files import open_text, replace_folder, write_bytes, write_text
+from speechcmd.json_toml import parse_json
 
 _HEADER_BYTES = 128
 _BYTES_PER_SAMPLE = 2
@@ -130,10 +131,10 @@ class StoreWriter:
         # from here on the part is known by the settings in its info
         (self.part / SETTINGS_FILE).unlink(missing_ok=True)
         replace_folder(self.part, self.path)
-        return Store(self.path, tuple(self.rows), json.loads(text))
+        return Store(self.path, tuple(self.rows), parse_json(text))
 
     def _is_same_work(self, settings: dict[str, Any]) -> bool:
-        given = json.loads(json.dumps(settings))
+        given = parse_json(json.dumps(settings))
         begun = _read_json(self.part / SETTINGS_FILE) or _read_json(self.part / INFO_FILE).get("settings")
         return bool(begun == given) and all((self.part / name).exists() for name in (AUDIO_FILE, INDEX_FILE))
 
@@ -189,7 +190,7 @@ def _npy_header(n_samples: int) -> bytes:
 def _read_json(path: Path) -> dict[str, Any]:
     """What a file of ours says; nothing if it is missing, damaged or something else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -27,6 +27,8 @@ EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for
 
 Indices = npt.NDArray[np.int64]
 
+_MOST_DIGITS = 7  # of a number of clips: more fit into no memory
+
 
 @dataclass(frozen=True)
 class TaskConfig:
@@ -200,10 +202,20 @@ def _check_words(store: RowSource, config: TaskConfig, split: str) -> None:
         raise StoreError(
             f"{store.path}: no training clip of {name_labels(missing)}; {_advise(clips, missing)}"
         )
-    if config.unknown not in ("auto", "official", "all") and not config.unknown.isdecimal():
-        raise StoreError(
-            f"unknown: expected auto, official, all or a number of clips, got {config.unknown!r}"
-        )
+    check_unknown(config.unknown)
+
+
+def check_unknown(unknown: str) -> None:
+    """Refuse what is no way to draw clips of other words.
+
+    Raises
+    ------
+    StoreError
+        If it is not "auto", "official", "all" or a number below ten millions.
+    """
+    is_number = unknown.isdecimal() and len(unknown) <= _MOST_DIGITS
+    if unknown not in ("auto", "official", "all") and not is_number:
+        raise StoreError(f"unknown: expected auto, official, all or a number of clips, got {unknown!r:.60}")
 
 
 def _advise(clips: Sequence[Row], missing: Sequence[str]) -> str:

@@ -76,7 +76,7 @@ def find_architecture(name: str) -> Architecture:
         If there is none of that name.
     """
     if name not in _ARCHITECTURES:
-        raise ModelError(f"architecture: expected one of {', '.join(_ARCHITECTURES)}, got {name!r}")
+        raise ModelError(f"architecture: expected one of {', '.join(_ARCHITECTURES)}, got {name!r:.60}")
     return _ARCHITECTURES[name]
 
 
@@ -104,10 +104,12 @@ def check_settings(architecture: str, settings: Mapping[str, Any]) -> None:
     known = list_settings(architecture)
     unknown = sorted(set(settings) - set(known))
     if unknown:
-        raise ModelError(f"{architecture}: unknown setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        raise ModelError(
+            f"{architecture}: unknown setting {unknown[0]!r:.60}; it has {', '.join(sorted(known))}"
+        )
     for name, value in settings.items():
         if not _is_like(value, known[name]):
-            raise ModelError(f"{architecture}: {name}: expected {_kind_of(known[name])}, got {value!r}")
+            raise ModelError(f"{architecture}: {name}: expected {_kind_of(known[name])}, got {value!r:.60}")
 
 
 def create_model(

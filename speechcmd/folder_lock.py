@@ -22,6 +22,7 @@ from typing import Any
 
 from speechcmd.errors import BusyError, printable
 from speechcmd.files import remove_leftovers, write_text
+from speechcmd.json_toml import parse_json
 
 LOCK_NAME = ".speechcmd-lock"
 HOLDER_NAME = ".speechcmd-holder"
@@ -119,7 +120,7 @@ def _own_description() -> dict[str, Any]:
 def _describe_holder(file: Path) -> str:
     """Who holds a lock, in words; the file may be missing for a moment, or hold anything."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8", errors="replace"))
+        found = parse_json(file.read_text(encoding="utf-8", errors="replace"))
         pid, host, command, since = (
             printable(str(found[name])) for name in ("pid", "host", "command", "since")
         )

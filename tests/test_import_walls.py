@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
     {
-        "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
+        "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml",
+        "speechcmd.labels",
         "speechcmd.mixing", "speechcmd.processes", "speechcmd.progress", "speechcmd.sample_scale",
         "speechcmd.suffixes",
     }
@@ -50,10 +51,11 @@ RUNTIME = "speechcmd.runtime"
 ROOMS = (
     room("speechcmd/errors.py"),
     room("speechcmd/processes.py", "speechcmd.errors"),
+    room("speechcmd/json_toml.py"),
     room("speechcmd/labels.py"),
     room("speechcmd/progress.py"),
     room("speechcmd/files.py"),
-    room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", lazy=("filelock",)),
+    room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", "speechcmd.json_toml", lazy=("filelock",)),
     room(
         "speechcmd/audio.py", "numpy", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.unfinished",
         "speechcmd.mixing", "speechcmd.sample_scale",
@@ -100,7 +102,7 @@ ROOMS = (
         "numpy", "scipy", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
-        "speechcmd/cli/", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.labels",
+        "speechcmd/cli/", "speechcmd.errors", "speechcmd.suffixes", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml", "speechcmd.labels",
         "speechcmd.processes", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,),
     ),
     room("speechcmd/assets/"),

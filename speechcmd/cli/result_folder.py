@@ -13,6 +13,7 @@ import click
 
 from speechcmd.cli.output import open_output
 from speechcmd.cli.recording import Recording
+from speechcmd.json_toml import parse_json
 
 SETTINGS_NAME = ".speechcmd.json"
 
@@ -58,7 +59,7 @@ class ResultFolder:
     def record_settings(self, settings: dict[str, Any], resume: bool) -> None:
         """Write the settings, unless they are there; other ones are replaced, or refused for `--resume`."""
         file = self.path / SETTINGS_NAME
-        wanted = json.loads(json.dumps(settings))
+        wanted = parse_json(json.dumps(settings))
         found = _read_settings(file)
         if found == wanted:
             return
@@ -85,7 +86,7 @@ class ResultFolder:
 
 def _read_settings(file: Path) -> dict[str, Any] | None:
     try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
+        settings = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return settings if isinstance(settings, dict) else None

@@ -15,6 +15,7 @@ from typing import Any
 
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.files import write_text
+from speechcmd.json_toml import parse_json
 from speechcmd.labels import normalise_label
 
 SCHEMA = 1
@@ -138,8 +139,8 @@ def _number(text: str, where: str) -> float:
 
 def _parse_json(text: str, name: str) -> Annotation:
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise EvaluationError(f"{name}: cannot be understood as JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("words"), list):
         raise EvaluationError(f'{name}: expected an object with a list "words", as make-stream writes it')

@@ -14,6 +14,7 @@ from speechcmd.audio import Waveform, encode_flac, float32_to_int16
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.files import open_binary
 from speechcmd.folder_lock import lock_folder
+from speechcmd.json_toml import parse_json
 from speechcmd.progress import Progress
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def no_results(folder: Path) -> str:
 
 def _read_result(path: Path) -> dict[str, Any]:
     try:
-        result = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        result = parse_json(path.read_bytes())
+    except ValueError:
         raise EvaluationError(_damaged(path, "it is not JSON")) from None
     if not isinstance(result, dict) or result.get("kind") != path.stem:
         raise EvaluationError(_damaged(path, f'"kind" is not "{path.stem}"'))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from speechcmd.errors import ModelError, printable
+from speechcmd.json_toml import parse_json
 
 FIGURES_SCHEMA = 1
 QUIET_ENOUGH_DB = 10.0
@@ -102,7 +103,7 @@ class Figures:
             If the text holds no figures of this schema.
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             if content["schema"] != FIGURES_SCHEMA:
                 raise ValueError(f"schema {content['schema']!r:.40}, expected {FIGURES_SCHEMA}")
             clips, stream = content["clips"], content["stream"]
@@ -112,7 +113,7 @@ class Figures:
                 None if clips is None else _clips_from(clips),
                 None if stream is None else _stream_from(stream),
             )
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             why = printable(str(error), " ").strip()
             raise ModelError(
                 f"no figures of this version ({type(error).__name__}: {why:.80}); "

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from speechcmd.errors import ModelError, printable
+from speechcmd.json_toml import parse_json
 from speechcmd.labels import NEVER_FIRE, normalise_label
 
 SCHEMA = 1
@@ -161,8 +162,8 @@ class ModelCard:
             If the text is not a card of this schema, with the place and what was expected.
         """
         try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            content = parse_json(text)
+        except ValueError as error:
             raise ModelError(
                 f"the model card is not JSON ({_first_line(error)}); re-export the model"
             ) from None

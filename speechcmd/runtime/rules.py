@@ -19,7 +19,6 @@ import difflib
 import math
 import shutil
 import string
-import tomllib
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import RulesError
+from speechcmd.json_toml import parse_toml
 from speechcmd.labels import normalise_label
 
 PLACEHOLDERS = ("label", "score", "start_s", "end_s", "decided_s")
@@ -88,12 +88,10 @@ def fill_in(argument: str, values: dict[str, str]) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return parse_toml(path.read_bytes())
     except OSError as error:
         raise RulesError(f"{path}: the rules cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError:
-        raise RulesError(f"{path}: the rules are not UTF-8 text; save the file as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise RulesError(f"{path}: the rules are not TOML: {error}") from None
 
 
@@ -210,9 +208,10 @@ def _is_plain_letter(letter: str) -> bool:
 
 def _check_labels_stay_arguments(arguments: Sequence[str], labels: Collection[str], any_label: bool) -> None:
     """Words come from a model file: none may become an option, or text that a program runs."""
-    holding = [argument for argument in arguments if "{label}" in argument]
+    parsed = [list(string.Formatter().parse(argument)) for argument in arguments]
+    holding = [parts for parts in parsed if any(field == "label" for _, field, _, _ in parts)]
     for label in sorted(labels) if holding else ():
-        if label.startswith("-") and any(argument.startswith("{label}") for argument in holding):
+        if label.startswith("-") and any(parts[0][:2] == ("", "label") for parts in holding):
             raise _WrongError(
                 f"the word {_shown(label)} would be read as an option; put text before {{label}}"
             )

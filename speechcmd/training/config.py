@@ -10,6 +10,7 @@ from typing import Any
 from data_prep.task import TaskConfig
 from models.frontend import FrontEndConfig
 from speechcmd.errors import TrainingError
+from speechcmd.json_toml import parse_json
 from speechcmd.labels import TEN_WORDS, normalise_label
 from speechcmd.training.augment import AugmentConfig
 
@@ -112,20 +113,20 @@ class TrainConfig:
             If it was another version that wrote it, with other settings.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             augment = asdict(AugmentConfig.off()) | values.pop("augment")  # an older run had fewer parts
             augment["noise_snr_db"] = tuple(augment["noise_snr_db"])
             values["words"] = tuple(values["words"])
             values.setdefault("negatives", "none")  # before there were any
             return cls(**values, augment=AugmentConfig(**augment))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TrainingError(
                 f"the settings of this training cannot be read ({error}); use the version that trained it"
             ) from error
 
     def to_toml(self) -> str:
         """The same for people."""
-        values = json.loads(self.to_json())
+        values = parse_json(self.to_json())
         tables = {name: values.pop(name) for name in ("augment", "model")}
         lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
         for name, table in tables.items():
@@ -141,7 +142,7 @@ def check_same_training(begun: str, config: TrainConfig, path: Path) -> None:
     TrainingError
         Naming the first setting that differs.
     """
-    before, now = (json.loads(text) for text in (TrainConfig.from_json(begun).to_json(), config.to_json()))
+    before, now = (parse_json(text) for text in (TrainConfig.from_json(begun).to_json(), config.to_json()))
     for name in ("device", "n_workers"):  # where it runs may change; what it computes may not
         before.pop(name), now.pop(name)
     for name in ("initial", "teacher", "feature_cache"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from data_prep.task import check_unknown
 from speechcmd.errors import TrainingError
 from speechcmd.training.config import MOST_BANDS, STANDARD_BANDS, TrainConfig
 from speechcmd.training.optimisation import OPTIMIZERS, SCHEDULES
 
 _ANY = math.inf  # however large, but a number
 _MOST_DB = 100
+_LONGEST_FOLD = 20  # letters: Python reads no number of thousands of digits
 _RANGES: dict[str, tuple[float, float]] = {
     "epochs": (0, _ANY), "batch_size": (0, _ANY), "learning_rate": (1e-12, _ANY), "momentum": (0, 0.9999),
     "warmup_percent": (0, 100), "weight_decay": (0, _ANY), "l1": (0, _ANY), "gradient_clip": (0, _ANY),
@@ -43,7 +45,7 @@ def check_limits(config: TrainConfig) -> None:
 
     Raises
     ------
-    TrainingError
+    TrainingError, StoreError
         Naming the first of them and what was expected.
     """
     for name, (lowest, highest) in _RANGES.items():
@@ -54,7 +56,7 @@ def check_limits(config: TrainConfig) -> None:
     for name, choices in _CHOICES.items():
         if _value_of(config, name) not in choices:
             raise TrainingError(
-                f"{name}: expected one of {', '.join(choices)}, got {_value_of(config, name)!r}"
+                f"{name}: expected one of {', '.join(choices)}, got {_value_of(config, name)!r:.60}"
             )
     lowest_db, highest_db = config.augment.noise_snr_db
     if not -_MOST_DB <= lowest_db <= highest_db <= _MOST_DB:
@@ -65,6 +67,7 @@ def check_limits(config: TrainConfig) -> None:
     if config.batch_size == 1:
         raise TrainingError("batch_size: expected at least 2, or 0 to follow the number of clips, got 1")
     parse_fold(config.fold)
+    check_unknown(config.unknown)
     _check_together(config)
 
 
@@ -81,9 +84,9 @@ def parse_fold(fold: str) -> tuple[int, int] | None:
     """
     if not fold:
         return None
-    number, _, total = fold.partition("/")
+    number, _, total = fold.partition("/") if len(fold) <= _LONGEST_FOLD else ("", "", "")
     if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total) >= 2):
-        raise TrainingError(f"fold: expected one like 1/5, got {fold!r}")
+        raise TrainingError(f"fold: expected one like 1/5, got {fold!r:.60}")
     return int(number) - 1, int(total)
 
 

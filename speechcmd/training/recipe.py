@@ -17,8 +17,7 @@ the network in `model`.
 from __future__ import annotations
 
 import difflib
-import json
-import tomllib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 
 from models.registry import list_architectures, list_settings
 from speechcmd.errors import TrainingError
+from speechcmd.json_toml import check_integers, parse_json, parse_toml
 from speechcmd.labels import normalise_label, split_labels
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
@@ -39,6 +39,7 @@ _AUGMENT = {field.name: field for field in fields(AugmentConfig)}
 _SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
 # likeness of two names, from 0 to 1: that of a name and its beginning, and below which naming one misleads
 _BEGINNING, _NEAR = 0.8, 0.65
+_LONGEST_SHOWN = 60
 
 
 def setting_names() -> tuple[str, ...]:
@@ -55,12 +56,12 @@ def read_recipe(path: Path) -> Settings:
         If the file cannot be read, is no TOML or has a key that is no setting.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parse_toml(path.read_bytes())
     except OSError as error:
         raise TrainingError(
             f"{path}: cannot be read ({error.strerror}); expected a recipe in TOML"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise TrainingError(f"{path}: not TOML ({error})") from error
     settings: Settings = {}
     for name, value in content.items():
@@ -87,9 +88,11 @@ def parse_setting(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     _check_name(name.strip(), "--set")
     try:
-        return name.strip(), json.loads(value)
+        parsed = parse_json(value)
+        check_integers(parsed)
     except ValueError:
         return name.strip(), value.strip()
+    return name.strip(), parsed
 
 
 def apply_settings(config: TrainConfig, settings: Settings) -> TrainConfig:
@@ -116,7 +119,7 @@ def _check_name(name: str, where: str) -> None:
     table, _, inner = name.partition(".")
     is_of_network = table == "model" and inner and "." not in inner  # which ones it has, it says itself
     if not is_of_network and name not in setting_names():
-        raise TrainingError(f"{where}: unknown setting {name!r}; {_hint(name)}")
+        raise TrainingError(f"{where}: unknown setting {_shown(name)}; {_hint(name[:_LONGEST_SHOWN])}")
 
 
 def _hint(name: str) -> str:
@@ -154,15 +157,22 @@ def _fit(name: str, value: Any, default: Any) -> Any:
     if wanted is str and type(value) in (int, float):  # unknown = 3000, length = 1.0
         return str(value)
     if type(value) is not wanted:
-        raise TrainingError(f"{name}: expected {_kind_of(default)}, got {value!r}")
+        raise TrainingError(f"{name}: expected {_kind_of(default)}, got {_shown(value)}")
+    if isinstance(value, str) and any(unicodedata.category(letter) == "Cc" for letter in value):
+        raise TrainingError(f"{name}: expected a text without control characters, got {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def _split_list(name: str, text: str) -> tuple[str, ...]:
     try:
         return split_labels(text)
     except ValueError as error:
-        raise TrainingError(f"{name}: {error}; expected a list such as yes,no, got {text!r}") from error
+        raise TrainingError(f"{name}: {error}; expected a list such as yes,no, got {_shown(text)}") from error
 
 
 def _fit_list(name: str, value: Iterable[Any], default: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -170,7 +180,7 @@ def _fit_list(name: str, value: Iterable[Any], default: tuple[Any, ...]) -> tupl
         return tuple(normalise_label(_fit(name, each, "")) for each in value)
     fitted = tuple(_fit(name, each, default[0]) for each in value)
     if len(fitted) != len(default):
-        raise TrainingError(f"{name}: expected {len(default)} numbers, got {list(value)}")
+        raise TrainingError(f"{name}: expected {len(default)} numbers, got {_shown(list(value))}")
     return fitted
 
 

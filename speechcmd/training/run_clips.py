@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from data_prep.store import INFO_FILE, Store
 from data_prep.task import draw_evaluation, make_split_task
 from speechcmd.audio import Waveform, int16_to_float32
 from speechcmd.errors import StoreError, TrainingError
+from speechcmd.json_toml import parse_json
 from speechcmd.labels import name_labels
 from speechcmd.training.augment import AugmentConfig
 from speechcmd.training.config import TrainConfig
@@ -120,7 +120,9 @@ def read_run_file(run: Path) -> dict[str, Any]:
         If it is missing or damaged.
     """
     try:
-        described: dict[str, Any] = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+        described = parse_json((run / RUN_FILE).read_text(encoding="utf-8"))
+        if not isinstance(described, dict):
+            raise ValueError("no table of settings")
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"{run / RUN_FILE}: missing or damaged; expected the folder of a training run"

@@ -21,6 +21,7 @@ from data_prep.task import TaskConfig, digest_of_names, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
 from speechcmd.files import open_binary, write_text
+from speechcmd.json_toml import parse_json
 from speechcmd.training.checkpoint import BEST, LAST
 from speechcmd.training.config import TrainConfig
 from speechcmd.training.data import TrainingData, note_heard_voices
@@ -72,7 +73,7 @@ class RunFolder:
             If the store's contents are others.
         """
         try:
-            described = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))
+            described = parse_json((self.path / RUN_FILE).read_text(encoding="utf-8"))
             begun = described["data_digest"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
@@ -102,9 +103,10 @@ class RunFolder:
         metrics = []
         for line in (self.path / METRICS_FILE).read_text(encoding="utf-8").splitlines():
             try:
-                metrics.append(json.loads(line))
+                entry = parse_json(line)
             except ValueError:
                 break
+            metrics.append(entry)
         return metrics
 
     def cut_metrics(self, n_epochs: int) -> None:
