@@ -90,6 +90,9 @@ class DependencyError(SpeechcmdError):
     """An optional package is missing; the message holds the pip line that brings it."""
 
 
+JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""Letters without width that say how their neighbours are written: part of the spelling of words."""
+
 # what a terminal acts on or orders text by: control characters, line ends of Unicode, directions of writing;
 # and half characters, which stand for bytes of a name that are no text
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -116,4 +119,13 @@ def printable(text: str, instead: str = "\ufffd") -> str:
 
     Names of files, devices and labels may hold what a terminal obeys.
     """
-    return "".join(character if character.isprintable() else instead for character in text)
+    return "".join(character if is_printable(character) else instead for character in text)
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text is one line that no terminal obeys; Persian and Indic words may hold joiners.
+
+    >>> is_printable("\u0645\u06cc\u200c\u0631\u0648\u0645"), is_printable("a\\x1b")
+    (True, False)
+    """
+    return text.translate(dict.fromkeys(map(ord, JOINERS))).isprintable()

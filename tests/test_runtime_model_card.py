@@ -71,6 +71,8 @@ def test_a_missing_key_inside_is_named(part: str) -> None:
         ("labels", ["a", 2], "must be text"),
         ("labels", ["a", "a", "b", "c"], "names a label twice"),
         ("labels", ["a", " ", "b", "c"], "empty, unprintable"),
+        ("labels", ["a", "\u200c", "b", "c"], "empty, unprintable"),
+        ("labels", ["a", "\u202eb", "b", "c"], "empty, unprintable"),
         ("labels", ["_silence_", "_unknown_"], "no word that may fire"),
         ("labels", ["a", "b", "c"], "a logit for each label"),
         ("sample_rate", 16000.0, "whole number above 0"),

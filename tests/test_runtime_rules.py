@@ -228,6 +228,7 @@ def test_a_word_that_is_not_plain_enters_no_argument(
         "lamp_2",
         "caf\u00e9",
         "\u0939\u093f\u0928\u094d\u0926\u0940",
+        "\u0645\u06cc\u200c\u0631\u0648\u0645",
         "\u306f\u3044",
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 
 import pytest
@@ -62,6 +63,21 @@ def test_csv_can_be_read_back() -> None:
     assert list(word) == ["path", "label", "start_s", "end_s", "score", "decided_s", "error"]
     assert (word["path"], word["start_s"], word["error"]) == ('a, "b".wav', "3.42", "")
     assert (failed["path"], failed["label"], failed["error"]) == ("b.wav", "", "b.wav: no such file")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb.wav", "a\rb.wav", "a\x1b[2Jb\u202e.wav", "=1+1", "\u200c", 'a"\n", "b']
+)
+def test_csv_cells_are_exact(name: str) -> None:
+    transcript = Transcript("csv", DETECTION_FIELDS)
+    lines = (
+        transcript.header(),
+        transcript.line({**ROW, "path": name, "label": name}),
+        transcript.line(ERROR),
+    )
+    text = "".join(f"{line}\n" for line in lines)
+    word, failed = csv.DictReader(io.StringIO(text, newline=""))
+    assert (word["path"], word["label"], failed["path"]) == (name, name, "b.wav")
 
 
 def test_a_file_name_that_is_no_text_can_be_written() -> None:

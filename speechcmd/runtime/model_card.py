@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
-from speechcmd.errors import ModelError, printable
+from speechcmd.errors import JOINERS, ModelError, is_printable, printable
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import NEVER_FIRE, normalise_label
 
@@ -345,6 +345,10 @@ def _check_from(fields: _Fields) -> CheckVector:
     )
 
 
+def _is_label(text: str) -> bool:
+    return bool(text.strip(f" {JOINERS}")) and is_printable(text) and len(text) <= _LONGEST_LABEL
+
+
 def _check_sense(card: ModelCard) -> None:
     """Refuse fields that are well formed one by one and do not fit together."""
     labels = set(card.labels)
@@ -353,7 +357,7 @@ def _check_sense(card: ModelCard) -> None:
         wrong = "'labels' holds no word that may fire"
     elif len(labels) != len(card.labels):
         wrong = "'labels' names a label twice"
-    elif not all(label.strip() and label.isprintable() and len(label) <= _LONGEST_LABEL for label in labels):
+    elif not all(map(_is_label, labels)):
         wrong = "'labels' holds an empty, unprintable or endless label"
     elif unknown := sorted(set(card.decoder.labels) - labels):
         wrong = f"the decoder's 'labels' name {unknown[0]!r:.40}, which is not a label"

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechcmd.errors import RulesError
+from speechcmd.errors import JOINERS, RulesError
 from speechcmd.json_toml import parse_toml
 from speechcmd.labels import normalise_label
 
@@ -36,6 +36,7 @@ _ALL = "*"
 _EXAMPLE = 'label = "yes" and command = ["notify-send", "{label}"]'
 _LONGEST_SHOWN = 40
 _APOSTROPHES = frozenset("'\N{RIGHT SINGLE QUOTATION MARK}")
+_PLAIN = frozenset(f" _-{JOINERS}") | _APOSTROPHES  # besides letters, digits and marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,12 @@ def is_plain(label: str) -> bool:
 
 
 def _is_plain_letter(letter: str) -> bool:
-    return letter in " _-" or letter in _APOSTROPHES or unicodedata.category(letter)[0] in "LMN"
+    return (
+        letter in " _-"
+        or letter in _APOSTROPHES
+        or letter in JOINERS
+        or unicodedata.category(letter)[0] in "LMN"
+    )
 
 
 def _check_labels_stay_arguments(arguments: Sequence[str], labels: Collection[str], any_label: bool) -> None:

@@ -17,6 +17,7 @@ LINE_FORMATS = ("text", "jsonl", "csv")
 CLIP_FIELDS = ("path", "label", "score")
 DETECTION_FIELDS = ("path", "label", "start_s", "end_s", "score", "decided_s")
 _ERROR = "error"
+_LINE_END = "\r\n"
 _TIME_DIGITS, _SCORE_DIGITS = 3, 4
 
 
@@ -95,7 +96,13 @@ def format_time(time_s: float) -> str:
 
 def _csv_line(values: Sequence[str | float]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(
-        [printable(value) if isinstance(value, str) else value for value in values]
+    # a cell with either letter of the line end is quoted; the end itself is the caller's
+    csv.writer(text, lineterminator=_LINE_END).writerow(
+        [_as_unicode(value) if isinstance(value, str) else value for value in values]
     )
-    return text.getvalue()
+    return text.getvalue().removesuffix(_LINE_END)
+
+
+def _as_unicode(text: str) -> str:
+    """The text exactly, but for bytes of a file's name that are no text: UTF-8 cannot hold them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
