@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import tarfile
+import time
 import urllib.error
 import urllib.request
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from data_prep.audit import OFFICIAL_COUNTS
 from data_prep.split import SPLITS
-from speechcmd.errors import CorpusError, DependencyError
+from speechcmd.errors import CorpusError, DependencyError, printable
 from speechcmd.files import open_in_place, whole_folder
 from speechcmd.folder_lock import lock_name
 from speechcmd.progress import Progress
@@ -22,6 +26,10 @@ from speechcmd.progress import Progress
 FOLDER = "SpeechCommands"
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60.0
+_LEAST_BYTES = 1 << 16  # in that time
+_MOST_BYTES = 4 << 30  # version 0.02, the larger one, has 2.4e9, and 3.8e9 unpacked
+_MOST_UNPACKED_BYTES = 8 << 30
+_MEMBER_BYTES = 4096  # what an empty file takes on the disk
 # known with certainty for this version alone; the checksum covers the other
 _COUNTED_VERSION = "v0.02"
 
@@ -98,38 +106,73 @@ def find_archive(version: str) -> Archive:
 def _fetch(url: str, part: Path, progress: Progress | None) -> None:
     """Download `url` to `part`, going on where an earlier attempt stopped if the server can."""
     n_here = part.stat().st_size if part.exists() else 0
+    n_total = 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={n_here}-"} if n_here else {})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+        with urllib.request.build_opener(_WebOnly).open(request, timeout=_TIMEOUT_S) as response:
             goes_on = response.status == 206
             n_here = n_here if goes_on else 0
-            n_total = n_here + int(response.headers.get("Content-Length", 0))
+            n_total = n_here + (response.length or 0)
+            _check_size(url, n_total)
             how = os.O_APPEND if goes_on else os.O_TRUNC
             with os.fdopen(open_in_place(part, os.O_CREAT | os.O_WRONLY | how), "wb") as handle:
-                n_here = _copy(response, handle, n_here, n_total, progress)
+                n_here = _copy(url, response, handle, (n_here, n_total), progress)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # nothing after what is here: complete, or too long; the checksum decides
             return
         raise CorpusError(
-            f"{url}: the server answers {error.code} {error.reason}; try again later"
+            f"{url}: the server answers {error.code} {printable(str(error.reason), ' ')}; try again later"
         ) from error
-    except (OSError, HTTPException) as error:
-        raise CorpusError(f"{url}: the download broke off ({error}); run it again to go on") from error
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: an address that is none
+        raise CorpusError(
+            f"{url}: the download broke off ({printable(str(error), ' ')}); run it again to go on"
+        ) from error
     if n_here < n_total:
         raise CorpusError(
             f"{url}: the download broke off, expected {n_total:,} bytes, got {n_here:,}; run it again"
         )
 
 
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows a server to other web addresses only: not to files, and not to FTP."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        if not newurl.lower().startswith(("http://", "https://")):
+            reason = f"{msg} - an address of the web was expected, {newurl!r:.80} is not allowed"
+            raise urllib.error.HTTPError(req.full_url, code, reason, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_size(url: str, n_bytes: int) -> None:
+    if n_bytes > _MOST_BYTES:
+        raise CorpusError(
+            f"{url}: expected at most {_MOST_BYTES:,} bytes, the server sends more; this is another archive"
+        )
+
+
 def _copy(
-    response: HTTPResponse, handle: BinaryIO, n_here: int, n_total: int, progress: Progress | None
+    url: str, response: HTTPResponse, handle: BinaryIO, here: tuple[int, int], progress: Progress | None
 ) -> int:
-    while chunk := response.read(_CHUNK_BYTES):
-        handle.write(chunk)
+    """Write the answer behind what is `here`, of a total; returns how many bytes are there then."""
+    n_here, n_total = here
+    n_before, since_s = n_here, time.monotonic()
+    while chunk := response.read1(_CHUNK_BYTES):
         n_here += len(chunk)
+        if n_here > _MOST_BYTES:
+            handle.truncate(0)  # going on from these bytes cannot end well
+        _check_size(url, n_here)
+        handle.write(chunk)
         if progress:
             progress(n_here, n_total)
+        if time.monotonic() - since_s >= _TIMEOUT_S:  # of each byte alone, a server that drips takes years
+            if n_here - n_before < _LEAST_BYTES:
+                raise CorpusError(
+                    f"{url}: {n_here - n_before:,} bytes came in {_TIMEOUT_S:g} s; run it again to go on"
+                )
+            n_before, since_s = n_here, time.monotonic()
     return n_here
 
 
@@ -145,16 +188,35 @@ def _unpack(part: Path, target: Path, counts: dict[str, int] | None) -> None:
     """Unpack beside `target`, check, and rename into place."""
     try:
         with whole_folder(target, sync=False) as new, tarfile.open(part) as tar:
-            tar.extractall(new, filter="data")
+            tar.extractall(new, filter=_bounded_filter(part))
             _check_counts(new, counts)
     except tarfile.FilterError as error:
-        raise CorpusError(f"{part.name}: refused, a member would leave its folder: {error}") from error
-    except (tarfile.TarError, EOFError) as error:
+        raise CorpusError(
+            f"{part.name}: refused, a member is a device or would leave its folder: {error}"
+        ) from error
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise CorpusError(f"{part.name}: expected a tar archive, cannot unpack it: {error}") from error
     except OSError as error:
         raise CorpusError(
             f"{target}: cannot unpack ({error.strerror or error}); see to it, then again"
         ) from error
+
+
+def _bounded_filter(part: Path) -> Callable[[tarfile.TarInfo, str], tarfile.TarInfo]:
+    """Python's filter of members, and a bound on what all of them take on the disk."""
+    n_bytes = 0
+
+    def check(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+        nonlocal n_bytes
+        n_bytes += member.size + _MEMBER_BYTES
+        if n_bytes > _MOST_UNPACKED_BYTES:
+            raise CorpusError(
+                f"{part.name}: expected at most {_MOST_UNPACKED_BYTES:,} bytes unpacked, it holds more; "
+                "this is another archive"
+            )
+        return tarfile.data_filter(member, folder)
+
+    return check
 
 
 def _check_counts(folder: Path, counts: dict[str, int] | None) -> None:
