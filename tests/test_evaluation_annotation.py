@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.annotation import Annotation, Word, read_annotation, write_audacity, write_json
+from speechcmd.labels import normalise_label
 
 pytestmark = pytest.mark.runtime
 
-LABELS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
+# labels are read in composed form
+LABELS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12).map(normalise_label)
 ATTRIBUTES = st.dictionaries(
     st.text(max_size=8),
     st.text(max_size=8) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),

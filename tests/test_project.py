@@ -19,7 +19,7 @@ import speechcmd
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("speechcmd", "data_prep", "models")
 MAX_WHEEL_BYTES = 5_000_000
-MAX_LINES = 400
+MAX_LINES = 430  # a longer file is probably two ideas
 
 
 def tracked_files() -> list[Path]:
