@@ -58,7 +58,8 @@ class Examples:
     """Clips and recordings of one split as columns; positions are absolute samples of the store.
 
     `is_word` examples are cut around their centre, the others anywhere between `first` and `end`.
-    `source` is the number of the store that an example lies in, where several are joined.
+    `source` is the number of the store that an example lies in, where several are joined. `is_mined` are
+    windows of running speech that the network took for words; they stand where they were heard.
     """
 
     paths: tuple[str, ...]
@@ -71,6 +72,7 @@ class Examples:
     floor_db: npt.NDArray[np.float32]
     is_word: npt.NDArray[np.bool_]
     source: Indices
+    is_mined: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -247,4 +249,5 @@ def _columns(rows: Sequence[Row], labels: Sequence[int], source: Indices) -> Exa
         floor_db=np.array([row.floor_db for row in rows], dtype=np.float32),
         is_word=np.array([row.kind == "word" for row in rows]),
         source=source,
+        is_mined=np.zeros(len(rows), dtype=np.bool_),
     )

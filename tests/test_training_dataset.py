@@ -252,7 +252,7 @@ def test_noise_shorter_than_the_window_brings_no_neighbour_along() -> None:
     examples = Examples(
         ("n", "w"), np.array([2, 0]), **positions, centre=np.array([50, 2_600]),
         floor_db=np.array([-50, -50], np.float32), is_word=np.array([False, True]),
-        source=np.zeros(2, np.int64),
+        source=np.zeros(2, np.int64), is_mined=np.zeros(2, np.bool_),
     )  # fmt: skip
     none = np.zeros(0, np.int64)
     both = SplitTask(examples, np.array([1]), none, np.array([0]), none, np.array([0]))

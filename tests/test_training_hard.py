@@ -25,6 +25,7 @@ from speechcmd.training.run_folder import RunFolder
 from speechcmd.training.sampler import ItemKey
 from speechcmd.training.step import log_mel_of
 from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.view import without_long
 from speechcmd.training.whole_clip import WholeClips
 
 HALF_ULP = 2.0**-8  # of float16 between 8 and 16
@@ -75,6 +76,23 @@ def test_a_window_is_cut_where_it_was_heard(
         assert torch.allclose(log_mel[row, inside], expected, atol=HALF_ULP + 1e-4 if cached else 1e-4)
         n_crossing += first // 128 != (first + log_mel.shape[1] - 1) // 128
     assert n_crossing > 0 or not cached  # of windows that lie in two pieces of the cache
+
+
+def test_what_was_mined_is_nobodys_neighbour_at_any_speed(tmp_path: Path) -> None:
+    """Played faster it is shorter than a window, and no word all the same."""
+    augment = replace(PLAIN, speed_percent=20.0, neighbour_percent=100.0)
+    trainer = Trainer(stores(), config_of(augment=augment), tmp_path)
+    trainer.data.find_hard(trainer.network)
+    batch = trainer.data._trained.__getitems__(
+        [ItemKey(0, 0, int(index)) for index in trainer.data.sampler.hard]
+    )
+    assert batch.is_mined.all()
+    spans = without_long(batch.spans, trainer.network.window_frames)
+    assert not spans.isnan().all()  # their length does not tell
+    _, neighbours = trainer.step._make_features(batch)
+    assert neighbours.isnan().all()
+    words = trainer.data._trained.__getitems__([ItemKey(0, 0, n) for n in range(8)])
+    assert not words.is_mined.any()
 
 
 def test_windows_are_those_with_the_highest_scores(tmp_path: Path) -> None:

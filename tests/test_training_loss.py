@@ -221,7 +221,9 @@ def toy_network(seed: int = 0, window_frames: int = N_FRAMES) -> KeywordNetwork:
 def toy_batch(n_frames: int = N_FRAMES) -> Batch:
     log_mel = torch.randn(6, n_frames, 40, generator=torch.Generator().manual_seed(1))
     spans = torch.tensor([[4.0, 16.0]]).repeat(6, 1)
-    return Batch(torch.zeros(0, 100), log_mel, LABELS, np.ones(6, np.bool_), spans, 0, 0)
+    return Batch(
+        torch.zeros(0, 100), log_mel, LABELS, np.ones(6, np.bool_), np.zeros(6, np.bool_), spans, 0, 0
+    )
 
 
 def step_of(config: TrainConfig, **options: object) -> TrainingStep:

@@ -165,10 +165,8 @@ def words_of(n_known: int, n_strange: int, level: float = 1.0) -> list[Batch]:
         heard = label if number < n_known else 1 - label
         samples = babble(2.0, number)[: FrontEndConfig().n_samples(n_frames)] // 50
         samples[3_000 : 3_000 + WINDOW] = level * tone(TONES_HZ[heard], WINDOW)
-        log_mel, spans = network.log_mel(samples).unsqueeze(0), torch.zeros(1, 2)
-        batches.append(
-            Batch(torch.zeros(0, 1), log_mel, torch.tensor([label]), np.zeros(1, np.bool_), spans, 0, 0)
-        )
+        log_mel, spans, no = network.log_mel(samples).unsqueeze(0), torch.zeros(1, 2), np.zeros(1, np.bool_)
+        batches.append(Batch(torch.zeros(0, 1), log_mel, torch.tensor([label]), no, no, spans, 0, 0))
     return batches
 
 

@@ -32,7 +32,17 @@ def examples_of(*places: tuple[int, int, int, bool]) -> Examples:
     start, end, centre, is_word = (np.array(column) for column in zip(*places, strict=True))
     zero, n = np.zeros(len(places), np.int64), len(places)
     return Examples(
-        ("",) * n, zero, zero, zero + 10**6, start, end, centre, zero.astype(np.float32), is_word, zero
+        ("",) * n,
+        zero,
+        zero,
+        zero + 10**6,
+        start,
+        end,
+        centre,
+        zero.astype(np.float32),
+        is_word,
+        zero,
+        zero > 0,
     )
 
 

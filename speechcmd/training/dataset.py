@@ -60,14 +60,16 @@ class Batch(NamedTuple):
     """Clips of audio stores, then those of feature stores, on one device.
 
     `waveform` float32 (n_audio, n_samples), `log_mel` float32 (n_features, n_frames, n_mels), either of
-    them may be empty; `labels` int64 (batch,); `is_image`, whether a clip is an image already, in memory;
-    `spans` float32 (batch, 2), the frames where the word begins and ends, NaN for recordings.
+    them may be empty; `labels` int64 (batch,); `is_image`, whether a clip is an image already, and
+    `is_mined`, whether it is a window of speech that was mined, in memory; `spans` float32 (batch, 2), the
+    frames where the word begins and ends (of what was mined: its window), NaN for recordings.
     """
 
     waveform: Tensor
     log_mel: Tensor
     labels: Tensor
     is_image: npt.NDArray[np.bool_]
+    is_mined: npt.NDArray[np.bool_]
     spans: Tensor
     epoch: int
     number: int
@@ -161,7 +163,8 @@ class ClipDataset(Dataset[Batch]):
         spans = word_spans(self._task.examples, indices, starts, self._n_placed, self._frontend.hop_length)
         middle = self.n_samples / 2 / self._frontend.hop_length
         spans = middle + (spans - np.float32(middle)) / speed[:, None]
-        return Batch(waveform, log_mel, labels, is_image, put(spans, self._device), epoch, number)
+        is_mined = self._task.examples.is_mined[indices]
+        return Batch(waveform, log_mel, labels, is_image, is_mined, put(spans, self._device), epoch, number)
 
     def _draw_speed(self, n_audio: int, n_clips: int, epoch: int, number: int) -> Levels:
         """How many times as fast each clip is played, those of audio first. Shape: (n_clips,)."""
@@ -178,9 +181,7 @@ class ClipDataset(Dataset[Batch]):
         shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
         if self._augment.late_ms:
             examples, late = self._task.examples, round(self._augment.late_ms * SAMPLE_RATE / 1000)
-            # what was mined fills a window, and stays where it was heard
-            is_said = (examples.speech_end - examples.speech_start)[indices] != self._n_placed
-            shift = shift - late * is_said
+            shift = shift - late * ~examples.is_mined[indices]
         if self._augment.half_seen_percent:
             own = generator_for("half_seen", self._seed, epoch, number)
             shift += draw_half_seen(self._augment, len(indices), self._n_placed, own)

@@ -28,6 +28,7 @@ def add_windows(task: SplitTask, found: Found, n_window: int) -> tuple[SplitTask
         floor_db=examples.floor_db[own],
         is_word=np.ones(len(own), dtype=np.bool_),
         source=examples.source[own],
+        is_mined=np.ones(len(own), dtype=np.bool_),
     )
     columns = {
         name: np.concatenate([getattr(examples, name), getattr(added, name)])

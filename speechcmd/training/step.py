@@ -100,7 +100,9 @@ class TrainingStep(nn.Module):
         augment = self._config.augment
         neighbours = torch.full_like(batch.spans, torch.nan)
         if augment.neighbour_percent:
-            words = without_long(batch.spans, self.network.window_frames)
+            spans = without_long(batch.spans, self.network.window_frames)
+            is_mined = put(batch.is_mined, spans.device)
+            words = spans.masked_fill(is_mined.unsqueeze(1), torch.nan)
             rng = self._rng("neighbour", batch)
             log_mel, neighbours = put_beside(log_mel, words, augment.neighbour_percent, rng)
         log_mel = self._hear_otherwise(log_mel, batch)

@@ -82,7 +82,7 @@ def leave_to_neighbours(
 
 
 def without_long(spans: Tensor, window_frames: int) -> Tensor:
-    """The spans, NaN for those that fill a window: speech that was mined, or a word found with noise around.
+    """The spans, NaN for those that fill a window: words found with noise around.
 
     Shape: (batch, 2) -> (batch, 2).
     """
