@@ -21,7 +21,6 @@ from speechcmd.runtime.formats import (
     SUFFIXES,
     WHOLE_FILE_FORMATS,
     LineWriter,
-    ResultWriter,
     WholeFileWriter,
     separate_intervals,
 )
@@ -41,7 +40,7 @@ MARKUP = 'a<b>&amp; "q" {x} ü'
 
 
 def made(output_format: str, words: list[Detection], duration_s: float = LONG_S) -> str:
-    writer: ResultWriter = WholeFileWriter(output_format)
+    writer = WholeFileWriter(output_format)
     assert [writer.feed(one) for one in words] == [""] * len(words)
     return writer.finish(duration_s)
 
@@ -156,7 +155,7 @@ def test_intervals_never_overlap_and_none_is_lost(spans: list[tuple[float, float
 
 
 def test_lines_are_written_at_once_and_errors_too() -> None:
-    writer: ResultWriter = LineWriter(Transcript("jsonl", DETECTION_FIELDS), "a.wav")
+    writer = LineWriter(Transcript("jsonl", DETECTION_FIELDS), "a.wav")
     assert writer.feed(WORDS[0]).endswith('"decided_s": 1.0}\n')
     assert writer.finish(1.0) == ""
     assert writer.fail("a.wav: broken") == '{"path": "a.wav", "error": "a.wav: broken"}\n'

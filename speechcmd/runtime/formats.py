@@ -6,7 +6,6 @@ import html
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from speechcmd.runtime.decoder import Detection
 from speechcmd.runtime.transcript import Transcript, detection_row, error_row
@@ -24,22 +23,6 @@ SUFFIXES = {
 _LEAST_MS = 1  # a cue or an interval must last
 _LEAST_S = _LEAST_MS / 1000
 _TIER = "words"
-
-
-class ResultWriter(Protocol):
-    """Makes the text of one recording's results, piece by piece; an empty piece is nothing to write."""
-
-    def feed(self, detection: Detection) -> str:
-        """Text to write when a word is decided."""
-        ...
-
-    def finish(self, duration_s: float) -> str:
-        """Text to write at the end of the recording."""
-        ...
-
-    def fail(self, message: str) -> str:
-        """Text to write when the recording cannot be read (on)."""
-        ...
 
 
 class LineWriter:
