@@ -25,6 +25,9 @@ OFFICIAL_PERCENT = 10
 FEW_CLIPS = 1_000  # a tenth of fewer is too little to learn what is no word
 EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for silence in a fixed set
 
+NO_WORDS = (UNKNOWN, SILENCE)
+"""The last labels of every task."""
+
 Indices = npt.NDArray[np.int64]
 
 _MOST_DIGITS = 7  # of a number of clips: more fit into no memory
@@ -50,7 +53,7 @@ class TaskConfig:
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the logits."""
-        return (*self.words, UNKNOWN, SILENCE)
+        return (*self.words, *NO_WORDS)
 
 
 @dataclass(frozen=True)

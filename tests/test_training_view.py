@@ -130,6 +130,7 @@ SCORES = torch.tensor([
 ])  # fmt: skip
 WHOLE = torch.tensor([[True, False, False], [False] * 3, [False, False, False]])
 HALF = torch.tensor([[False, True, False], [False] * 3, [True, True, False]])
+NO_WORDS = torch.tensor([2, 3])
 TARGETS = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 3, 0, 0]])
 
 
@@ -140,8 +141,13 @@ def test_the_loss_of_several_answers_by_hand(focal: float) -> None:
 
     first = (own(0.5) + own(0.3 + 0.1)) / 2
     third = 3 * (own(0.25 + 0.25) + own(0.1 + 0.7)) / 2
-    given = answer_losses(SCORES, TARGETS, View(WHOLE, HALF), focal)
+    given = answer_losses(SCORES, TARGETS, View(WHOLE, HALF), NO_WORDS, focal)
     assert float(given) == pytest.approx((first + third) / (1 + 3), rel=1e-5)
+    order = [2, 0, 3, 1]  # of the labels: what is no word is told, not guessed from its place
+    moved = answer_losses(
+        SCORES[..., order], TARGETS[:, order], View(WHOLE, HALF), torch.tensor([0, 2]), focal
+    )
+    assert float(moved) == pytest.approx(float(given), rel=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -151,7 +157,7 @@ def test_an_answer_that_does_not_count_has_no_gradient(seed: int, focal: float) 
     logits = (30 * torch.randn(4, 5, 4, generator=rng)).requires_grad_()  # some scores round to 0 or 1
     state = torch.randint(0, 3, (4, 5), generator=rng)
     targets = soft_targets(torch.randint(0, 4, (4,), generator=rng), 4, 0.0)
-    loss = answer_losses(logits, targets, View(state == 0, state == 1), focal)
+    loss = answer_losses(logits, targets, View(state == 0, state == 1), NO_WORDS, focal)
     loss.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert bool(logits.grad.isfinite().all())
@@ -162,7 +168,7 @@ def test_half_a_word_may_be_either_of_what_is_no_word() -> None:
     """Its gradient lowers the words' logits, and leaves the two others their proportion."""
     half = View(torch.tensor([[False]]), torch.tensor([[True]]))
     logits = torch.tensor([[[2.0, 1.0, 0.5, -3.0]]], requires_grad=True)
-    answer_losses(logits, torch.tensor([[1.0, 0, 0, 0]]), half, 0.0).backward()  # type: ignore[no-untyped-call]
+    answer_losses(logits, torch.tensor([[1.0, 0, 0, 0]]), half, NO_WORDS, 0.0).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     word, other, unknown, silence = logits.grad.flatten().tolist()
     assert word > other > 0 > silence > unknown
@@ -171,7 +177,7 @@ def test_half_a_word_may_be_either_of_what_is_no_word() -> None:
 
 def test_where_nothing_counts_there_is_no_loss() -> None:
     nothing = View(torch.zeros(3, 3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.bool))
-    assert float(answer_losses(SCORES, TARGETS, nothing, 2.0)) == 0
+    assert float(answer_losses(SCORES, TARGETS, nothing, NO_WORDS, 2.0)) == 0
 
 
 # --- in batches

@@ -13,7 +13,6 @@ from torch.nn import functional
 from speechcmd.training.transfer import put
 from speechcmd.training.view import View
 
-N_NO_WORDS = 2  # the last labels: _unknown_, _silence_
 _LEAST = 1e-6
 
 
@@ -66,18 +65,18 @@ def class_weights(counts: npt.NDArray[np.int64], balance: float) -> npt.NDArray[
     return weights.astype(np.float32)
 
 
-def answer_losses(logits: Tensor, targets: Tensor, view: View, focal: float) -> Tensor:
+def answer_losses(logits: Tensor, targets: Tensor, view: View, no_words: Tensor, focal: float) -> Tensor:
     """Mean over the clips of the loss of each clip's answers; a row's sum of targets is its clip's weight.
 
-    An answer that has the whole word in view is compared with the targets; one that has not shall be
-    `_unknown_` or `_silence_`, the last two labels, whichever. `focal` is the exponent of the focal loss
+    An answer that has the whole word in view is compared with the targets; one that has not shall be one of
+    the labels `no_words` (their numbers), whichever. `focal` is the exponent of the focal loss
     (Lin et al. 2017, arXiv 1708.02002).
-    Shape: (batch, n_steps, n_labels), (batch, n_labels), view of (batch, n_steps) -> ().
+    Shape: (batch, n_steps, n_labels), (batch, n_labels), view of (batch, n_steps), (n_no_words,) -> ().
     """
     log_scores = logits.log_softmax(dim=2)
     weight = targets.sum(dim=1, keepdim=True)
     whole = -(targets.unsqueeze(1) * log_scores).sum(dim=2)
-    half = -weight * log_scores[..., -N_NO_WORDS:].logsumexp(dim=2)
+    half = -weight * log_scores[..., no_words].logsumexp(dim=2)
     losses = torch.where(view.whole, whole, torch.where(view.half, half, 0.0))
     if focal:
         missing = 1 - torch.exp(-losses / weight.clamp_min(_LEAST))

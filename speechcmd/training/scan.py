@@ -13,10 +13,9 @@ from torch.nn import functional
 
 from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
-from data_prep.task import Indices, SplitTask
+from data_prep.task import NO_WORDS, Indices, SplitTask
 from models.network import KeywordNetwork
 from speechcmd.progress import Progress
-from speechcmd.training.loss import N_NO_WORDS
 from speechcmd.training.windows import AudioWindows, FrameWindows
 
 SMOOTHED_STEPS = 5  # answers that are averaged, about as the decoder does
@@ -107,7 +106,7 @@ def smoothed_scores(logits: Tensor) -> Tensor:
 
     Shape: (batch, n_steps, n_labels) -> (batch, n_steps - SMOOTHED_STEPS + 1, n_words).
     """
-    scores = logits.float().softmax(dim=2)[..., :-N_NO_WORDS]
+    scores = logits.float().softmax(dim=2)[..., : -len(NO_WORDS)]
     return functional.avg_pool1d(scores.transpose(1, 2), SMOOTHED_STEPS, stride=1).transpose(1, 2)
 
 

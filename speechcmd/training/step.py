@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from models.network import KeywordNetwork
+from speechcmd.labels import NEVER_FIRE, UNKNOWN
 from speechcmd.training.augment import draw_factor, draw_share, spec_augment
 from speechcmd.training.config import STANDARD_BANDS, TrainConfig
 from speechcmd.training.dataset import Batch
 from speechcmd.training.feature_augment import cut_bands, tilt_bands, warp_bands
 from speechcmd.training.image_channel import BLOCK, through_image
 from speechcmd.training.loss import (
-    N_NO_WORDS,
     answer_losses,
     distillation,
     draw_mixture,
@@ -38,6 +38,7 @@ class TrainingStep(nn.Module):
     """
 
     weights: Tensor
+    no_words: Tensor
 
     def __init__(
         self,
@@ -55,6 +56,10 @@ class TrainingStep(nn.Module):
         self.register_buffer(
             "weights", torch.ones(n_labels) if weights is None else weights, persistent=False
         )
+        labels = config.task.labels
+        self._unknown = labels.index(UNKNOWN)
+        no_words = [number for number, label in enumerate(labels) if label in NEVER_FIRE]
+        self.register_buffer("no_words", torch.tensor(no_words), persistent=False)
         # in a list: the teacher's parameters are not the student's
         self._teachers = [] if teacher is None else [teacher]
 
@@ -79,7 +84,7 @@ class TrainingStep(nn.Module):
             if mixture is not None:
                 log_mel, targets = mixture.mix(log_mel), mixture.mix(targets)
         logits = self.network.classify(self._cut(log_mel, self.network, self._every)).float()
-        loss = answer_losses(logits, targets, view, config.focal)
+        loss = answer_losses(logits, targets, view, self.no_words, config.focal)
         for teacher in self._teachers:
             steps = self._steps_of(teacher.network)
             with torch.no_grad():
@@ -89,7 +94,7 @@ class TrainingStep(nn.Module):
             loss = (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
         if config.l1:
             loss = loss + config.l1 * weight_size(self.network)
-        return loss, _count_right(logits, view, batch.labels)
+        return loss, _count_right(logits, view, batch.labels, self.no_words)
 
     def _make_features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Augmented log-mel of the whole batch, and the spans of words that were put beside its own.
@@ -147,7 +152,7 @@ class TrainingStep(nn.Module):
         if n_steps == 1 and not self._config.augment.half_seen_percent:
             view = whole_view(batch.labels)  # windows are placed so that words are in view
         else:
-            is_unknown = batch.labels == len(self.weights) - N_NO_WORDS
+            is_unknown = batch.labels == self._unknown
             view = make_view(spans, is_unknown, n_steps, *frames)
         return leave_to_neighbours(view, spans, neighbours - n_before, *frames)
 
@@ -196,11 +201,11 @@ class TrainingStep(nn.Module):
         return generator_for(purpose, self._config.seed, batch.epoch, batch.number)
 
 
-def _count_right(logits: Tensor, view: View, labels: Tensor) -> Tensor:
+def _count_right(logits: Tensor, view: View, labels: Tensor, no_words: Tensor) -> Tensor:
     """Clips of which the middle answer is what was asked for: the label, or that it is no word yet. ()."""
     middle = logits.shape[1] // 2
     answer = logits[:, middle].argmax(dim=1)
-    is_no_word = answer >= logits.shape[2] - N_NO_WORDS
+    is_no_word = torch.isin(answer, no_words)
     return torch.where(view.half[:, middle], is_no_word, answer == labels).sum()
 
 
