@@ -107,22 +107,6 @@ def make_encodable(value: Any) -> Any:
     return [make_encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def rebuild_page(folder: Path) -> Path:
-    """Make the page of a report folder anew from what lies in it.
-
-    Raises
-    ------
-    EvaluationError
-        If the folder holds no results, or one of them cannot be read.
-    """
-    results = read_results(folder)
-    if not results:
-        raise EvaluationError(no_results(folder))
-    with lock_folder(folder, wait_s=_WAIT_S):
-        _write_all(folder, {PAGE: _render(results, _read_sounds(folder, results))})
-    return folder / PAGE
-
-
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     """Read what was measured, by kind; the dict is empty if nothing was.
 
