@@ -15,6 +15,7 @@ import pytest
 import data_prep
 import models
 import speechcmd
+from speechcmd.runtime.figures import Figures, Rate, Share
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("speechcmd", "data_prep", "models")
@@ -161,6 +162,46 @@ def test_files_stay_short() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in tracked_files() if path.suffix == ".py"}
     assert len(lengths) > 30
     assert {path.name: n for path, n in lengths.items() if n >= MAX_LINES} == {}
+
+
+def percent_of(share: Share) -> str:
+    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def row_of(page: str, begin: str) -> str:
+    (row,) = [
+        line for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if line.startswith(begin)
+    ]
+    return row
+
+
+def figures_of(name: str) -> tuple[Share, Rate]:
+    """Accuracy on clips, and false accepts as the model is set."""
+    figures = Figures.from_json((ROOT / f"speechcmd/assets/{name}.json").read_text(encoding="utf-8"))
+    assert figures.clips is not None
+    assert figures.stream is not None
+    rate = figures.stream.points[0].false_accepts
+    assert rate is not None
+    return figures.clips.accuracy, rate
+
+
+def test_readme_quotes_the_figures_of_the_model() -> None:
+    accuracy, rate = figures_of("cnn")
+    assert f"({accuracy.n:,} testing clips) | {percent_of(accuracy)};" in row_of("README.md", "| official 12")
+    row = row_of("README.md", "| false accepts in")
+    assert row.startswith(f"| false accepts in {rate.hours:.1f} h ")
+    assert f"| {rate.per_hour:.1f} an hour [{rate.low:.1f}, {rate.high:.1f}]" in row
+
+
+def test_the_page_of_the_released_models_quotes_their_figures() -> None:
+    page = "docs/released-models.md"
+    names = ("cnn", "gru", "tiny")
+    accuracies = row_of(page, "| 12 classes").split("|")[2:-1]
+    rates = row_of(page, "| false accepts an hour as set").split("|")[2:-1]
+    for name, accuracy_cell, rate_cell in zip(names, accuracies, rates, strict=True):
+        accuracy, rate = figures_of(name)
+        assert accuracy_cell.strip() == percent_of(accuracy), name
+        assert rate_cell.strip() == f"{rate.per_hour:.1f} [{rate.low:.1f}, {rate.high:.1f}]", name
 
 
 def test_readme_tells_its_two_commands() -> None:
