@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from report_parts import HOSTILE, SOUNDS_S, whole_report
+from evaluation_results import LABELS, clips_result
+from report_parts import HOSTILE, SOUNDS_S, leave_out_pictures, whole_report
+
+from speechcmd.evaluation.report import write_report
+from speechcmd.runtime.recognizer import Recognizer
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix" or PROGRAM is None, reason="needs Chromium (Debian package chromium)"
@@ -84,6 +89,57 @@ def test_nothing_is_asked_of_the_network_and_nothing_complains(page: Path, brows
     assert [url for url in browser.requests if url.startswith("file")] == [page.as_uri()]
     assert browser.complaints == []
     assert HOSTILE in browser.evaluate("document.body.textContent")  # shown, not obeyed
+
+
+NAMES = (
+    "toy",
+    "stores/words",
+    "0a7c2a8d",
+    "age",
+    "child",
+    "bed",
+    "yes",
+    "made tones",
+    "Apache-2.0",
+    "a_nohash_0.wav",
+    "tones",
+)
+PREFIXES = (
+    "\"><script>console.error('run')</script>",
+    "'><svg onload=console.error('run')>",
+    "</title></style><iframe src=x>",
+)
+
+
+def spoil(text: str, prefix: str) -> str:
+    """Results in which every name is one that is not meant well, also the address of a source."""
+    for name in NAMES:
+        text = text.replace(name, (prefix + name).replace("\\", "\\\\").replace('"', '\\"'))
+    return text.replace("https://example.org", "javascript:console.error('run')")
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_names_of_models_speakers_groups_and_folders_are_only_shown(
+    page: Path, browser: Browser, tmp_path: Path, prefix: str
+) -> None:
+    for result in page.parent.glob("*.json"):
+        (tmp_path / result.name).write_text(
+            spoil(result.read_text(encoding="utf-8"), prefix), encoding="utf-8"
+        )
+    clips = json.loads(spoil(json.dumps(clips_result(LABELS)), prefix))
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_pictures(patch)
+        spoilt = write_report(tmp_path, clips, [], Recognizer.load(page.parent / "toy.onnx"))
+    browser.complaints.clear()
+    browser.open(spoilt, DESK_PX)
+    assert browser.complaints == []
+    counts = browser.evaluate(
+        """["script", "iframe", "svg[onload]", "[onerror]", "a[href^='javascript']"].map(
+            what => document.querySelectorAll(what).length)"""
+    )
+    assert counts == [0] * 5
+    shown = browser.evaluate("document.body.textContent")
+    assert all(prefix + name in shown for name in ("toy", "0a7c2a8d", "age", "bed", "yes"))
 
 
 def test_the_browser_would_complain(tmp_path: Path, browser: Browser) -> None:
