@@ -25,8 +25,6 @@ from data_prep.store import COLUMNS, IndexedStore, Store
 from data_prep.store_writer import StoreWriter
 from speechcmd.errors import StoreError
 
-pytestmark = pytest.mark.runtime
-
 HUGE = "9" * 30
 # column, what is written into the second row, what the message expects
 CELLS = [
