@@ -69,7 +69,7 @@ class IncrementalRun:
         n_steps = (len(span) - network.window_samples) // network.step_samples + 1
         end = network.window_samples + (n_steps - 1) * network.step_samples
         begin = end - n_steps * network.step_samples - network.overlap_samples if self._has_begun else 0
-        logits, values = network.session.run_on(span[None, begin:end], self._values, network.carried)
+        logits, values = network.session.run_on(span[None, begin:end], self._values)
         self._values = values
         self._has_begun = True
         result: FloatArray = logits[0]

@@ -34,7 +34,9 @@ class Session:
 
     def __init__(self, model_bytes: bytes, carried: Sequence[Carried] = ()) -> None:
         self._session = _open(model_bytes)
-        _check_signature(self._session, {each.before for each in carried} | {each.after for each in carried})
+        self._before = [each.before for each in carried]
+        self._after = [each.after for each in carried]
+        _check_signature(self._session, {*self._before, *self._after})
 
     def run(self, waveforms: Waveform) -> FloatArray:
         """Compute logits. Shape: (batch, n_samples) -> (batch, n_steps, n_labels).
@@ -47,7 +49,7 @@ class Session:
         return self._run(waveforms, None)
 
     def run_on(
-        self, waveforms: Waveform, before: Mapping[str, CarriedArray], carried: Sequence[Carried]
+        self, waveforms: Waveform, before: Mapping[str, CarriedArray]
     ) -> tuple[FloatArray, dict[str, CarriedArray]]:
         """Compute logits from where the last run ended, and the values for the next run.
 
@@ -56,9 +58,9 @@ class Session:
         ModelError
             As `run`.
         """
-        names = [_LOGITS[0], *(each.after for each in carried)]
+        names = [_LOGITS[0], *self._after]
         logits, *after = self._compute(names, {_INPUT[0]: waveforms, **before}, None)
-        return logits, {each.before: value for each, value in zip(carried, after, strict=True)}
+        return logits, dict(zip(self._before, after, strict=True))
 
     def _run(self, waveforms: Waveform, run_options: Any) -> FloatArray:
         (logits,) = self._compute([_LOGITS[0]], {_INPUT[0]: waveforms}, run_options)
