@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from speechcmd.mp3_header import mp3_head
@@ -106,20 +106,13 @@ def _wav_head(look: Look, size: int) -> Head | None:
     if look(8, 4) != b"WAVE":
         return None
     form = b""
-    position = 12
-    for _ in range(_MOST_CHUNKS):
-        name, n_bytes = _chunk(look, position, "<I")
-        begin = position + 8
+    for name, begin, n_bytes in _chunks(look, 12, "<I"):
         if name == b"data":
-            n_there = size - begin
             if not form or not _is_stale(look, begin, n_bytes, size, "<I"):
                 return None
-            return _wav_start(form, n_there), begin
+            return _wav_start(form, size - begin), begin
         if name in (b"fmt ", b"fact") and n_bytes <= _LARGEST_HEAD:
-            form += look(position, 8 + n_bytes + n_bytes % 2)
-        if not name:
-            return None
-        position = begin + n_bytes + n_bytes % 2
+            form += look(begin - 8, 8 + n_bytes + n_bytes % 2)
     return None
 
 
@@ -139,10 +132,7 @@ def _rf64_head(look: Look, size: int) -> Head | None:
     if start[8:16] != b"WAVEds64" or len(start) < 44:
         return None
     n_said = int.from_bytes(start[28:36], "little")
-    position = 20 + int.from_bytes(start[16:20], "little")
-    for _ in range(_MOST_CHUNKS):
-        name, n_bytes = _chunk(look, position, "<I")
-        begin = position + 8
+    for name, begin, n_bytes in _chunks(look, 20 + int.from_bytes(start[16:20], "little"), "<I"):
         if name == b"data" and begin <= _LARGEST_HEAD:
             n_data = n_said if n_bytes == _LONGEST_32 else n_bytes
             if not _is_stale(look, begin, n_data, size, "<I"):
@@ -151,26 +141,18 @@ def _rf64_head(look: Look, size: int) -> Head | None:
             head[20:44] = struct.pack("<QQQ", size - 8, size - begin, 0)
             head[-4:] = struct.pack("<I", _LONGEST_32)
             return bytes(head), begin
-        if not name:
-            return None
-        position = begin + n_bytes + n_bytes % 2
     return None
 
 
 def _aiff_head(look: Look, size: int) -> Head | None:
     if look(8, 4) not in (b"AIFF", b"AIFC"):
         return None
-    position, common = 12, 0
-    for _ in range(_MOST_CHUNKS):
-        name, n_bytes = _chunk(look, position, ">I")
-        begin = position + 8
+    common = 0
+    for name, begin, n_bytes in _chunks(look, 12, ">I"):
         if name == b"SSND" and common and begin <= _LARGEST_HEAD:
             return _aiff_start(look, common, begin, n_bytes, size)
         if name == b"COMM":
             common = begin
-        if not name:
-            return None
-        position = begin + n_bytes + n_bytes % 2
     return None
 
 
@@ -190,18 +172,12 @@ def _aiff_start(look: Look, common: int, begin: int, n_bytes: int, size: int) ->
 
 
 def _caf_head(look: Look, size: int) -> Head | None:
-    position = 8
-    for _ in range(_MOST_CHUNKS):
-        name, n_bytes = _chunk(look, position, ">q")
-        begin = position + 12
+    for name, begin, n_bytes in _chunks(look, 8, ">q"):
         if name == b"data" and begin <= _LARGEST_HEAD:
             # -1 says: to the end; libsndfile does not read that
             if n_bytes != -1 and not _is_stale(look, begin, n_bytes, size, ">q"):
                 return None
             return look(0, begin - 8) + struct.pack(">q", size - begin), begin
-        if not name or n_bytes < 0:
-            return None
-        position = begin + n_bytes
     return None
 
 
@@ -225,6 +201,19 @@ _MENDERS: dict[bytes, Callable[[Look, int], Head | None]] = {
     b".snd": _au_head,
     b"dns.": _au_head,
 }
+
+
+def _chunks(look: Look, position: int, length: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, first byte and length of each chunk from a position on. In a format of 64 bits none is padded."""
+    for _ in range(_MOST_CHUNKS):
+        name, n_bytes = _chunk(look, position, length)
+        if not name:
+            return
+        begin = position + 4 + struct.calcsize(length)
+        yield name, begin, n_bytes
+        if n_bytes < 0:
+            return
+        position = begin + n_bytes + (0 if length == ">q" else n_bytes % 2)
 
 
 def _chunk(look: Look, position: int, length: str) -> tuple[bytes, int]:
