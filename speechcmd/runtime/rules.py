@@ -195,21 +195,12 @@ def is_plain(label: str) -> bool:
     >>> [is_plain(label) for label in ("yes", "can't", "lamp on", "yes$(reboot)", "-rf", "a'b c'd")]
     [True, True, True, False, False, False]
     """
-    if (
-        any(word.startswith("-") for word in label.split()) or label.count("'") > 1
-    ):  # an option; a quoted text
+    has_option = any(word.startswith("-") for word in label.split())
+    has_quoted_text = label.count("'") > 1
+    if has_option or has_quoted_text:
         return False
-    inside = all(_is_plain_letter(letter) for letter in label)
+    inside = all(letter in _PLAIN or unicodedata.category(letter)[0] in "LMN" for letter in label)
     return inside and label[:1] not in _APOSTROPHES and label[-1:] not in _APOSTROPHES
-
-
-def _is_plain_letter(letter: str) -> bool:
-    return (
-        letter in " _-"
-        or letter in _APOSTROPHES
-        or letter in JOINERS
-        or unicodedata.category(letter)[0] in "LMN"
-    )
 
 
 def _check_labels_stay_arguments(arguments: Sequence[str], labels: Collection[str], any_label: bool) -> None:
