@@ -17,11 +17,11 @@ from arguments import model_and_store
 
 from data_prep.store import Store
 from data_prep.task import EVALUATION_SILENCE_DB, TaskConfig, draw_evaluation, make_split_task
-from data_prep.window import cut_word
-from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
-from speechcmd.evaluation.interval import wilson_interval
+from data_prep.word_window import cut_word
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.evaluation.intervals import wilson_interval
 from speechcmd.labels import SILENCE, UNKNOWN
-from speechcmd.runtime.recognizer import Recognizer
+from speechcmd.runtime.recognition.recognizer import Recognizer
 
 CLIP_SAMPLES = SAMPLE_RATE
 HARDLY_HEARD = ("on", "off")  # commands that the shared audio has 11 training clips of: shown apart

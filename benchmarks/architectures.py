@@ -26,12 +26,12 @@ from runs import RECIPE, answer_clips, open_stores, train_whole, with_changes
 from data_prep.store import Store
 from models.cost import count_multiplies
 from models.registry import create_model, list_architectures
-from speechcmd.audio import SAMPLE_RATE
-from speechcmd.evaluation.interval import wilson_interval
-from speechcmd.runtime.session import Session
-from speechcmd.training.checkpoint import BEST, load_checkpoint
-from speechcmd.training.export import convert
-from speechcmd.training.teacher import load_network
+from speechcmd.audio.samples import SAMPLE_RATE
+from speechcmd.evaluation.intervals import wilson_interval
+from speechcmd.runtime.model.session import Session
+from speechcmd.training.export.onnx_export import convert
+from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
+from speechcmd.training.loop.teacher import load_network
 
 
 class Row(NamedTuple):

@@ -18,11 +18,11 @@ import numpy as np
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from models.registry import create_model
-from speechcmd.audio import SAMPLE_RATE
-from speechcmd.runtime.session import Session
-from speechcmd.training.config import TrainConfig
-from speechcmd.training.export import convert
-from speechcmd.training.recipe import apply_settings, read_recipe
+from speechcmd.audio.samples import SAMPLE_RATE
+from speechcmd.runtime.model.session import Session
+from speechcmd.training.export.onnx_export import convert
+from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.recipe import apply_settings, read_recipe
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 N_LABELS = 12

@@ -44,12 +44,12 @@ TRAINING = (
 MODULES = (
     "matplotlib.figure",
     "onnxscript",
-    "speechcmd.cli.export",
-    "speechcmd.cli.listen",
-    "speechcmd.cli.train",
-    "speechcmd.runtime.listener",
-    "speechcmd.training.export",
-    "speechcmd.training.trainer",
+    "speechcmd.cli.commands.export",
+    "speechcmd.cli.commands.listen",
+    "speechcmd.cli.commands.train",
+    "speechcmd.runtime.listening.listener",
+    "speechcmd.training.export.onnx_export",
+    "speechcmd.training.loop.trainer",
 )
 POLL_S, LONGEST_WAIT_S = 0.002, 0.03
 TIMINGS = {"seconds", "clips_per_s"}
@@ -181,7 +181,7 @@ def kill_trainings(folder: Path, store: Path, n_kills: int, rng: random.Random) 
 def find_damaged_of_run(run: Path) -> list[str]:
     """Files of a run that cannot be read; the last line of the metrics may be cut, `--resume` drops it."""
     from speechcmd.errors import TrainingError
-    from speechcmd.training.checkpoint import load_checkpoint
+    from speechcmd.training.loop.checkpoint import load_checkpoint
 
     damaged = []
     for path in run.glob("[!.]*"):
@@ -197,7 +197,7 @@ def find_damaged_of_run(run: Path) -> list[str]:
 
 def is_same_run(one: Path, other: Path) -> bool:
     """Whether checkpoints and metrics are the same to the bit, but for timings."""
-    from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint
+    from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
 
     pairs = [[load_checkpoint(run / name) for run in (one, other)] for name in (LAST, BEST)]
     return all(is_same(*pair) for pair in pairs) and metrics_of(one) == metrics_of(other)

@@ -17,11 +17,11 @@ import numpy as np
 from arguments import model_and_store
 
 from data_prep.store import Store
-from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
-from speechcmd.runtime.decoder import Decoder, Detection
-from speechcmd.runtime.model_card import DecoderSettings, ModelCard
-from speechcmd.runtime.recognizer import Recognizer
-from speechcmd.runtime.stream import Steps, edge_samples
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.runtime.model.card import DecoderSettings, ModelCard
+from speechcmd.runtime.recognition.decoder import Decoder, Detection
+from speechcmd.runtime.recognition.recognizer import Recognizer
+from speechcmd.runtime.recognition.stream import Steps, edge_samples
 
 SPACING = round(1.5 * SAMPLE_RATE)
 TOLERANCE_S = 0.75

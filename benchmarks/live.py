@@ -36,10 +36,10 @@ from virtual_microphone import VirtualMicrophone
 
 from data_prep.store import Store
 from speechcmd import Recognizer
-from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16
-from speechcmd.runtime.capture import play
-from speechcmd.runtime.listener import Listener
-from speechcmd.runtime.recognizer import LIVE_UPDATE_S
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
+from speechcmd.runtime.listening.listener import Listener
+from speechcmd.runtime.microphone.capture import play
+from speechcmd.runtime.recognition.recognizer import LIVE_UPDATE_S
 
 SETTLE_S = 4.0  # of a sound server
 Line = tuple[float, str]

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from speechcmd.audio import SAMPLE_RATE, Waveform, read_waveform
-from speechcmd.runtime.model_file import released_models
-from speechcmd.runtime.noise import white_noise
-from speechcmd.runtime.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer
-from speechcmd.runtime.stream import PosteriorStream, Stream
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.reproducible_noise import white_noise
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform
+from speechcmd.runtime.model.file import released_models
+from speechcmd.runtime.recognition.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer
+from speechcmd.runtime.recognition.stream import PosteriorStream, Stream
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = SAMPLE_RATE // 25

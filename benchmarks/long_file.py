@@ -20,7 +20,8 @@ from pathlib import Path
 
 import soundfile
 
-from speechcmd.audio import SAMPLE_RATE, float32_to_int16, read_waveform
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "commands.flac"
 COMMANDS = {

@@ -25,7 +25,8 @@ import numpy as np
 
 from data_prep.trim import find_speech
 from speechcmd import Recognizer
-from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32, read_int16
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, int16_to_float32
 
 COMMANDS = "SpeechCommands/speech_commands_v0.02"
 SETS = {

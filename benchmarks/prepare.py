@@ -29,7 +29,7 @@ import librosa
 from data_prep.corpus import scan_corpus
 from data_prep.prepare import PrepareConfig, prepare_store
 from data_prep.store import Store
-from speechcmd.audio import SAMPLE_RATE
+from speechcmd.audio.samples import SAMPLE_RATE
 
 
 class Timing(NamedTuple):

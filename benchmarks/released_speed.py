@@ -27,11 +27,12 @@ import numpy as np
 import soundfile
 from transcribe import Parts
 
-from speechcmd.audio import SAMPLE_RATE, float32_to_int16, read_waveform
-from speechcmd.runtime.engine import onnxruntime
-from speechcmd.runtime.model_file import load_model_file, released_models
-from speechcmd.runtime.noise import white_noise
-from speechcmd.runtime.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.reproducible_noise import white_noise
+from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
+from speechcmd.runtime.model.engine import onnxruntime
+from speechcmd.runtime.model.file import load_model_file, released_models
+from speechcmd.runtime.recognition.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer
 
 ROOT = Path(__file__).resolve().parent.parent
 NOISE = 1e-3

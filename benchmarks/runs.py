@@ -15,15 +15,15 @@ from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
 from data_prep.store import Store
 from data_prep.task import TaskConfig, draw_evaluation, make_split_task
-from speechcmd.training.augment import AugmentConfig
-from speechcmd.training.checkpoint import BEST, LAST, load_checkpoint
-from speechcmd.training.config import TrainConfig
-from speechcmd.training.dataset import ClipDataset, make_loader
-from speechcmd.training.recipe import apply_settings, read_recipe
-from speechcmd.training.sampler import FixedSampler
-from speechcmd.training.step import log_mel_of
-from speechcmd.training.teacher import load_network
-from speechcmd.training.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.data.dataset import ClipDataset, make_loader
+from speechcmd.training.data.sampler import FixedSampler
+from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
+from speechcmd.training.loop.step import log_mel_of
+from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.recipe import apply_settings, read_recipe
 
 RECIPE_FILE = Path(__file__).resolve().parents[1] / "recipes" / "architectures.toml"
 RECIPE = apply_settings(TrainConfig(device="cpu", n_threads=1), read_recipe(RECIPE_FILE))

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechcmd import Recognizer
-from speechcmd.audio import SAMPLE_RATE, int16_to_float32, read_int16
-from speechcmd.runtime.capture import Piece
-from speechcmd.runtime.clip_saver import ClipSaver
-from speechcmd.runtime.listener import Listener
-from speechcmd.runtime.microphone import BLOCK_S
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import SAMPLE_RATE, int16_to_float32
+from speechcmd.runtime.listening.clip_saver import ClipSaver
+from speechcmd.runtime.listening.listener import Listener
+from speechcmd.runtime.microphone.capture import Piece
+from speechcmd.runtime.microphone.open_microphone import BLOCK_S
 
 PIECE = round(BLOCK_S * SAMPLE_RATE)
 GAP_EVERY_S, GAP_SAMPLES = 600, SAMPLE_RATE // 2

@@ -31,12 +31,12 @@ from data_prep.store import Store
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.network import KeywordNetwork
 from models.registry import create_model
-from speechcmd.training.config import TrainConfig
-from speechcmd.training.data import take_cached
-from speechcmd.training.dataset import Batch, ClipDataset, make_loader
-from speechcmd.training.optimisation import make_optimizer
-from speechcmd.training.sampler import FixedSampler
-from speechcmd.training.step import TrainingStep, log_mel_of
+from speechcmd.training.data.dataset import Batch, ClipDataset, make_loader
+from speechcmd.training.data.examples import take_cached
+from speechcmd.training.data.sampler import FixedSampler
+from speechcmd.training.loop.optimisation import make_optimizer
+from speechcmd.training.loop.step import TrainingStep, log_mel_of
+from speechcmd.training.settings.config import TrainConfig
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "stop", "go")
 

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16, read_blocks, read_waveform
-from speechcmd.runtime.decoder import Decoder, Detection
-from speechcmd.runtime.recognizer import FILE_UPDATE_S, Recognizer
-from speechcmd.runtime.stream import PosteriorStream
+from speechcmd.audio.reading import read_blocks, read_waveform
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
+from speechcmd.runtime.recognition.decoder import Decoder, Detection
+from speechcmd.runtime.recognition.recognizer import FILE_UPDATE_S, Recognizer
+from speechcmd.runtime.recognition.stream import PosteriorStream
 
 ROOT = Path(__file__).resolve().parent.parent
 

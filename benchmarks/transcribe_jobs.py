@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechcmd.audio import SAMPLE_RATE, Int16, read_int16
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import SAMPLE_RATE, Int16
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_S = 0.02

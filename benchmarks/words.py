@@ -20,9 +20,9 @@ from listening import TOLERANCE_S, Word, decode, steps_of
 
 from data_prep.store import Row, Store
 from speechcmd import Detection, Recognizer
-from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32
-from speechcmd.runtime.decoder import NO_LEVELS
-from speechcmd.runtime.stream import Steps
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, int16_to_float32
+from speechcmd.runtime.recognition.decoder import NO_LEVELS
+from speechcmd.runtime.recognition.stream import Steps
 
 REPEAT_GAPS_S = (0.0, 0.1, 0.2, 0.3, 0.6, 1.0)
 REPEAT_SNR_DB = 20.0

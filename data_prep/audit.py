@@ -11,7 +11,7 @@ import numpy as np
 
 from data_prep.split import SPLITS
 from data_prep.voices import note_voices
-from speechcmd.audio import SAMPLE_RATE
+from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.labels import UNKNOWN
 
 if TYPE_CHECKING:

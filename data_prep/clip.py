@@ -11,7 +11,8 @@ import numpy as np
 from data_prep.corpus import Source
 from data_prep.store import Row
 from data_prep.trim import Energy, Speech, TrimConfig, find_speech_in, floor_and_peak, part_energy
-from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, int16_to_float32, read_int16
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
 from speechcmd.errors import AudioError
 
 SHORTEST_CLIP_S = 0.2

@@ -1,8 +1,8 @@
 """What lies in a folder: clips of words in the official layout, and long recordings.
 
 The official layout is `word/speaker_nohash_n.wav`, with `_background_noise_/` beside the words.
-Any word folders will do, with files of any format that is read (`speechcmd.suffixes`); `unknown/` holds other
-words, `noise/` noise.
+Any word folders will do, with files of any format that is read (`speechcmd.audio.suffixes`); `unknown/`
+holds other words, `noise/` noise.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from data_prep.speaker import speaker_of
 from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitLists
 from data_prep.split_plan import SpokenClip, plan_splits
+from speechcmd.audio.suffixes import ALL_SUFFIXES
 from speechcmd.errors import CorpusError
 from speechcmd.labels import SILENCE, UNKNOWN, normalise_label
-from speechcmd.suffixes import ALL_SUFFIXES
 
 # folders that are no words, however they are written: Unknown, background-noise
 _UNKNOWN_FOLDERS = frozenset({"_unknown_", "unknown", "unknown_words", "other_words", "negatives"})

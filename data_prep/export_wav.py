@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 
 from data_prep.store import Row, Store
-from data_prep.window import cut_word
-from speechcmd.audio import SAMPLE_RATE, float32_to_int16
+from data_prep.word_window import cut_word
+from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
 from speechcmd.errors import StoreError
 from speechcmd.files import open_binary, write_text
 from speechcmd.folder_lock import lock_name

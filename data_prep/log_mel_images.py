@@ -39,7 +39,7 @@ from data_prep.trim import (
     find_speech_by_level,
 )
 from speechcmd import __version__
-from speechcmd.audio import SAMPLE_RATE
+from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.errors import CorpusError, SpeechcmdError
 
 Images = npt.NDArray[np.uint8]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.clip import Clip, Skipped
+from data_prep.clip_workers import measure_all
 from data_prep.corpus import Corpus, Source, scan_corpus
-from data_prep.pool import measure_all
-from data_prep.recording import Recording
+from data_prep.long_recording import Recording
 from data_prep.store import INFO_FILE, Row, Store, resolve_length
 from data_prep.store_info import digest_of_rows, measure_durations
 from data_prep.store_writer import StoreWriter
 from data_prep.trim import TrimConfig
-from speechcmd.audio import SAMPLE_RATE
+from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.errors import AudioError, CorpusError, StoreError
 from speechcmd.files import write_text
 from speechcmd.folder_lock import lock_name

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.store_check import AGAIN, CellError, check_columns, check_info, find_twice
-from speechcmd.audio import SAMPLE_RATE, Int16
+from speechcmd.audio.samples import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import normalise_label

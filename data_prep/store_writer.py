@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from data_prep.clip import Clip
-from data_prep.recording import Recording
+from data_prep.long_recording import Recording
 from data_prep.store import (
     AUDIO_FILE,
     COLUMNS,
@@ -34,7 +34,7 @@ from data_prep.store import (
     write_rows,
 )
 from data_prep.store_folder import SETTINGS_FILE, check_part, make_part
-from speechcmd.audio import Int16
+from speechcmd.audio.samples import Int16
 from speechcmd.errors import AudioError, StoreError
 from speechcmd.files import open_text, replace_folder, write_bytes, write_text
 from speechcmd.json_toml import parse_json

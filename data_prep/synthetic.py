@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from data_prep.coloured_noise import coloured_noise
 from data_prep.split import SPLITS, hashed_split
-from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16
+from speechcmd.audio.coloured_noise import coloured_noise
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "stop", "go")
 CLIP_S = 1.0

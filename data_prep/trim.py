@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from librosa.util import frame as frame_signal  # loaded before the workers are forked: it takes a second
 
-from speechcmd.audio import SAMPLE_RATE, Waveform
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
 Levels = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16, read_waveform
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
 
 VOICES = ("en-us", "en-gb", "en-us+m7")
 WORDS_PER_MINUTE = 150

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from speechcmd import Recognizer
-from speechcmd.audio import Waveform, read_waveform
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.samples import Waveform
 
 ESPEAK_VOICES = (
     "en-us", "en-gb", "en-gb-scotland", "en-us+f2", "en-us+f3", "en-us+m3", "en-us+m7", "en-gb+f4", "en-gb-x-rp", "en-us+f1",

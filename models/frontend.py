@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechcmd.audio import SAMPLE_RATE
+from speechcmd.audio.samples import SAMPLE_RATE
 
 Basis = npt.NDArray[np.float32]
 

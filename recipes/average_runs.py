@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from speechcmd.training.checkpoint import BEST, load_checkpoint, save_checkpoint
+from speechcmd.training.loop.checkpoint import BEST, load_checkpoint, save_checkpoint
 
 
 def mean_of(networks: list[dict[str, Tensor]]) -> dict[str, Tensor]:

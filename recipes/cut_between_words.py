@@ -15,8 +15,9 @@ from pathlib import Path
 
 import soundfile
 
-from speechcmd.audio import SAMPLE_RATE, float32_to_int16, read_waveform
-from speechcmd.evaluation.homophone import HOMOPHONES
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
+from speechcmd.evaluation.streams.homophone import HOMOPHONES
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SHORTEST_S, MARGIN_S = 1.5, 0.1

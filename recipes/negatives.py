@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from data_prep.shipped import AUDIO_FILE, INDEX_FILE, Segment
+from data_prep.shipped_negatives import AUDIO_FILE, INDEX_FILE, Segment
 from data_prep.trim import find_speech
-from speechcmd.audio import SAMPLE_RATE, Waveform, int16_to_float32, read_int16
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, int16_to_float32
 
 COMMANDS = "SpeechCommands/speech_commands_v0.02"
 ONE_WORDS = {

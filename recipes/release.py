@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechcmd.evaluation.homophone import labels_heard_in
+from speechcmd.evaluation.streams.homophone import labels_heard_in
 from speechcmd.files import open_text
 from speechcmd.labels import ALL_WORDS, TEN_WORDS, join_labels
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechcmd.audio import SAMPLE_RATE, Waveform, float32_to_int16, read_waveform
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
 
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
 VOICES = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from speechcmd.errors import SpeechcmdError
 
 if TYPE_CHECKING:
-    from speechcmd.runtime.decoder import Detection
-    from speechcmd.runtime.recognizer import Recognizer
+    from speechcmd.runtime.recognition.decoder import Detection
+    from speechcmd.runtime.recognition.recognizer import Recognizer
 
 # set before its import, or onnxruntime reports its use over the network; our processes inherit it
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -17,7 +17,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 __version__ = "0.1.0"
 __all__ = ["Detection", "Recognizer", "SpeechcmdError", "__version__"]
 
-_LAZY = {"Recognizer": "speechcmd.runtime.recognizer", "Detection": "speechcmd.runtime.decoder"}
+_LAZY = {
+    "Recognizer": "speechcmd.runtime.recognition.recognizer",
+    "Detection": "speechcmd.runtime.recognition.decoder",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from speechcmd.json_toml import MOST_LEVELS, check_integers, parse_json, parse_toml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text('ab"\\\n\u00e9')
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner))
 DEEP = [

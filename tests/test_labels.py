@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from data_prep.split import RoleRule
 from data_prep.store import COLUMNS, Row, read_rows, write_rows
-from speechcmd.cli.common import labels_option
-from speechcmd.cli.decoder_options import NumberRange, PerWord
-from speechcmd.evaluation.annotation import read_annotation
-from speechcmd.evaluation.example import Example
+from speechcmd.cli.options.common import labels_option
+from speechcmd.cli.options.decoder_options import NumberRange, PerWord
+from speechcmd.evaluation.clips.clip_example import Example
+from speechcmd.evaluation.streams.annotation import read_annotation
 from speechcmd.labels import (
     ALL_WORDS,
     TEN_WORDS,
@@ -29,8 +29,8 @@ from speechcmd.labels import (
     split_fields,
     split_labels,
 )
-from speechcmd.runtime.model_card import ModelCard
-from speechcmd.runtime.rules import load_rules
+from speechcmd.runtime.listening.rules import load_rules
+from speechcmd.runtime.model.card import ModelCard
 
 pytestmark = pytest.mark.runtime
 
@@ -123,7 +123,7 @@ def test_files_name_labels_and_clips_in_either_spelling(tmp_path: Path) -> None:
     track.write_text(f"0.5\t1.0\t{APART}\n", encoding="utf-8")
     assert read_annotation(track).words[0].label == COMPOSED
     pytest.importorskip("scipy", reason="groups are the extra evaluate's")
-    from speechcmd.evaluation.group import read_metadata
+    from speechcmd.evaluation.clips.group import read_metadata
 
     table = tmp_path / "about.csv"
     table.write_text(f"path,room\n{APART}/1.wav,hall\n", encoding="utf-8")

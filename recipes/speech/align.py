@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pocketsphinx import Decoder
 
-from speechcmd.audio import SAMPLE_RATE, Int16
+from speechcmd.audio.samples import SAMPLE_RATE, Int16
 
 FRAME_S = 0.01
 FRAME = round(FRAME_S * SAMPLE_RATE)

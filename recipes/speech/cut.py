@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speech.align import FRAME_S, Span
-from speechcmd.audio import SAMPLE_RATE, Waveform
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
 BLOCK = round(FRAME_S * SAMPLE_RATE)
 QUIET_DB = -18.0  # to the loudest block: what is louder is no border, the words run into each other

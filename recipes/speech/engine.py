@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from speechcmd.audio import Waveform, read_waveform
+from speechcmd.audio.reading import read_waveform
+from speechcmd.audio.samples import Waveform
 
 # those with which synthesise_words.py makes clips for thresholds (m8, Annie, ...) are not among them
 ESPEAK_ACCENTS = (

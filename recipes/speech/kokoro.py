@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from speechcmd.audio import SAMPLE_RATE, Waveform
-from speechcmd.runtime.engine import onnxruntime
+from speechcmd.audio.samples import SAMPLE_RATE, Waveform
+from speechcmd.runtime.model.engine import onnxruntime
 
 RATE = 24_000
 STYLE = 256

@@ -17,7 +17,7 @@ from speech.cut import cut_apart
 from speech.kokoro import HELD_OUT, Kokoro, draw_mixture
 from speech.place import place_in_clip
 from speech.pronunciation import pronunciations, without_stress
-from speechcmd.audio import SAMPLE_RATE, float32_to_int16
+from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
 
 SPEED = (0.8, 1.5)
 PAUSE = "... "

@@ -16,7 +16,7 @@ from speech.engine import Voice, draw_espeak, draw_flite, speak
 from speech.kokoro_words import MANIFEST, read_manifest
 from speech.lookalike_list import Lookalike
 from speech.place import NOISE_DB, PEAK_DB, place_in_clip
-from speechcmd.audio import SAMPLE_RATE, float32_to_int16
+from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
 
 # clips of a word by how far it is from its command: (espeak-ng, flite)
 N_CLIPS = {0.5: (6, 3), 1.0: (5, 2), 1.5: (3, 1), 2.0: (2, 1), 2.5: (2, 1)}

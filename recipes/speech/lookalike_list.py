@@ -9,7 +9,7 @@ from wordfreq import top_n_list, zipf_frequency
 
 from speech.phone_distance import phone_distance
 from speech.pronunciation import pronunciations, without_stress
-from speechcmd.evaluation.homophone import HOMOPHONES
+from speechcmd.evaluation.streams.homophone import HOMOPHONES
 
 N_COMMON = 60_000  # words of English that are looked at, the most frequent ones
 BEGINNING = 2.5  # counts as this far: it holds the whole command, but goes on

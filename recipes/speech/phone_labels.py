@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from speech.align import FRAME, PHONES, SILENCE, UNCLEAR, Aligner, Span
-from speechcmd.audio import read_int16
+from speechcmd.audio.reading import read_int16
 
 COLUMNS = ("path", "role", "n_frames", "phones", "guessed", "missing")
 USED = ("train", "calibrate")

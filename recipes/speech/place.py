@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_prep.trim import find_speech
-from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, float32_to_int16
+from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, float32_to_int16
 
 PEAK_DB = (-20.0, -2.0)
 NOISE_DB = (-70.0, -45.0)

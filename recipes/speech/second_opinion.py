@@ -12,7 +12,8 @@ from pocketsphinx import Decoder
 from speech.kokoro_words import MANIFEST, read_manifest, write_lists
 from speech.pronunciation import pronunciations, without_stress
 from speechcmd import Recognizer
-from speechcmd.audio import Int16, int16_to_float32, read_int16
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import Int16, int16_to_float32
 
 NOT_UNDERSTOOD = "not understood"
 CHECKED = "checked.csv"

@@ -15,7 +15,8 @@ from data_prep.split import SPLIT_OF_ROLE
 from data_prep.store import Row
 from data_prep.trim import floor_and_peak
 from speech.clip_store import write_store
-from speechcmd.audio import SAMPLE_RATE, Int16, Waveform, int16_to_float32, read_int16
+from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
 
 CLIP_S = 2.0
 MARGIN_S = 0.03

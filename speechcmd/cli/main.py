@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from speechcmd import __version__
-from speechcmd.cli.interruption import ended_by_signals, exit_status
-from speechcmd.cli.standard_streams import StandardOutputError, results_kept_apart
+from speechcmd.cli.console.interruption import ended_by_signals, exit_status
+from speechcmd.cli.console.standard_streams import StandardOutputError, results_kept_apart
 from speechcmd.errors import AudioWarning, SpeechcmdError, printable
 
 FAILED = 1
@@ -24,27 +24,42 @@ _python_shows_warning = warnings.showwarning
 
 # name -> (module and attribute, line in the help)
 COMMANDS = {
-    "prepare": ("speechcmd.cli.prepare:prepare", "Turn a folder of clips into a store to train from."),
-    "train": ("speechcmd.cli.train:train", "Train a network on a store."),
-    "models": ("speechcmd.cli.models:models", "List the architectures, or the released models with figures."),
-    "export": ("speechcmd.cli.export:export", "Turn a training run into one checked model file."),
-    "info": ("speechcmd.cli.info:info", "Show what a model file says of itself."),
-    "classify": ("speechcmd.cli.classify:classify", "Say which word each clip holds."),
-    "transcribe": ("speechcmd.cli.transcribe:transcribe", "List the words in recordings, with their times."),
-    "listen": ("speechcmd.cli.listen:listen", "Hear words from a microphone, live."),
-    "evaluate": ("speechcmd.cli.evaluate:evaluate", "Measure a model on clips: how often it is right."),
+    "prepare": (
+        "speechcmd.cli.commands.prepare:prepare",
+        "Turn a folder of clips into a store to train from.",
+    ),
+    "train": ("speechcmd.cli.commands.train:train", "Train a network on a store."),
+    "models": (
+        "speechcmd.cli.commands.models:models",
+        "List the architectures, or the released models with figures.",
+    ),
+    "export": ("speechcmd.cli.commands.export:export", "Turn a training run into one checked model file."),
+    "info": ("speechcmd.cli.commands.info:info", "Show what a model file says of itself."),
+    "classify": ("speechcmd.cli.commands.classify:classify", "Say which word each clip holds."),
+    "transcribe": (
+        "speechcmd.cli.commands.transcribe:transcribe",
+        "List the words in recordings, with their times.",
+    ),
+    "listen": ("speechcmd.cli.commands.listen:listen", "Hear words from a microphone, live."),
+    "evaluate": (
+        "speechcmd.cli.commands.evaluate:evaluate",
+        "Measure a model on clips: how often it is right.",
+    ),
     "make-stream": (
-        "speechcmd.cli.make_stream:make_stream",
+        "speechcmd.cli.commands.make_stream:make_stream",
         "Make a long recording whose words are known, to measure on.",
     ),
     "evaluate-stream": (
-        "speechcmd.cli.evaluate_stream:evaluate_stream",
+        "speechcmd.cli.commands.evaluate_stream:evaluate_stream",
         "Measure a model on recordings: misses, false accepts an hour, delay.",
     ),
-    "calibrate": ("speechcmd.cli.calibrate:calibrate", "Set thresholds that keep a rate of false accepts."),
-    "card": ("speechcmd.cli.card:card", "Write a model card from what was measured."),
-    "devices": ("speechcmd.cli.devices:devices", "List the microphones."),
-    "doctor": ("speechcmd.cli.doctor:doctor", "Say why a microphone does not work, and what to do."),
+    "calibrate": (
+        "speechcmd.cli.commands.calibrate:calibrate",
+        "Set thresholds that keep a rate of false accepts.",
+    ),
+    "card": ("speechcmd.cli.commands.card:card", "Write a model card from what was measured."),
+    "devices": ("speechcmd.cli.commands.devices:devices", "List the microphones."),
+    "doctor": ("speechcmd.cli.commands.doctor:doctor", "Say why a microphone does not work, and what to do."),
 }
 
 # the smaller one where both have it: `train` brings gigabytes

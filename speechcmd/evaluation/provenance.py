@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from speechcmd import __version__
-from speechcmd.runtime.model_card import ModelCard
-from speechcmd.runtime.model_file import read_model_bytes
-from speechcmd.runtime.session import engine_version
+from speechcmd.runtime.model.card import ModelCard
+from speechcmd.runtime.model.file import read_model_bytes
+from speechcmd.runtime.model.session import engine_version
 
 SCHEMA = 1
 

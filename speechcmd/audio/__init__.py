@@ -1,0 +1,1 @@
+"""Reading audio and what is done to it: rates, channels, pipes, loudness, noise."""

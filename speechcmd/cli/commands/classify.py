@@ -1,0 +1,57 @@
+"""`speechcmd classify`: one answer for each clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from speechcmd.cli.options.common import load_recognizer, recording_options
+from speechcmd.errors import AudioError
+
+
+@click.command()
+@recording_options(
+    "text",
+    "jsonl",
+    "csv",
+    output_type=click.Path(dir_okay=False, path_type=Path),
+    output_help="Write the results to this file.",
+)
+def classify(
+    paths: tuple[str, ...],
+    model: str | None,
+    labels: tuple[str, ...] | None,
+    output_format: str,
+    output: Path | None,
+) -> None:
+    """Say which word each clip holds.
+
+    PATHS are recordings of any length, rate and channel count, folders of them, patterns, or - for
+    standard input. Words left out by --labels count as _unknown_. Exit status: 0 done, 1 a clip or
+    the model failed, 2 wrong usage.
+    """
+    from speechcmd.batch.inputs import find_recordings, open_recording
+    from speechcmd.cli.console.batch_report import Report
+    from speechcmd.cli.console.output import open_output
+    from speechcmd.cli.console.quiet import quiet_libraries
+    from speechcmd.runtime.output.formats import as_text
+    from speechcmd.runtime.output.transcript import CLIP_FIELDS, Transcript, clip_row, error_row
+
+    recognizer = load_recognizer(model, labels)
+    recordings = find_recordings(paths)
+    names = [recording.path for recording in recordings]
+    transcript = Transcript(output_format, CLIP_FIELDS, names, recognizer.labels)
+    with open_output(output) as write, quiet_libraries(), Report(recordings, write) as report:
+        report.text(as_text(transcript.header()))
+        for number, recording in enumerate(recordings):
+            try:
+                with open_recording(recording) as source:
+                    row = clip_row(recording.path, recognizer.classify(source, only_labels=labels))
+            except AudioError as error:
+                report.text(as_text(transcript.line(error_row(recording.path, str(error)))))
+                report.failed(number, str(error))
+            else:
+                report.text(as_text(transcript.line(row)))
+                report.done(number)
+    report.exit_if_failed()

@@ -1,0 +1,139 @@
+"""`speechcmd evaluate`: how often a model is right, on clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from speechcmd.cli.console.report_progress import fill_report, prepare_report, report_option
+from speechcmd.cli.options.common import model_option
+from speechcmd.cli.options.robustness_options import (
+    RobustnessOptions,
+    check_robustness,
+    robustness_options,
+    run_robustness,
+)
+
+if TYPE_CHECKING:
+    from speechcmd.evaluation.clips.clip_run import Answers
+    from speechcmd.evaluation.clips.clip_set import ClipSet
+    from speechcmd.evaluation.clips.group import Metadata
+    from speechcmd.evaluation.report.report_folder import Sound
+    from speechcmd.runtime.recognition.recognizer import Recognizer
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@model_option
+@click.option(
+    "--task",
+    type=click.Choice(["own", "12", "35"]),
+    default="own",
+    show_default=True,
+    help="What is told apart: the model's own words, the official 12 classes, or all words.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["testing", "validation", "training"]),
+    default="testing",
+    show_default=True,
+    help="Which clips of a store or a folder.",
+)
+@click.option(
+    "--unknown",
+    type=click.Choice(["official", "all"]),
+    default="official",
+    show_default=True,
+    help="Clips of other words: as many as the official rule draws, or all.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draw.")
+@click.option(
+    "--metadata",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV with a column path or speaker: also measure each group of its other columns.",
+)
+@robustness_options
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@report_option
+def evaluate(
+    source: Path,
+    model: str | None,
+    task: str,
+    split: str,
+    unknown: str,
+    seed: int,
+    metadata: Path | None,
+    robustness: bool,
+    noises: tuple[str, ...],
+    responses: tuple[str, ...],
+    limit: int | None,
+    as_json: bool,
+    report_folder: Path | None,
+) -> None:
+    """Measure how often a model is right on clips with one word each.
+
+    SOURCE is a store, a folder of clips (word/speaker_nohash_0.wav), or the official 12-class test
+    archive, extracted or not. Every clip goes through the model as with `speechcmd classify`.
+    """
+    from speechcmd.evaluation.clips.clip_set import open_clip_set
+    from speechcmd.evaluation.clips.group import match_metadata, read_metadata
+    from speechcmd.evaluation.report.report_folder import make_encodable
+    from speechcmd.runtime.recognition.recognizer import Recognizer
+
+    options = check_robustness(robustness, noises, responses, limit)
+    if options is not None and metadata is not None:
+        raise click.UsageError("--metadata and --robustness are measured apart; run the command twice")
+    recognizer = Recognizer.load(model)
+    entries = read_metadata(metadata) if metadata else None
+    clips = open_clip_set(source, task, split, recognizer.labels, unknown=unknown, seed=seed)
+    if entries is not None:
+        match_metadata(clips.examples, entries)  # a wrong file shall not cost a run
+    prepare_report(report_folder)
+    if options is None:
+        result, text, sounds = _evaluate_clips(recognizer, model, clips, entries, report_folder is not None)
+    else:
+        result, text, sounds = _evaluate_robustness(recognizer, model, clips, options, seed)
+    result = make_encodable(result)
+    click.echo(json.dumps(result, allow_nan=False) if as_json else text)
+    if report_folder is not None:
+        fill_report(report_folder, result, sounds, recognizer)
+
+
+Findings = tuple[dict[str, Any], str, "list[Sound]"]
+
+
+def _evaluate_clips(
+    recognizer: Recognizer,
+    model: str | None,
+    clips: ClipSet,
+    metadata: Metadata | None,
+    is_reported: bool,
+) -> Findings:
+    from speechcmd.evaluation.clips.clip_result import make_clip_result, pick_sounds
+    from speechcmd.evaluation.clips.clip_text import render_text
+
+    answers = _classify(recognizer, clips)
+    result = make_clip_result(recognizer, model, clips, answers, metadata)
+    return result, render_text(result), pick_sounds(recognizer, clips, answers) if is_reported else []
+
+
+def _evaluate_robustness(
+    recognizer: Recognizer, model: str | None, clips: ClipSet, options: RobustnessOptions, seed: int
+) -> Findings:
+    from speechcmd.evaluation.robustness.robustness_text import render_robustness
+
+    result = run_robustness(recognizer, model, clips, options, seed)
+    return result, render_robustness(result), []
+
+
+def _classify(recognizer: Recognizer, clips: ClipSet) -> Answers:
+    from speechcmd.cli.console.progress import StepProgress
+    from speechcmd.evaluation.clips.clip_run import classify_clips
+
+    with StepProgress("clips") as progress:
+        return classify_clips(
+            recognizer, clips.examples, only_labels=clips.words, on_progress=progress.update
+        )

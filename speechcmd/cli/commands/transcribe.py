@@ -1,0 +1,65 @@
+"""`speechcmd transcribe`: the words in long recordings, with their times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from speechcmd.cli.options.common import load_recognizer, recording_options
+from speechcmd.cli.options.decoder_options import decoder_options, decoder_settings
+
+_FORMATS = ("text", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity")
+_OUTPUT_HELP = "Write to this file, or one result a recording into this folder (ends with /)."
+
+
+@click.command()
+@recording_options(*_FORMATS, output_type=click.Path(), output_help=_OUTPUT_HELP)
+@decoder_options
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes to use; each does one recording at a time.",
+)
+@click.option("--resume", is_flag=True, help="Skip recordings whose result is in the output folder.")
+@click.option(
+    "--raw-rate", type=click.IntRange(1_000, 768_000), help="Standard input is raw 16-bit PCM at this rate."
+)
+@click.option("--raw-channels", type=click.IntRange(1, 1_024), help="Channels of it.  [default: 1]")
+def transcribe(
+    paths: tuple[str, ...],
+    model: str | None,
+    labels: tuple[str, ...] | None,
+    output_format: str,
+    output: str | None,
+    jobs: int,
+    resume: bool,
+    raw_rate: int | None,
+    raw_channels: int | None,
+    **decoder: Any,
+) -> None:
+    """List the words in recordings, with their times.
+
+    PATHS are recordings of any length, rate and channel count, folders of them, patterns, or - for
+    standard input, which is read while it comes. Memory does not grow with their length. Subtitles (srt,
+    vtt), textgrid (Praat) and audacity (labels) are files of one recording: for several, give a
+    folder with -o. Exit status: 0 done, 1 a recording or the model failed, 2 wrong usage.
+    """
+    from speechcmd.batch.destination import Destination, raw_format, transcribe_all
+    from speechcmd.batch.inputs import find_recordings, may_be_several
+    from speechcmd.batch.transcription import Plan
+    from speechcmd.runtime.output.transcript import DETECTION_FIELDS, Transcript
+
+    raw = raw_format(paths, raw_rate, raw_channels)
+    recognizer = load_recognizer(model, labels)
+    recordings = find_recordings(paths)
+    destination = Destination.choose(
+        output, output_format, recordings, jobs, resume, may_be_several=may_be_several(paths)
+    )
+    settings = decoder_settings(recognizer.card, **decoder)
+    names = [recording.path for recording in recordings]
+    transcript = Transcript(output_format, DETECTION_FIELDS, names, recognizer.card.words)
+    plan = Plan(model, labels, settings, output_format, transcript, raw)
+    transcribe_all(recordings, plan, recognizer, destination, jobs)

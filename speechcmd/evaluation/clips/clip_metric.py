@@ -1,0 +1,231 @@
+"""Figures of a set of answers: accuracy, each label, confusions, calibration, speakers.
+
+Every clip counts. Shares are fractions; their 95 % intervals are as `clip_interval` says. What cannot be
+divided is None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from speechcmd.evaluation.clips.clip_example import Example
+from speechcmd.evaluation.clips.clip_interval import Bools, Indices, share_interval
+from speechcmd.evaluation.clips.clip_run import Answers
+from speechcmd.labels import UNKNOWN
+
+N_BINS = 15
+MOST_PAIRS = 10
+CLIPS_OF_A_PAIR = 5
+MOST_SPEAKERS = 10
+WORST_SHARE = 0.1
+_N_TENTHS = 10
+
+Floats = npt.NDArray[np.float64]
+
+
+def measure_clips(examples: Sequence[Example], answers: Answers, labels: Sequence[str]) -> dict[str, Any]:
+    """All figures of a run over clips, as `clips.json` holds them.
+
+    Parameters
+    ----------
+    labels
+        Labels of the task. Answers beyond them get a row and a column of their own at the end.
+    """
+    truths = [example.label for example in examples]
+    is_right = answers.are_right(examples)
+    speakers = [example.speaker for example in examples]
+    labels = join_labels(labels, answers.labels)
+    confusion = count_confusions(truths, answers.labels, labels)
+    by_label = [
+        row | _recall_interval(row, truths, speakers, is_right) for row in measure_labels(confusion, labels)
+    ]
+    return {
+        "labels": labels,
+        "accuracy": measure_accuracy(is_right, speakers),
+        "macro_f1": mean_f1(by_label),
+        "by_label": by_label,
+        "confusion": confusion.tolist(),
+        "pairs": list_pairs(examples, answers),
+        "calibration": measure_calibration(answers.scores, is_right),
+        "by_speaker": measure_speakers(speakers, is_right),
+        "unknown_by_word": _measure_unknown(examples, is_right),
+    }
+
+
+def measure_accuracy(is_right: Bools, speakers: Sequence[str]) -> dict[str, Any]:
+    """Share of right answers with its interval. Shape: (n_clips,)."""
+    n_right, n_all = int(is_right.sum()), len(is_right)
+    found = share_interval(is_right, speakers)
+    return {
+        "value": n_right / n_all if n_all else None,
+        "low": found.low,
+        "high": found.high,
+        "interval": found.name,
+        "n": n_all,
+        "n_right": n_right,
+    }
+
+
+def join_labels(labels: Sequence[str], answers: Sequence[str]) -> list[str]:
+    """Labels of the task, and after them those that are only answers."""
+    return [*labels, *sorted(set(answers) - set(labels))]
+
+
+def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> Indices:
+    """Clips of each true label (rows) and each answer (columns). Shape: (n_labels, n_labels)."""
+    index_of = {label: index for index, label in enumerate(labels)}
+    confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
+    for truth, answer in zip(truths, answers, strict=True):
+        confusion[index_of[truth], index_of[answer]] += 1
+    return confusion
+
+
+def measure_labels(confusion: Indices, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of each label. Shape: (n_labels, n_labels).
+
+    Precision and F1 of a label that was never the answer are 0 by definition; a label without clips has
+    no recall and no F1.
+    """
+    rows = []
+    for index, label in enumerate(labels):
+        n_right = int(confusion[index, index])
+        n_clips, n_answers = int(confusion[index].sum()), int(confusion[:, index].sum())
+        rows.append(
+            {
+                "label": label,
+                "n": n_clips,
+                "precision": n_right / n_answers if n_answers else 0.0,
+                "recall": n_right / n_clips if n_clips else None,
+                "f1": 2 * n_right / (n_clips + n_answers) if n_clips else None,
+            }
+        )
+    return rows
+
+
+def mean_f1(by_label: Sequence[dict[str, Any]]) -> float | None:
+    """Macro F1: the mean over the labels that have clips."""
+    return _mean(row["f1"] for row in by_label if row["n"])
+
+
+def _recall_interval(
+    row: dict[str, Any], truths: Sequence[str], speakers: Sequence[str], is_right: Bools
+) -> dict[str, Any]:
+    inside = [index for index, truth in enumerate(truths) if truth == row["label"]]
+    if not inside:
+        return dict.fromkeys(("recall_low", "recall_high", "interval"))
+    found = share_interval(is_right[inside], [speakers[index] for index in inside])
+    return {"recall_low": found.low, "recall_high": found.high, "interval": found.name}
+
+
+def list_pairs(examples: Sequence[Example], answers: Answers) -> list[dict[str, Any]]:
+    """The most frequent confusions, each with the clips to listen to, highest score first."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for example, answer, score in zip(examples, answers.labels, answers.scores, strict=True):
+        if example.label != answer:
+            found[example.label, answer].append({"path": example.path, "score": float(score)})
+    pairs = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_PAIRS]
+    return [
+        {
+            "truth": truth,
+            "answer": answer,
+            "n": len(clips),
+            "clips": sorted(clips, key=lambda clip: -clip["score"])[:CLIPS_OF_A_PAIR],
+        }
+        for (truth, answer), clips in pairs
+    ]
+
+
+def measure_calibration(scores: Floats, is_right: Bools, n_bins: int = N_BINS) -> dict[str, Any]:
+    """Expected calibration error and the reliability curve, over bins of equal width of the answer's score.
+
+    The error is the mean distance of accuracy and mean score in a bin, weighted by its clips (Guo et al.
+    2017, arXiv 1706.04599). A bin holds its upper border. Shape: (n_clips,).
+    """
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
+    bin_of = np.searchsorted(edges[1:-1], scores)
+    bins, error = [], 0.0
+    for index in range(n_bins):
+        inside = bin_of == index
+        n_inside = int(inside.sum())
+        confidence = float(scores[inside].mean()) if n_inside else None
+        accuracy = float(is_right[inside].mean()) if n_inside else None
+        if confidence is not None and accuracy is not None:
+            error += n_inside / len(scores) * abs(accuracy - confidence)
+        low, high = float(edges[index]), float(edges[index + 1])
+        bins.append({"low": low, "high": high, "n": n_inside, "confidence": confidence, "accuracy": accuracy})
+    return {"ece": error if len(scores) else None, "bins": bins}
+
+
+def measure_speakers(speakers: Sequence[str], is_right: Bools) -> dict[str, Any]:
+    """Accuracy by speaker: every speaker counts once; clips without a speaker are left out.
+
+    "sd" is that of the speakers' accuracies (n - 1), "worst_tenth" the mean over the worst tenth of them,
+    rounded up, "histogram" the number of speakers in each tenth of accuracy.
+    """
+    spoken = np.array([speaker != "" for speaker in speakers], dtype=bool)
+    hits = _count_hits([speaker for speaker in speakers if speaker], is_right[spoken])
+    rows = _rank_groups("speaker", hits)
+    values = [row["accuracy"] for row in rows]
+    return {
+        "n_speakers": len(rows),
+        "mean": _mean(values),
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "worst_tenth": _mean(values[: math.ceil(WORST_SHARE * len(values))]),
+        "histogram": _count_tenths(hits.values()),
+        "worst": rows[:MOST_SPEAKERS],
+    }
+
+
+def _count_tenths(hits: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
+    # in whole numbers: 3 of 10 is the lower border of a tenth, 0.3 is a little less
+    counts = Counter(min(_N_TENTHS - 1, _N_TENTHS * n_right // n_all) for n_right, n_all in hits)
+    return [
+        {"low": tenth / _N_TENTHS, "high": (tenth + 1) / _N_TENTHS, "n": counts[tenth]}
+        for tenth in range(_N_TENTHS)
+    ]
+
+
+def _measure_unknown(examples: Sequence[Example], is_right: Bools) -> dict[str, Any] | None:
+    """`_unknown_` by the words that stand for it: how often is each rejected? Worst first."""
+    of_unknown = np.array([example.label == UNKNOWN for example in examples], dtype=bool)
+    words = [example.word for example in examples if example.label == UNKNOWN]
+    if not words:
+        return None
+    rows = _rank_groups("word", _count_hits(words, is_right[of_unknown]))
+    return {"mean": _mean(row["accuracy"] for row in rows), "words": rows}
+
+
+def worst_mistakes(examples: Sequence[Example], answers: Answers, n_most: int, of_a_pair: int) -> list[int]:
+    """Numbers of the mistakes with the highest scores, not more than so many of one pair of labels."""
+    taken: Counter[tuple[str, str]] = Counter()
+    worst: list[int] = []
+    for index in np.argsort(-answers.scores, kind="stable"):
+        pair = (examples[index].label, answers.labels[index])
+        if pair[0] != pair[1] and taken[pair] < of_a_pair and len(worst) < n_most:
+            taken[pair] += 1
+            worst.append(int(index))
+    return worst
+
+
+def _count_hits(keys: Sequence[str], is_right: Bools) -> dict[str, tuple[int, int]]:
+    """Right clips and all clips of each key."""
+    n_all = Counter(keys)
+    n_right = Counter(key for key, right in zip(keys, is_right, strict=True) if right)
+    return {key: (n_right[key], n) for key, n in n_all.items()}
+
+
+def _rank_groups(name: str, hits: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    """Accuracy of each key, the worst first; of equals the one with more clips."""
+    ranked = sorted((n_right / n_all, -n_all, key) for key, (n_right, n_all) in hits.items())
+    return [{name: key, "n": -n_negative, "accuracy": accuracy} for accuracy, n_negative, key in ranked]
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    given = list(values)
+    return float(np.mean(given)) if given else None

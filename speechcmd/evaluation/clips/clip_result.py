@@ -1,0 +1,76 @@
+"""What a run over clips leaves: the content of `clips.json`, and the mistakes to listen to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from speechcmd.evaluation.clips.clip_example import ClipSet
+from speechcmd.evaluation.clips.clip_metric import measure_clips, worst_mistakes
+from speechcmd.evaluation.clips.clip_run import Answers, resample_clip
+from speechcmd.evaluation.clips.group import Metadata, measure_groups
+from speechcmd.evaluation.provenance import describe_run
+from speechcmd.runtime.recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from speechcmd.evaluation.report.report_folder import Sound
+
+MOST_SOUNDS = 12
+SOUNDS_OF_A_PAIR = 2
+
+
+def describe_source(clips: ClipSet) -> dict[str, Any]:
+    """A set of clips as results name it."""
+    return {
+        "path": clips.name,
+        "task": clips.task,
+        "split": clips.split,
+        "n_clips": len(clips.examples),
+        "draw": None if clips.draw is None else asdict(clips.draw),
+        "voices": clips.voices,
+    }
+
+
+def make_clip_result(
+    recognizer: Recognizer,
+    model: str | os.PathLike[str] | None,
+    clips: ClipSet,
+    answers: Answers,
+    metadata: Metadata | None = None,
+    command: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Everything that is measured on clips, ready for JSON.
+
+    Raises
+    ------
+    EvaluationError
+        If the metadata belong to none of the clips.
+    """
+    groups = []
+    if metadata is not None:
+        groups = measure_groups(clips.examples, answers, clips.labels, metadata)
+    return {
+        "kind": "clips",
+        **describe_run(recognizer.card, model, command),
+        "source": describe_source(clips),
+        **measure_clips(clips.examples, answers, clips.labels),
+        "groups": groups,
+    }
+
+
+def pick_sounds(recognizer: Recognizer, clips: ClipSet, answers: Answers) -> list[Sound]:
+    """The mistakes that the model was surest of, not more than two of one pair of labels."""
+    from speechcmd.evaluation.report.report_folder import Sound  # brings what draws pictures
+
+    rate = recognizer.card.sample_rate
+    sounds = []
+    for index in worst_mistakes(clips.examples, answers, MOST_SOUNDS, SOUNDS_OF_A_PAIR):
+        example, answer = clips.examples[index], answers.labels[index]
+        waveform = resample_clip(example.read(), rate)
+        if len(waveform) == 0:  # nothing to hear
+            continue
+        title, score = f"{example.label} heard as {answer}", float(answers.scores[index])
+        sounds.append(Sound(title, example.label, answer, score, waveform, rate, answer, example.path))
+    return sounds

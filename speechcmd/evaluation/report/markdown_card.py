@@ -1,0 +1,277 @@
+"""The model card in Markdown: what the model file says of itself, and what was measured on it. No more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechcmd.errors import printable
+from speechcmd.evaluation.report import table
+from speechcmd.evaluation.report.headline import summarise_clips, summarise_robustness, summarise_stream
+from speechcmd.evaluation.report.headline_figures import read_own_results, stream_figures
+from speechcmd.evaluation.report.page import TEMPLATES, describe_measured
+from speechcmd.evaluation.report.report_folder import refuse_unreadable
+from speechcmd.evaluation.report.table import Table
+from speechcmd.evaluation.report.wording import (
+    NOT_MEASURED,
+    NOTHING,
+    as_number,
+    as_percent,
+    as_percent_interval,
+    as_rate,
+    as_rate_interval,
+    join_words,
+)
+from speechcmd.evaluation.streams.stream_result import AS_SET, SNR
+from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
+from speechcmd.runtime.model.card import ModelCard
+from speechcmd.runtime.model.figures import OperatingPoint, Share, StreamFigures
+from speechcmd.runtime.model.promise import promise_of
+
+# the names of licences on the Hugging Face hub are those of SPDX in small letters
+_HUB_LICENCES = {"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0"}
+_OTHERS = {UNKNOWN: f"other words ({UNKNOWN})", SILENCE: f"background noise ({SILENCE})"}
+_SUMMARIES = {"clips": summarise_clips, "stream": summarise_stream, "robustness": summarise_robustness}
+_FEW_CLIPS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    tables: list[Table]
+
+
+def make_card(card: ModelCard, model_bytes: bytes, folder: Path, notes: str = "") -> str:
+    """Return the model card as Markdown with the front matter of the Hugging Face hub.
+
+    Parameters
+    ----------
+    model_bytes
+        The model file, whose digest the results must bear.
+    folder
+        A report folder, as `speechcmd evaluate --report` and the other commands write it.
+    notes
+        Markdown, set into the card as it is: what a person has to say beside the figures.
+
+    Raises
+    ------
+    EvaluationError
+        If the folder holds no results, one that cannot be read, or one of another model file.
+    """
+    sha256 = hashlib.sha256(model_bytes).hexdigest()
+    results = read_own_results(card, sha256, folder)
+    with refuse_unreadable(results):
+        stream = stream_figures(results["stream"]) if "stream" in results else None
+        return _render(card, len(model_bytes), sha256, results, stream, notes)
+
+
+def _render(
+    card: ModelCard,
+    n_bytes: int,
+    sha256: str,
+    results: Mapping[str, dict[str, Any]],
+    stream: StreamFigures | None,
+    notes: str,
+) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=False,  # Markdown: every text goes through `md`
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "md": escape_markdown,
+        "md_table": _to_markdown,
+        "one_line": _one_line,
+        "describe_measured": describe_measured,
+    }
+    text = environment.get_template("card.md.jinja").render(
+        card=card,
+        n_bytes=n_bytes,
+        sha256=sha256,
+        words=join_words(list(card.words)),
+        others=join_words([_OTHERS[label] for label in card.labels if label in NEVER_FIRE]),
+        thresholds=", ".join(f"{word} {as_number(card.decoder.of(word).threshold)}" for word in card.words),
+        front_matter=_front_matter(card, results),
+        figures=_list_figures(results),
+        limits=[*_limits_of_training(card, results), *_list_limits(results)],
+        sections=_make_sections(results, stream),
+        results=list(results.values()),
+        promise=promise_of(card),
+        notes=notes.strip(),
+        not_measured=NOT_MEASURED,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _front_matter(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """The lines of YAML; a JSON string is a YAML string."""
+    licence = card.licence.lower()
+    is_known = licence in _HUB_LICENCES
+    named = [] if is_known else [f"license_name: {json.dumps(card.licence)}"]
+    return [
+        f"license: {licence if is_known else 'other'}",
+        *named,
+        "library_name: speechcmd",
+        "pipeline_tag: audio-classification",
+        "tags:",
+        *(f"- {tag}" for tag in ("keyword-spotting", "speech-commands", "onnx", "audio")),
+        *(["metrics:", "- accuracy"] if "clips" in results else []),
+    ]
+
+
+def _list_figures(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """The figures that come first; what was not measured is said in its place."""
+    names = {"clips": "clips with one word", "stream": "recordings", "robustness": "distorted clips"}
+    rows = []
+    for kind, summarise in _SUMMARIES.items():
+        headlines = summarise(results[kind]) if kind in results else []
+        rows += [(names[kind], f"{one.figure} {one.meaning}") for one in headlines]
+        if not headlines:
+            rows.append((names[kind], NOT_MEASURED))
+    return rows
+
+
+def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """What the figures say against the model, and what they say nothing about."""
+    limits = list(_limits_on_clips(results["clips"])) if "clips" in results else []
+    not_reached = [
+        point["name"] for point in results.get("stream", {"points": []})["points"] if not point["reached"]
+    ]
+    if not_reached:
+        limits.append(f"No thresholds reach: {', '.join(not_reached)}.")
+    missing = [name for name, is_there in _list_measured(results) if not is_there]
+    if missing:
+        limits.append(f"{NOT_MEASURED.capitalize()}: {', '.join(missing)}.")
+    return limits
+
+
+def _limits_of_training(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Voices that trained the model, or the source of its figures has in training and in tests alike."""
+    sources = [result.get("source", {}) for result in results.values()]
+    noted = [card.training.get("voices"), *(source.get("voices") for source in sources)]
+    return [f"Voices: {note}." for note in dict.fromkeys(noted) if isinstance(note, str) and note]
+
+
+def _limits_on_clips(result: dict[str, Any]) -> Iterator[str]:
+    measured = [row for row in result["by_label"] if row["recall"] is not None]
+    worst = sorted(measured, key=lambda row: float(row["recall"]))[:3]
+    named = [f"{row['label']} {as_percent(row['recall'])}" for row in worst]
+    yield f"Least recall: {', '.join(named)}."
+    few = [f"{row['label']} {row['n']}" for row in measured if row["n"] < _FEW_CLIPS]
+    if few:
+        yield f"Recall is known roughly only where there are fewer than {_FEW_CLIPS} clips: {', '.join(few)}."
+    for pair in result["pairs"][:1]:
+        yield f"Most frequent confusion: “{pair['truth']}” taken for “{pair['answer']}”."
+
+
+def _list_measured(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, bool]]:
+    clips, stream = results.get("clips", {}), results.get("stream", {})
+    own = (stream.get("points") or [{}])[0]
+    overall = own.get("overall", {})
+    return [
+        ("accuracy on clips", bool(clips)),
+        ("groups of speakers", any(column["groups"] for column in clips.get("groups", []))),
+        ("false accepts an hour", overall.get("false_accepts_per_hour") is not None),
+        ("words missed in recordings", overall.get("false_reject_rate") is not None),
+        ("words missed by signal-to-noise ratio", bool(_snr_tables(stream))),
+        ("delay", bool(overall.get("delay_ms"))),
+        ("robustness", "robustness" in results),
+    ]
+
+
+def _make_sections(results: Mapping[str, dict[str, Any]], figures: StreamFigures | None) -> list[_Section]:
+    clips, stream = results.get("clips"), results.get("stream")
+    has_words = bool(stream and stream["n_words"])
+    has_false_accepts = bool(stream and any(row["hours"] for row in stream["points"][0]["by_kind"]))
+    robustness = results.get("robustness")
+    others = table.tabulate_unknown(clips) if clips else None
+    return [
+        _Section("Recall and precision", [table.tabulate_labels(clips)] if clips else []),
+        *([_Section(others.title, [others])] if others else []),
+        _Section("Calibration of the score", _calibration_tables(clips)),
+        _Section("Groups of speakers", [table.tabulate_groups(clips)] if clips and clips["groups"] else []),
+        _Section(
+            "Words missed for so many false accepts",
+            [_tabulate_points(figures)] if figures and has_words else [],
+        ),
+        _Section("Settings of the thresholds", [table.tabulate_points(stream)] if stream else []),
+        _Section("False accepts", [table.tabulate_kinds(stream)] if stream and has_false_accepts else []),
+        _Section(
+            "Words missed and delay",
+            [table.tabulate_stream_labels(stream["points"][0])] if stream and has_words else [],
+        ),
+        _Section("Words missed in noise", _snr_tables(stream or {})),
+        _Section("Robustness", [table.tabulate_robustness(robustness)] if robustness else []),
+    ]
+
+
+def _tabulate_points(figures: StreamFigures) -> Table:
+    """What is missed at each rate of false accepts: of all words, and of those that noise hardly hides."""
+    header = ("false accepts an hour", "counted", "95 % interval", "words missed", "95 % interval",
+              "missed at 10 dB or better", "95 % interval")  # fmt: skip
+    rows = tuple(_point_cells(point) for point in figures.points)
+    return Table("Words missed for so many false accepts", header, rows)
+
+
+def _point_cells(point: OperatingPoint) -> tuple[str, ...]:
+    wanted = AS_SET if point.false_accepts_per_hour is None else as_number(point.false_accepts_per_hour)
+    counted = point.false_accepts
+    shares = (point.false_reject_rate, point.false_reject_rate_at_10_db)
+    if counted is None:
+        rate = ("not reached" if point.false_reject_rate is None else NOT_MEASURED, NOTHING)
+    else:
+        rate = (
+            f"{as_rate(counted.per_hour)} ({counted.n_events:,} in {counted.hours:.2f} h)",
+            as_rate_interval(counted.low, counted.high),
+        )
+    return (wanted, *rate, *(cell for share in shares for cell in _share_cells(share)))
+
+
+def _share_cells(share: Share | None) -> tuple[str, str]:
+    if share is None:
+        return NOTHING, NOTHING
+    return f"{as_percent(share.value)} of {share.n:,}", as_percent_interval(share.low, share.high)
+
+
+def _calibration_tables(clips: dict[str, Any] | None) -> list[Table]:
+    if clips is None or clips["calibration"]["ece"] is None:
+        return []
+    error = as_percent(clips["calibration"]["ece"], 2)
+    return [
+        Table(
+            "Expected calibration error",
+            ("expected calibration error", "clips"),
+            ((error, f"{clips['accuracy']['n']:,}"),),
+        )
+    ]
+
+
+def _snr_tables(stream: dict[str, Any]) -> list[Table]:
+    found = table.tabulate_attribute(SNR, stream["points"][:1] if stream else [])  # as the model is set
+    return [found] if found.rows else []
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is, on one line: labels and paths may hold anything."""
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", _one_line(text))
+
+
+def _to_markdown(one: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(escape_markdown(cell) for cell in cells)} |"
+
+    rule = f"|{'---|' * one.n_names}{'---:|' * (len(one.header) - one.n_names)}"
+    return "\n".join([line(one.header), rule, *(line(row) for row in one.rows)])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(str(text), " ").split())

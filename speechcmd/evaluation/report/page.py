@@ -1,0 +1,244 @@
+"""The report as one HTML page: what is on it, in which order. How it looks is the template's."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechcmd.evaluation.report import clip_picture, stream_picture, table
+from speechcmd.evaluation.report.drawing import Picture
+from speechcmd.evaluation.report.headline import (
+    Headline,
+    state_promise,
+    summarise_clips,
+    summarise_robustness,
+    summarise_stream,
+)
+from speechcmd.evaluation.report.table import Table
+from speechcmd.evaluation.report.wording import as_count, as_duration, as_number, join_words, reached_points
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+CSS_PX_PER_IN = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Pictures, and the tables that hold their numbers."""
+
+    pictures: list[Picture]
+    tables: list[Table]
+    is_folded: bool = True
+    """The tables open at a touch: the pictures say the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A sound to listen to."""
+
+    title: str
+    facts: list[tuple[str, str]]
+    sound: bytes
+    picture: bytes
+    listened: str
+    """Where the answer comes from, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one command measured."""
+
+    anchor: str
+    title: str
+    source: str
+    blocks: list[Block]
+    mistakes: list[Mistake]
+    model: dict[str, Any]
+    provenance: list[tuple[str, str]]
+    headlines: list[Headline] = field(default_factory=list)
+
+
+def render_page(results: Mapping[str, dict[str, Any]], files: Mapping[str, bytes]) -> str:
+    """Return the page as HTML that needs no other file.
+
+    Parameters
+    ----------
+    results
+        What was measured, by kind: clips, stream, robustness.
+    files
+        Contents of the sounds and pictures that the mistakes name.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    sections = [make(results[kind], files) for kind, make in _MAKERS.items() if kind in results]
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = _data_uri
+    return environment.get_template("report.html.jinja").render(
+        sections=sections,
+        model=sections[0].model,
+        promise=state_promise(sections[0].model["measured_on"]),
+        model_facts=_model_facts(sections[0].model),
+        n_models=len({section.model["sha256"] for section in sections}),
+        px_per_in=CSS_PX_PER_IN,
+    )
+
+
+def _data_uri(content: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _clips_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
+    return Section(
+        "clips", "Clips with one word each", describe_measured(result), list(_clip_blocks(result)),
+        _mistakes_of(result, files), result["model"], provenance_of(result), summarise_clips(result),
+    )  # fmt: skip
+
+
+def _clip_blocks(result: dict[str, Any]) -> Iterator[Block]:
+    yield Block([clip_picture.draw_recalls(result)], [table.tabulate_labels(result)])
+    yield Block([clip_picture.draw_confusion(result)], [table.tabulate_confusion(result)])
+    yield Block([clip_picture.draw_reliability(result)], [table.tabulate_calibration(result)])
+    speakers, tables = clip_picture.draw_speakers(result), table.tabulate_speakers(result)
+    if speakers:
+        yield Block([speakers], tables)
+    if result["groups"]:
+        pictures = [clip_picture.draw_group(column) for column in result["groups"] if column["groups"]]
+        yield Block(pictures, [table.tabulate_groups(result)])
+    unknown = table.tabulate_unknown(result)
+    if unknown:
+        yield Block([], [unknown])
+    if result["pairs"]:
+        yield Block([], [table.tabulate_pairs(result)], is_folded=False)
+
+
+def _stream_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
+    return Section(
+        "stream", "Recordings", describe_measured(result), list(_stream_blocks(result)),
+        _mistakes_of(result, files), result["model"], provenance_of(result), summarise_stream(result),
+    )  # fmt: skip
+
+
+def _stream_blocks(result: dict[str, Any]) -> Iterator[Block]:
+    points = reached_points(result)
+    own = points[0]
+    yield Block([], [table.tabulate_points(result)], is_folded=False)
+    if result["curve"]:
+        yield Block([stream_picture.draw_trade_off(result)], [table.tabulate_curve(result)])
+    yield Block([stream_picture.draw_kinds(own)], [table.tabulate_kinds(result)])
+    if result["n_words"]:
+        delays = stream_picture.draw_delays(own)
+        pictures = [stream_picture.draw_misses(own), *([delays] if delays else [])]
+        yield Block(pictures, [table.tabulate_stream_labels(point) for point in points])
+    for name in dict.fromkeys(one["attribute"] for point in points for one in point["by_attribute"]):
+        # one picture tells enough of the others
+        drawn = _draw_attribute(name, points if name == "snr_db" else points[:1])
+        yield Block(drawn, [table.tabulate_attribute(name, points)])
+    yield Block([], [table.tabulate_recordings(result)])
+
+
+def _draw_attribute(name: str, points: list[dict[str, Any]]) -> list[Picture]:
+    drawn = [
+        stream_picture.draw_attribute(point, attribute)
+        for point in points
+        for attribute in point["by_attribute"]
+        if attribute["attribute"] == name
+    ]
+    return [picture for picture in drawn if picture]
+
+
+def _robustness_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
+    blocks = [Block(clip_picture.draw_conditions(result), [table.tabulate_robustness(result)])]
+    return Section(
+        "robustness", "Distorted clips", describe_measured(result), blocks,
+        _mistakes_of(result, files), result["model"], provenance_of(result), summarise_robustness(result),
+    )  # fmt: skip
+
+
+_MAKERS = {"clips": _clips_section, "stream": _stream_section, "robustness": _robustness_section}
+
+
+def describe_measured(result: dict[str, Any]) -> str:
+    """What a result was measured on, in one line."""
+    if result["kind"] == "stream":
+        hours = [f"{as_duration(3_600 * hours)} of {kind}" for kind, hours in result["hours"].items()]
+        heard = f"{as_count(len(result['recordings']), 'recording')}, {as_count(result['n_words'], 'word')}"
+        return f"{heard}; outside the words {join_words(hours)}." if hours else f"{heard}."
+    source = result["source"]
+    task = {"own": "the model's own words", "12": "the official 12 classes", "35": "all words"}[
+        source["task"]
+    ]
+    split = f", split {source['split']}" if source["split"] else ""
+    draw = source["draw"]
+    drawn = f" Drawn: {draw['n_unknown']:,} of other words, {draw['n_silence']:,} of silence." if draw else ""
+    n_all = as_count(source["n_clips"], "clip")
+    clips = f"{result['clean']['n']:,} of {n_all}" if result["kind"] == "robustness" else n_all
+    voices = f" Note: {source['voices']}." if source.get("voices") else ""
+    return f"{source['path']}{split}: {clips}, {task}.{drawn}{voices}"
+
+
+def _mistakes_of(result: dict[str, Any], files: Mapping[str, bytes]) -> list[Mistake]:
+    return [
+        Mistake(
+            entry["title"], _facts_of(entry), files.get(entry["sound"], b""),
+            files.get(entry.get("picture") or "", b""), entry.get("listened") or "",
+        )
+        for entry in result.get("mistakes", [])
+        if entry.get("sound")
+    ]  # fmt: skip
+
+
+_FACTS = {
+    "what": "what",
+    "truth": "it was",
+    "answer": "answer",
+    "label": "word",
+    "heard": "heard",
+    "score": "score",
+    "time_s": "at second",
+    "sentence": "in",
+    "path": "file",
+}
+
+
+def _facts_of(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    left_out = {"score"} if entry.get("what") == "miss" else set()
+    facts = [(name, entry.get(key)) for key, name in _FACTS.items() if key not in left_out]
+    return [
+        (name, f"{value:.2f}" if isinstance(value, float) else str(value))
+        for name, value in facts
+        if value not in (None, "")
+    ]
+
+
+def provenance_of(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """How a result was measured: command, versions, day, model file."""
+    versions = result["versions"]
+    return [
+        ("command", result["command"]),
+        ("date", result["date"]),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("model file", f"sha256 {result['model']['sha256']}"),
+    ]
+
+
+def _model_facts(model: dict[str, Any]) -> list[tuple[str, str]]:
+    thresholds = [f"{label} {as_number(value)}" for label, value in model["thresholds"].items()]
+    return [
+        ("network", f"{model['architecture']}, {model['parameters']:,} parameters"),
+        ("labels", " ".join(model["labels"])),
+        ("input", f"{model['sample_rate']} Hz; {model['window_s']:.3g} s every {model['step_s']:.3g} s"),
+        ("thresholds", ", ".join(thresholds)),
+        ("smoothing, temperature", f"{model['smoothing_s']:.3g} s, {model['temperature']:.4g}"),
+        ("thresholds measured on", model["measured_on"]),
+        ("licence", model["licence"]),
+        ("data", "; ".join(f"{one['name']} ({one['licence']}) {one['url']}" for one in model["data"])),
+        ("made by", f"speechcmd {model['tool_version']}"),
+    ]  # fmt: skip

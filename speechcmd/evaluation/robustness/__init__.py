@@ -1,0 +1,1 @@
+"""The same clips when something is done to them."""

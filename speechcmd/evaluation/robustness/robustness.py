@@ -1,0 +1,152 @@
+"""Accuracy on the same clips when something is done to them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechcmd.evaluation.clips.clip_example import ClipSet, Example
+from speechcmd.evaluation.clips.clip_metric import measure_accuracy
+from speechcmd.evaluation.clips.clip_result import describe_source
+from speechcmd.evaluation.clips.clip_run import Distort, classify_clips
+from speechcmd.evaluation.provenance import describe_run
+from speechcmd.evaluation.robustness.condition import ClipFacts, make_conditions
+from speechcmd.evaluation.robustness.distortion import WordPlace, find_word
+from speechcmd.evaluation.robustness.noise_source import NoiseFiles
+from speechcmd.labels import SILENCE
+from speechcmd.progress import Progress
+from speechcmd.runtime.recognition.recognizer import Recognizer
+
+MOST_CLIPS = 300
+_SILENT_WORD_LEVEL = 0.05  # where no clip of the set holds a word: about what words have in recordings
+
+
+def make_robustness_result(
+    recognizer: Recognizer,
+    model: str | os.PathLike[str] | None,
+    clip_set: ClipSet,
+    command: Sequence[str] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """The content of `robustness.json`: what all results share, and `measure_robustness(..., **settings)`."""
+    return {
+        "kind": "robustness",
+        **describe_run(recognizer.card, model, command),
+        "source": describe_source(clip_set),
+        **measure_robustness(recognizer, clip_set, **settings),
+    }
+
+
+def measure_robustness(
+    recognizer: Recognizer,
+    clip_set: ClipSet,
+    *,
+    noises: Sequence[NoiseFiles] = (),
+    responses: Sequence[Path] = (),
+    limit: int = MOST_CLIPS,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure the accuracy on clean clips, and on the same clips in each condition.
+
+    Parameters
+    ----------
+    noises
+        Recordings of noise instead of the built-in white, pink and brown noise.
+    responses
+        Impulse responses instead of simulated rooms.
+    limit
+        Most clips to use, drawn evenly over the labels.
+    seed
+        Of the drawing and of everything random. Each clip has its own random numbers, by its path: another
+        model or limit changes nothing for it.
+    on_progress
+        Called after each clip with the number of runs done and of all.
+
+    Returns
+    -------
+    dict
+        "drawn" (`n_clips` of `n_all` with `seed`), "clean" (`value`, `low`, `high`, `n`) and "conditions"
+        (`name`, `axis`, `points` of `value`, `accuracy`, `low`, `high`, `n`, and `note`).
+
+    Raises
+    ------
+    AudioError
+        If a noise or an impulse response cannot be read.
+    EvaluationError
+        If one of them is silent, or a clip cannot be classified.
+    """
+    examples = draw_evenly(clip_set.examples, limit, seed)
+    conditions = make_conditions(find_facts(examples, seed), noises=noises, responses=responses, seed=seed)
+    n_runs = 1 + sum(len(condition.points) for condition in conditions)
+    n_done = 0
+
+    def count(_: int, __: int) -> None:
+        nonlocal n_done
+        n_done += 1
+        if on_progress is not None:
+            on_progress(n_done, n_runs * len(examples))
+
+    def measure(key: str, distort: Distort | None) -> dict[str, Any]:
+        answers = classify_clips(
+            recognizer, examples, only_labels=clip_set.words, distort=distort, on_progress=count
+        )
+        found = measure_accuracy(answers.are_right(examples), [example.speaker for example in examples])
+        return {key: found["value"], "low": found["low"], "high": found["high"], "n": found["n"]}
+
+    clean = measure("value", None)
+    measured = [
+        {
+            "name": condition.name,
+            "axis": condition.axis,
+            "points": [
+                {"value": point.value, **measure("accuracy", point.distort)} for point in condition.points
+            ],
+            "note": condition.note,
+        }
+        for condition in conditions
+    ]
+    drawn = {"n_clips": len(examples), "n_all": len(clip_set.examples), "seed": seed}
+    return {"drawn": drawn, "clean": clean, "conditions": measured}
+
+
+def draw_evenly(examples: Sequence[Example], limit: int, seed: int) -> list[Example]:
+    """Draw up to `limit` examples, as evenly over their labels as there are, and keep their order.
+
+    A larger limit draws the same ones and others.
+    """
+    turns: Counter[str] = Counter()
+    rounds: list[tuple[int, int, int]] = []
+    for key, number in sorted((_seed_of(example, seed), number) for number, example in enumerate(examples)):
+        label = examples[number].label
+        rounds.append((turns[label], key, number))  # its turn within its label, and whose turn
+        turns[label] += 1
+    return [examples[number] for number in sorted(number for _, _, number in sorted(rounds)[:limit])]
+
+
+def find_facts(examples: Sequence[Example], seed: int) -> list[ClipFacts]:
+    """Find the words, their levels never 0: a clip without a word takes all of it, at the median level."""
+    words = [_find_word(example) for example in examples]
+    levels = [word.level for word in words if word.level > 0]
+    usual = float(np.median(levels)) if levels else _SILENT_WORD_LEVEL
+    heard = (word if word.level > 0 else replace(word, level=usual) for word in words)
+    return [ClipFacts(_seed_of(example, seed), word) for example, word in zip(examples, heard, strict=True)]
+
+
+def _find_word(example: Example) -> WordPlace:
+    waveform = example.read()
+    if example.label != SILENCE and len(waveform):
+        return find_word(waveform)
+    return WordPlace(0, len(waveform), 0.0)
+
+
+def _seed_of(example: Example, seed: int) -> int:
+    name = f"{seed}\n{example.path}".encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.sha256(name).digest(), "big")

@@ -1,0 +1,83 @@
+"""Short pieces of long recordings, to hear a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from speechcmd.audio.mixing import Mixer
+from speechcmd.audio.reading import open_audio
+from speechcmd.audio.resampling import Resampler
+from speechcmd.audio.samples import Waveform, finite_samples
+from speechcmd.evaluation.report.report_folder import Sound
+from speechcmd.runtime.model.card import ModelCard
+
+_BEFORE_S, _AFTER_S = 1.6, 0.4
+
+
+def read_excerpt(path: Path, start_s: float, end_s: float, sample_rate: int) -> Waveform:
+    """Read a stretch of a recording, cut where the recording ends. Shape: (n_samples,).
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be read.
+    """
+    import soundfile
+
+    with open_audio(path) as file:
+        begin = max(0, round(start_s * file.samplerate))
+        n_samples = max(0, round(end_s * file.samplerate) - begin)
+        rate = file.samplerate
+        try:
+            file.seek(begin)
+            block = file.read(n_samples, dtype="float32")
+        except soundfile.SoundFileError:  # GSM cannot be entered in the middle, and nothing behind its end
+            block = None
+    if block is None:
+        block = _read_on(path, begin, n_samples)
+    waveform = np.ascontiguousarray(Mixer().feed(finite_samples(block)))
+    return Resampler(rate, sample_rate).feed(waveform, last=True)
+
+
+def _read_on(path: Path, begin: int, n_samples: int) -> npt.NDArray[np.float32]:
+    """The same stretch, by reading all that comes before it."""
+    with open_audio(path) as file:
+        left = begin
+        while left and len(skipped := file.read(min(left, file.samplerate), dtype="float32")):
+            left -= len(skipped)
+        block: npt.NDArray[np.float32] = file.read(n_samples, dtype="float32")
+        return block
+
+
+def sounds_of(mistakes: Sequence[Mapping[str, Any]], paths: Sequence[Path], card: ModelCard) -> list[Sound]:
+    """Read what was heard before each mistake, as `stream_result.find_mistakes` lists them.
+
+    Parameters
+    ----------
+    paths
+        Of all recordings, in the order of the result.
+    """
+    sounds = []
+    for one in mistakes:
+        time_s = float(one["time_s"])
+        path = paths[one["recording"]]
+        waveform = read_excerpt(path, time_s - _BEFORE_S, time_s + _AFTER_S, card.sample_rate)
+        target = one["heard"] or one["label"]
+        sounds.append(
+            Sound(
+                one["title"],
+                one["label"],
+                one["heard"],
+                one["score"],
+                waveform,
+                card.sample_rate,
+                target,
+                one["path"],
+            )
+        )
+    return sounds

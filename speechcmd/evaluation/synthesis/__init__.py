@@ -1,0 +1,1 @@
+"""Long recordings of which it is known what is said when."""

@@ -1,0 +1,1 @@
+"""What happens to what is heard: rules, kept clips."""

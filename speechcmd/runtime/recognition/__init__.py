@@ -1,0 +1,1 @@
+"""From a waveform to posteriors, and from these to words."""

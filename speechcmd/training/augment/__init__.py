@@ -1,0 +1,1 @@
+"""Every change that is made to a clip before the network sees it."""

@@ -1,0 +1,235 @@
+"""The log-mel of a store of audio, computed once and kept as a feature store.
+
+For training without a GPU, where the front end costs more than a small network. Augmentation then
+works on log-mel instead of the waveform.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data_prep.feature_store import FeatureStore, check_free, move_feature_store, write_feature_store
+from data_prep.store import Row, Store
+from models.frontend import FrontEndConfig, LogMel
+from speechcmd import __version__
+from speechcmd.audio.samples import Waveform, int16_to_float32
+from speechcmd.errors import StoreError
+from speechcmd.files import remove_leftovers, scratch_folder
+from speechcmd.progress import Progress
+
+CACHE_VERSION = 2  # raise it when the same store and settings give other features
+_BLOCK = 128  # windows in memory at a time
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A window to be computed: the row it gets, and the samples of the source that go into it.
+
+    What the source does not fill is filled with noise at the source's own floor.
+    """
+
+    row: Row
+    source: Row
+    first: int
+
+
+def cached_features(
+    store: Store,
+    frontend: FrontEndConfig,
+    n_frames: int,
+    folder: Path,
+    on_progress: Progress | None = None,
+) -> FeatureStore:
+    """The features of `store`, of `n_frames` frames a clip, from `folder` or computed and kept there.
+
+    A word is kept from its first sample; of one that is longer than the window, the part around its
+    centre. A recording is kept as consecutive pieces, "NAME#0" and so on, and comes back as one. A damaged
+    cache, or one of another store, front end or length, is not used. `on_progress(done, total)` counts
+    windows. Several processes may want the same cache at once: each computes it for itself, and that of the
+    first is kept.
+
+    Raises
+    ------
+    StoreError
+        If something else than a feature store has the name of the cache, or `folder` cannot be written.
+    """
+    settings = {
+        "store": store.digest,
+        "front_end": asdict(frontend),
+        "n_frames": n_frames,
+        "version": CACHE_VERSION,
+    }
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    path = folder / key
+    try:
+        found = _open_if_same(path, settings)
+        kept = found or _compute_into(path, store, frontend, n_frames, settings, on_progress)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot keep a feature cache ({error.strerror}); expected a folder that can be "
+            "written and has room; choose another --feature-cache"
+        ) from error
+    return FeatureStore(kept.path, join_pieces(kept.rows, frontend), kept.info)
+
+
+def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...]:
+    """The rows with one for each recording instead of one for each of its pieces.
+
+    Pieces lie one behind the other in the file, so a window may begin in one and end in the next.
+
+    Raises
+    ------
+    StoreError
+        If a recording does not begin with its first piece.
+    """
+    joined: list[Row] = []
+    for row in rows:
+        if row.kind == "word":
+            joined.append(row)
+            continue
+        name, _, number = row.path.rpartition("#")
+        if number == "0":
+            joined.append(replace(row, path=name))
+            continue
+        if not joined or joined[-1].path != name:
+            raise StoreError(
+                f"{row.path}: expected the pieces of a recording in their order; delete the cache"
+            )
+        # from the first frame of a piece to that of the next: a whole number of frames
+        before = joined[-1]
+        n_before = frontend.n_frames(before.n_samples) + frontend.n_frames(row.n_samples)
+        n_samples = frontend.n_samples(n_before)
+        joined[-1] = replace(before, n_samples=n_samples, speech_end=n_samples, centre=n_samples // 2)
+    return tuple(joined)
+
+
+def _open_if_same(path: Path, settings: dict[str, Any]) -> FeatureStore | None:
+    try:
+        found = FeatureStore.open(path)
+    except StoreError:
+        return None
+    return found if found.info.get("settings") == settings else None
+
+
+def _compute_into(
+    path: Path,
+    store: Store,
+    frontend: FrontEndConfig,
+    n_frames: int,
+    settings: dict[str, Any],
+    on_progress: Progress | None,
+) -> FeatureStore:
+    check_free(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    # a folder of its own: another process may write the same cache
+    with scratch_folder(path) as own:
+        written = _compute(store, frontend, n_frames, own / path.name, settings, on_progress)
+        return _open_if_same(path, settings) or move_feature_store(written, path)
+
+
+def _compute(
+    store: Store,
+    frontend: FrontEndConfig,
+    n_frames: int,
+    path: Path,
+    settings: dict[str, Any],
+    on_progress: Progress | None,
+) -> FeatureStore:
+    pieces = plan_pieces(store.rows, frontend, n_frames)
+    return write_feature_store(
+        path,
+        [piece.row for piece in pieces],
+        _blocks(store, pieces, frontend, n_frames, on_progress),
+        scale=1.0,
+        offset=0.0,
+        front_end=asdict(frontend),
+        # the store's own durations: a clip's last part of a frame is cut off here
+        info={
+            "tool_version": __version__,
+            "length": store.info["length"],
+            "statistics": store.info["statistics"],
+            "settings": settings,
+        },
+    )
+
+
+def plan_pieces(rows: Sequence[Row], frontend: FrontEndConfig, n_frames: int) -> list[Piece]:
+    """The windows to compute: one of each word, consecutive ones of each recording."""
+    pieces: list[Piece] = []
+    for row in rows:
+        if row.kind == "word":
+            pieces.append(_piece_of_word(row, frontend, n_frames))
+        elif row.n_samples:
+            pieces += _pieces_of_recording(row, frontend, n_frames)
+    return pieces
+
+
+def _piece_of_word(row: Row, frontend: FrontEndConfig, n_frames: int) -> Piece:
+    n_window = frontend.n_samples(n_frames)
+    first = min(max(0, row.centre - n_window // 2), max(0, row.n_samples - n_window))
+    n_samples = _covered(row.n_samples - first, frontend, n_frames)
+    start, end, centre = (
+        min(max(0, position - first), n_samples)
+        for position in (row.speech_start, row.speech_end, row.centre)
+    )
+    kept = replace(row, n_samples=n_samples, speech_start=start, speech_end=end, centre=centre)
+    return Piece(kept, row, first)
+
+
+def _pieces_of_recording(row: Row, frontend: FrontEndConfig, n_frames: int) -> list[Piece]:
+    """Consecutive pieces to the last frame: the last one is as long as what is left."""
+    pieces = []
+    for number in range(max(1, -(-frontend.n_frames(row.n_samples) // n_frames))):
+        first = number * n_frames * frontend.hop_length
+        n_samples = _covered(row.n_samples - first, frontend, n_frames)
+        own = replace(row, path=f"{row.path}#{number}", n_samples=n_samples)
+        whole = replace(own, speech_start=0, speech_end=n_samples, centre=n_samples // 2)
+        pieces.append(Piece(whole, row, first))
+    return pieces
+
+
+def _covered(n_samples: int, frontend: FrontEndConfig, n_frames: int) -> int:
+    """Samples that the valid frames cover; of what is shorter than a frame one frame, mostly filling."""
+    return frontend.n_samples(min(n_frames, max(1, frontend.n_frames(n_samples))))
+
+
+def _blocks(
+    store: Store,
+    pieces: Sequence[Piece],
+    frontend: FrontEndConfig,
+    n_frames: int,
+    on_progress: Progress | None,
+) -> Iterator[npt.NDArray[np.float16]]:
+    log_mel = LogMel(frontend)
+    n_window = frontend.n_samples(n_frames)
+    for first in range(0, len(pieces), _BLOCK):
+        block = pieces[first : first + _BLOCK]
+        waveform = np.stack(
+            [_window_of(store, piece, n_window, first + number) for number, piece in enumerate(block)]
+        )
+        with torch.inference_mode():
+            yield log_mel(torch.from_numpy(waveform)).to(torch.float16).numpy()
+        if on_progress:
+            on_progress(first + len(block), len(pieces))
+
+
+def _window_of(store: Store, piece: Piece, n_window: int, number: int) -> Waveform:
+    """The samples of one window, filled up as a window of audio is in training. Shape: (n_window,)."""
+    samples = store.samples_of(piece.source)[piece.first : piece.first + n_window]
+    waveform = np.empty(n_window, dtype=np.float32)
+    waveform[: len(samples)] = int16_to_float32(samples)
+    n_filled = n_window - len(samples)
+    if n_filled:
+        noise = np.random.Generator(np.random.PCG64(number)).standard_normal(n_filled, dtype=np.float32)
+        waveform[len(samples) :] = noise * np.float32(10.0 ** (piece.source.floor_db / 20.0))
+    return waveform

@@ -1,0 +1,1 @@
+"""Several trainings that are looked at together."""

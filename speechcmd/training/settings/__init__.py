@@ -1,0 +1,1 @@
+"""The settings of a training: what they are, their ranges, where they come from."""
