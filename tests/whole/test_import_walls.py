@@ -19,10 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
     {
-        "speechcmd.audio.reading", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml",
-        "speechcmd.labels",
-        "speechcmd.audio.mixing", "speechcmd.processes", "speechcmd.progress", "speechcmd.audio.samples",
-        "speechcmd.audio.suffixes",
+        "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml",
+        "speechcmd.labels", "speechcmd.processes", "speechcmd.progress", "speechcmd.typed", "msgspec",
     }
 )  # fmt: skip
 ANYTHING = "*"
@@ -53,22 +51,14 @@ ROOMS = (
     room("speechcmd/processes.py", "speechcmd.errors"),
     room("speechcmd/json_toml.py"),
     room("speechcmd/labels.py"),
+    room("speechcmd/typed.py", "msgspec"),
     room("speechcmd/progress.py"),
     room("speechcmd/files.py"),
     room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", "speechcmd.json_toml", lazy=("filelock",)),
-    room(
-        "speechcmd/audio/reading.py", "numpy", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.audio.unfinished",
-        "speechcmd.audio.mixing", "speechcmd.audio.samples",
-        lazy=("soundfile", "soxr", "speechcmd.audio.forward_file"),
-    ),
+    room("speechcmd/audio/", "numpy", "speechcmd.audio", "speechcmd.errors"),
+    room("speechcmd/audio/reading.py", "numpy", "speechcmd.audio", "speechcmd.errors", lazy=("soundfile",)),
+    room("speechcmd/audio/resampling.py", "numpy", "speechcmd.audio", lazy=("soxr",)),
     room("speechcmd/audio/forward_file.py", "soundfile"),
-    room("speechcmd/audio/unfinished.py", "speechcmd.audio.mp3_header"),
-    room("speechcmd/audio/mp3_header.py"),
-    room("speechcmd/audio/suffixes.py"),
-    room("speechcmd/audio/mixing.py", "numpy"),
-    room("speechcmd/audio/samples.py", "numpy", "speechcmd.errors"),
-    room("speechcmd/audio/stream_head.py", "speechcmd.audio.reading", "speechcmd.errors"),
-    room("speechcmd/audio/wav_stream.py", "numpy", "speechcmd.errors", "speechcmd.audio.reading", "speechcmd.audio.unfinished"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
     room("speechcmd/__main__.py", "speechcmd.cli"),
     room("data_prep/", *GROUND_FLOOR, VERSION, "data_prep", "numpy", "librosa", "rich", "soundfile"),
@@ -102,8 +92,14 @@ ROOMS = (
         "numpy", "scipy", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
     ),
     room(
-        "speechcmd/cli/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml", "speechcmd.labels",
-        "speechcmd.processes", VERSION, "speechcmd.cli", "click", "rich", lazy=(ANYTHING,),
+        "speechcmd/batch/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",
+        "speechcmd.folder_lock", "speechcmd.json_toml", "speechcmd.processes", "speechcmd.batch", "speechcmd.cli",
+        "click", lazy=(ANYTHING,),
+    ),
+    room(
+        "speechcmd/cli/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",
+        "speechcmd.folder_lock", "speechcmd.json_toml", "speechcmd.labels", "speechcmd.processes", VERSION,
+        "speechcmd.cli", "speechcmd.batch", "click", "rich", lazy=(ANYTHING,),
     ),
     room("speechcmd/assets/"),
 )  # fmt: skip

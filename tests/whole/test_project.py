@@ -105,6 +105,7 @@ def test_wheel_needs_no_training_packages(wheel: Path) -> None:
         "numpy",
         "onnxruntime",
         "filelock",
+        "msgspec",
         "soundfile",
         "soxr",
         "sounddevice",
