@@ -4,7 +4,8 @@ False accepts are counted in recordings without labels (no keyword is said in th
 the labelled ones outside words; misses in the labelled ones. One budget holds for all labels together:
 
 1. every smoothing is tried with thresholds common to all labels; of those that are quick enough the one that
-   misses least is taken;
+   misses least is taken, in the mean over the rate and some times as many false accepts: the few events of
+   the rate alone would choose by luck;
 2. the thresholds of the labels relative to each other are chosen where there are enough false accepts to
    count (eight a label on average): of all ways to share these, the one that misses least;
 3. then all thresholds move together to the lowest place from which on the rate is kept: from those of step 2,
@@ -42,6 +43,7 @@ _LARGER, _LEAST_EVENTS = 2, 8
 _LEAST, _LARGEST = 0.3, 0.9999
 _COARSE, _FINE = 24, 72
 _MIDDLE = 0.5
+_NEAR = (1, 2, 5)  # times the events of the rate: what smoothings are ranked by
 _UNHEARD_COST = 0.05  # of the mean false reject rate, a label: better all a little than some not at all
 _SHARES = (0.5, 1.0)  # of the way from common thresholds to each label's own
 
@@ -185,6 +187,8 @@ class _Sweep:
     At the rate; if that is to be proved, at about twice as many events: the luckiest way at the very count
     that is promised would be promised too much.
     """
+    rejected_near: float
+    """Its mean over a few times these events as well."""
 
     @property
     def outcome(self) -> Outcome:
@@ -218,7 +222,8 @@ class _Sweeper:
             own = [next(outcomes) for _ in grid]
             curve = [self._point(offset, outcome) for offset, outcome in zip(grid, own, strict=True)]
             kept = _lowest_heard(curve, self.allowed)
-            sweeps.append(_Sweep(curve, own, kept, _rejected_at(curve, self._compared)))
+            rejected, *more = (_rejected_at(curve, times * self._compared) for times in _NEAR)
+            sweeps.append(_Sweep(curve, own, kept, rejected, float(np.mean([rejected, *more]))))
         return sweeps
 
     def _point(self, offset: float, outcome: Outcome) -> CurvePoint:
@@ -231,13 +236,13 @@ class _Sweeper:
 def _rank_smoothings(
     sweeper: _Sweeper, goal: Goal, smoothed: Sequence[DecoderSettings]
 ) -> list[DecoderSettings]:
-    """Those that keep the rate and are quick enough first; of these the one that misses least."""
+    """Those that keep the rate and are quick enough first; of these the one that misses least about it."""
     if len(smoothed) == 1:
         return list(smoothed)
     ranks: list[tuple[bool, bool, float, int]] = []
     for sweep in sweeper.sweep(smoothed, _COARSE):
         is_late = median_delay_s(sweep.outcome) > goal.longest_delay_s
-        ranks.append((sweep.kept is None, is_late, sweep.rejected, len(ranks)))
+        ranks.append((sweep.kept is None, is_late, sweep.rejected_near, len(ranks)))
     return [smoothed[number] for *_, number in sorted(ranks)]
 
 

@@ -127,6 +127,29 @@ def test_the_smoothing_that_misses_least_is_taken_if_it_is_quick_enough(
         run(made_material(noise, said), Goal(1.0, longest_delay_s=0.001), smoothings_s=(0.1, 0.2))
 
 
+def test_a_smoothing_is_not_chosen_by_the_few_events_of_the_rate_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one event allowed of 30, no averaging finds two of six words and averaging one; with two, two and four."""
+    monkeypatch.setattr(calibration, "_COARSE", 24)
+    monkeypatch.setattr(calibration, "_FINE", 24)
+    long_peaks = [0.7, 0.7, 0.7, 0.95]
+    words = [Word("yes" if n % 2 else "no", 2.0 * n, 2.0 * n + 0.4) for n in range(1, 7)]
+    at = [(word.label, word.end_s + 0.05) for word in words]
+    sustained = made_recording(
+        [(*place, peak) for place, peak in zip(at[:4], long_peaks, strict=True)], words[:4], width=15
+    )
+    brief = made_recording([(*place, 0.99) for place in at[4:]], words[4:], duration_s=20.0)
+    clicks = negatives([("yes", 0.96), ("no", 0.96)] * 14, hours=0.01)
+    murmurs = made_recording([("no", 2.0, 0.9), ("yes", 6.0, 0.9)], kind="noise", width=15)
+    material = made_material(sustained, brief, clicks, murmurs)
+    goal = Goal(1 / (0.01 + 10 / 3600))
+    chosen = {steps: run(material, goal, smoothings_s=(0.02 * steps,)) for steps in (1, 10)}
+    missed = {steps: chosen[steps].false_reject_rate for steps in chosen}
+    assert missed == {1: pytest.approx(4 / 6), 10: pytest.approx(5 / 6)}
+    assert run(material, goal, smoothings_s=(0.02, 0.2)).settings.smoothing_steps == 10
+
+
 def test_what_cannot_be_measured_is_said() -> None:
     with pytest.raises(EvaluationError, match="the labelled recordings hold no no: each word of the model"):
         run(made_material(negatives([]), made_recording([], [Word("yes", 1.0, 1.5)])), Goal(1.0))
