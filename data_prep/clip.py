@@ -10,7 +10,8 @@ import numpy as np
 
 from data_prep.corpus import Source
 from data_prep.store import Row
-from data_prep.trim import Energy, Speech, TrimConfig, find_speech_in, floor_and_peak, part_energy
+from data_prep.trim import Speech, TrimConfig, find_speech_in, floor_and_peak, part_energy
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.reading import read_int16
 from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
 from speechcmd.errors import AudioError
@@ -47,7 +48,7 @@ def measure_clips(sources: Sequence[Source], config: TrimConfig) -> list[Clip | 
     """Measure several clips; what one worker does at a time, and cheaper than one by one."""
     read = [_read(source) for source in sources]
     flags: list[tuple[str, ...]] = []
-    energies: list[Energy] = []
+    energies: list[FloatArray] = []
     n_samples: list[int] = []
     for source, samples in zip(sources, read, strict=True):
         if source.kind == "word" and not isinstance(samples, Skipped):

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.split import SPLITS
+from speechcmd.arrays import AnyFloatArray, DoubleArray
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.files import open_binary
 
@@ -88,7 +88,7 @@ def _draw_durations(axes: Any, before_s: Any, after_s: Any) -> None:
     axes.legend(frameon=False, loc="upper left")
 
 
-def bins_of(durations_s: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def bins_of(durations_s: AnyFloatArray) -> DoubleArray:
     """Edges of the bars: of 20 ms, or wider where that would be too many. Shape: (at most 155,).
 
     Few clips among many that are far longer than all others do not press these into one bar.

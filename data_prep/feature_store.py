@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.store import (
     AUDIO_FILE,
@@ -42,12 +41,12 @@ from data_prep.store import (
 from data_prep.store_check import LARGEST, CellError, check_columns
 from data_prep.store_folder import LOG_MEL_FILE, is_ours
 from data_prep.store_info import digest_of_rows, measure_durations
+from speechcmd.arrays import ByteArray, FloatArray, HalfArray
 from speechcmd.errors import StoreError
 from speechcmd.files import replace_folder, whole_folder
 from speechcmd.folder_lock import lock_name
 
-Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float16]
-LogMels = npt.NDArray[np.float32]
+Stored = ByteArray | HalfArray
 
 LOG_MEL = "log_mel"
 STORED_TYPES = (np.dtype(np.uint8), np.dtype(np.float16))
@@ -116,9 +115,9 @@ class FeatureStore(IndexedStore):
         """Frames of every clip, filling included."""
         return int(self.info["n_frames"])
 
-    def log_mel_of(self, row: Row) -> LogMels:
+    def log_mel_of(self, row: Row) -> FloatArray:
         """True log-mel of a clip, filling included. Shape: (n_frames, n_mels)."""
-        stored: LogMels = self.log_mel[row.offset].astype(np.float32)
+        stored: FloatArray = self.log_mel[row.offset].astype(np.float32)
         return stored * np.float32(self.scale) + np.float32(self.offset)
 
     def _check_features(self) -> None:

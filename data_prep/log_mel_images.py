@@ -24,26 +24,16 @@ from typing import Any
 
 import librosa
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.feature_store import FeatureStore, write_feature_store
 from data_prep.speaker import speaker_of
 from data_prep.split import hashed_split
 from data_prep.store import Row
-from data_prep.trim import (
-    PRE_EMPHASIS,
-    SILENT_DB,
-    Levels,
-    Speech,
-    TrimConfig,
-    find_speech_by_level,
-)
+from data_prep.trim import PRE_EMPHASIS, SILENT_DB, Speech, TrimConfig, find_speech_by_level
 from speechcmd import __version__
+from speechcmd.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, TextArray
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.errors import CorpusError, SpeechcmdError
-
-Images = npt.NDArray[np.uint8]
-Names = npt.NDArray[np.str_]
 
 SPLITS = ("training", "validation")
 N_FRAMES = 98
@@ -72,9 +62,9 @@ class ImageSet:
     """The images of one split: uint8 (n, 98, 40), their words and names (n,)."""
 
     split: str
-    images: Images
-    words: Names
-    names: Names
+    images: ByteArray
+    words: TextArray
+    names: TextArray
 
 
 def import_images(folder: Path, path: Path, config: TrimConfig = TrimConfig(frame_s=0.03)) -> FeatureStore:
@@ -129,7 +119,7 @@ def read_images(path: Path, split: str) -> ImageSet:
     return ImageSet(split, images, words, names)
 
 
-def fill_silent_ends(images: Images) -> npt.NDArray[np.bool_]:
+def fill_silent_ends(images: ByteArray) -> BoolArray:
     """Put quiet frames of each clip in the place of digital silence at its ends, in place.
 
     A clip that is silent nearly all along is left as it is.
@@ -155,7 +145,7 @@ def fill_silent_ends(images: Images) -> npt.NDArray[np.bool_]:
     return is_filled
 
 
-def _rows_of(images: ImageSet, is_padded: npt.NDArray[np.bool_], config: TrimConfig) -> list[Row]:
+def _rows_of(images: ImageSet, is_padded: BoolArray, config: TrimConfig) -> list[Row]:
     rows = []
     n_samples = _covered_samples(N_FRAMES, FRONT_END)
     for first in range(0, len(images.images), _BLOCK):
@@ -173,9 +163,7 @@ def _rows_of(images: ImageSet, is_padded: npt.NDArray[np.bool_], config: TrimCon
     return rows
 
 
-def find_words(
-    log_mel: npt.NDArray[np.float32], front_end: dict[str, Any], config: TrimConfig
-) -> list[Speech]:
+def find_words(log_mel: FloatArray, front_end: dict[str, Any], config: TrimConfig) -> list[Speech]:
     """Where the word lies in each clip, by the rules for audio. Shape: (n_clips, n_frames, n_mels).
 
     Positions are in samples, as if the audio were there.
@@ -190,7 +178,7 @@ def find_words(
     ]
 
 
-def frame_levels_of(log_mel: npt.NDArray[np.float32], front_end: dict[str, Any]) -> tuple[Levels, Levels]:
+def frame_levels_of(log_mel: FloatArray, front_end: dict[str, Any]) -> tuple[FloatArray, FloatArray]:
     """Level of each frame in dB of full scale, plain and after pre-emphasis.
 
     Mel filters without normalisation overlap to one, so their powers sum to the power below
@@ -207,9 +195,9 @@ def frame_levels_of(log_mel: npt.NDArray[np.float32], front_end: dict[str, Any])
     angle = 2.0 * np.pi * bands_hz / front_end["sample_rate"]
     lift = 1.0 + PRE_EMPHASIS**2 - 2.0 * PRE_EMPHASIS * np.cos(angle)
 
-    def level_of(weights: npt.NDArray[np.float64]) -> Levels:
+    def level_of(weights: DoubleArray) -> FloatArray:
         mean_square = power @ (weights / full_scale).astype(np.float32)
-        levels: Levels = 10.0 * np.log10(np.maximum(mean_square, np.float32(10 ** (SILENT_DB / 10))))
+        levels: FloatArray = 10.0 * np.log10(np.maximum(mean_square, np.float32(10 ** (SILENT_DB / 10))))
         return levels
 
     return level_of(np.ones_like(lift)), level_of(lift)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.feature_store import FeatureStore
 from data_prep.store import Row, Store, resolve_length
+from speechcmd.arrays import IntArray
 
 AnyStore = Store | FeatureStore
 
@@ -53,7 +53,7 @@ class JoinedStores:
         """Rows of a kind, and of a split if one is named."""
         return [row for store in self.stores for row in store.select(kind, split)]
 
-    def source_of(self, rows: Sequence[Row]) -> npt.NDArray[np.int64]:
+    def source_of(self, rows: Sequence[Row]) -> IntArray:
         """The number of the store that each row lies in. Shape: (n_rows,)."""
         return np.array([self._source[id(row)] for row in rows], dtype=np.int64)
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.store_check import AGAIN, CellError, check_columns, check_info, find_twice
+from speechcmd.arrays import AnyArray
 from speechcmd.audio.samples import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
 from speechcmd.json_toml import parse_json
@@ -259,7 +259,7 @@ def read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def map_array(file: Path) -> npt.NDArray[Any]:
+def map_array(file: Path) -> AnyArray:
     """Map an array of a store into memory, in private pages: writing never reaches the file.
 
     Raises

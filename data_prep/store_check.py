@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import IntArray
 from speechcmd.errors import StoreError
 
 KINDS = frozenset({"word", "speech", "noise", "music"})
@@ -99,7 +99,7 @@ def _check_positions(columns: Mapping[str, Sequence[Any]]) -> None:
             _refuse_first(columns, name, wrong, expected)
 
 
-def _as_integers(columns: Mapping[str, Sequence[Any]], name: str) -> npt.NDArray[np.int64]:
+def _as_integers(columns: Mapping[str, Sequence[Any]], name: str) -> IntArray:
     try:
         return np.array(columns[name], dtype=np.int64)
     except OverflowError:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from data_prep.split import SPLITS, hashed_split
+from speechcmd.arrays import DoubleArray
 from speechcmd.audio.coloured_noise import coloured_noise
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
 
@@ -229,7 +229,7 @@ def _chirps_of(word: str) -> tuple[int, int, int]:
 
 def _make_chirp(
     chirp: _Chirp, pitch: float, tempo: float, brightness: float, sample_rate: int
-) -> npt.NDArray[np.float64]:
+) -> DoubleArray:
     n_samples = round(chirp.duration_s * tempo * sample_rate)
     frequency_hz = pitch * np.linspace(chirp.start_hz, chirp.end_hz, n_samples)
     phase = 2 * np.pi * np.cumsum(frequency_hz) / sample_rate

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.row_source import JoinedStores, RowSource
 from data_prep.store import Row
+from speechcmd.arrays import BoolArray, FloatArray, IntArray
 from speechcmd.errors import StoreError
 from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, join_labels, name_labels
 
@@ -28,7 +28,6 @@ EVALUATION_SILENCE_DB = (-20.0, 0.0)  # gain of the noise windows that stand for
 NO_WORDS = (UNKNOWN, SILENCE)
 """The last labels of every task."""
 
-Indices = npt.NDArray[np.int64]
 
 _MOST_DIGITS = 7  # of a number of clips: more fit into no memory
 
@@ -66,16 +65,16 @@ class Examples:
     """
 
     paths: tuple[str, ...]
-    labels: Indices
-    first: Indices
-    end: Indices
-    speech_start: Indices
-    speech_end: Indices
-    centre: Indices
-    floor_db: npt.NDArray[np.float32]
-    is_word: npt.NDArray[np.bool_]
-    source: Indices
-    is_mined: npt.NDArray[np.bool_]
+    labels: IntArray
+    first: IntArray
+    end: IntArray
+    speech_start: IntArray
+    speech_end: IntArray
+    centre: IntArray
+    floor_db: FloatArray
+    is_word: BoolArray
+    source: IntArray
+    is_mined: BoolArray
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,11 +85,11 @@ class SplitTask:
     """The examples of one split, in groups of indices, and what is added to the words."""
 
     examples: Examples
-    words: Indices
-    unknown: Indices
-    silence: Indices
-    speech: Indices
-    noise: Indices
+    words: IntArray
+    unknown: IntArray
+    silence: IntArray
+    speech: IntArray
+    noise: IntArray
 
     def count_official(self) -> int:
         """Clips of each extra class by the official rule."""
@@ -148,7 +147,7 @@ def select_noise(store: RowSource, split: str) -> list[Row]:
     return own or [row for row in rows if row.split == "training"]
 
 
-def draw_unknown(task: SplitTask, config: TaskConfig) -> Indices:
+def draw_unknown(task: SplitTask, config: TaskConfig) -> IntArray:
     """The fixed official draw: ceil(10 %) of the words' clips, all if there are fewer. Sorted."""
     rng = np.random.Generator(np.random.PCG64(config.seed))
     n_drawn = min(task.count_unknown(config), len(task.unknown))
@@ -161,7 +160,7 @@ def digest_of_names(names: Iterable[str]) -> str:
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
-def draw_recordings(task: SplitTask, among: Indices, n_drawn: int, rng: np.random.Generator) -> Indices:
+def draw_recordings(task: SplitTask, among: IntArray, n_drawn: int, rng: np.random.Generator) -> IntArray:
     """Draw recordings with replacement, each in proportion to its length."""
     if len(among) == 0 or n_drawn == 0:
         return np.zeros(0, dtype=np.int64)
@@ -169,7 +168,7 @@ def draw_recordings(task: SplitTask, among: Indices, n_drawn: int, rng: np.rando
     return rng.choice(among, size=n_drawn, p=lengths / lengths.sum())
 
 
-def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) -> Indices:
+def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) -> IntArray:
     """Indices of one training epoch in random order: words, `_unknown_`, `_silence_`, speech."""
     if config.unknown == "auto" and len(task.words) < FEW_CLIPS:
         unknown = rng.permutation(task.unknown)[: len(task.words)]
@@ -188,7 +187,7 @@ def draw_epoch(task: SplitTask, config: TaskConfig, rng: np.random.Generator) ->
     return rng.permutation(np.concatenate([task.words, unknown, silence, speech]))
 
 
-def draw_evaluation(task: SplitTask, config: TaskConfig) -> Indices:
+def draw_evaluation(task: SplitTask, config: TaskConfig) -> IntArray:
     """Indices of a fixed set by the official rule, the same for the same seed."""
     rng = np.random.Generator(np.random.PCG64(config.seed + 1))
     silence = draw_recordings(task, task.silence, task.count_official(), rng)
@@ -235,10 +234,10 @@ def _advise(clips: Sequence[Row], missing: Sequence[str]) -> str:
     return f"it has {name_labels(words)}; choose with --words {shlex.quote(join_labels(words))}"
 
 
-def _columns(rows: Sequence[Row], labels: Sequence[int], source: Indices) -> Examples:
+def _columns(rows: Sequence[Row], labels: Sequence[int], source: IntArray) -> Examples:
     offset = np.array([row.offset for row in rows], dtype=np.int64)
 
-    def absolute(name: str) -> Indices:
+    def absolute(name: str) -> IntArray:
         return offset + np.array([getattr(row, name) for row in rows], dtype=np.int64)
 
     return Examples(

@@ -15,14 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from librosa.util import frame as frame_signal  # loaded before the workers are forked: it takes a second
 
+from speechcmd.arrays import BoolArray, FloatArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
-
-Levels = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
-Energy = npt.NDArray[np.float32]
 
 PRE_EMPHASIS = 0.97
 SILENT_DB = -90.0  # one step of int16; keeps the logarithm finite
@@ -71,7 +67,7 @@ def find_speech(
 
 
 def find_speech_in(
-    energies: Sequence[Energy],
+    energies: Sequence[FloatArray],
     n_samples: Sequence[int],
     sample_rate: int = SAMPLE_RATE,
     config: TrimConfig = TrimConfig(),
@@ -85,8 +81,8 @@ def find_speech_in(
 
 def find_speech_by_level(
     n_samples: int,
-    plain: Levels,
-    lifted: Levels,
+    plain: FloatArray,
+    lifted: FloatArray,
     sample_rate: int = SAMPLE_RATE,
     config: TrimConfig = TrimConfig(),
     first_centre: int = 0,
@@ -117,7 +113,7 @@ def find_speech_by_level(
 
 def frame_levels(
     waveform: Waveform, sample_rate: int, config: TrimConfig = TrimConfig()
-) -> tuple[Levels, Levels]:
+) -> tuple[FloatArray, FloatArray]:
     """Level in dB of each centred frame, plain and after pre-emphasis. Shape: (n_frames,) each."""
     return _levels_of([part_energy(waveform, sample_rate, config)], sample_rate, config)[0]
 
@@ -127,7 +123,7 @@ def part_energy(
     sample_rate: int = SAMPLE_RATE,
     config: TrimConfig = TrimConfig(),
     mean: np.float32 | None = None,
-) -> Energy:
+) -> FloatArray:
     """Energy of the short parts that frames are made of, plain and after pre-emphasis.
 
     Frames share their parts: each sample is squared and summed once, not frame / hop times.
@@ -143,7 +139,7 @@ def part_energy(
         np.multiply(inside[0, :-1], np.float32(-PRE_EMPHASIS), out=inside[1, 1:])
         inside[1, 1:] += inside[0, 1:]
     parts = both.reshape(2, n_parts, part)
-    energy: Energy = np.einsum("cpn,cpn->cp", parts, parts)
+    energy: FloatArray = np.einsum("cpn,cpn->cp", parts, parts)
     return energy
 
 
@@ -155,8 +151,8 @@ def _frame_grid(sample_rate: int, config: TrimConfig) -> tuple[int, int, int]:
 
 
 def _levels_of(
-    energies: Sequence[Energy], sample_rate: int, config: TrimConfig
-) -> list[tuple[Levels, Levels]]:
+    energies: Sequence[FloatArray], sample_rate: int, config: TrimConfig
+) -> list[tuple[FloatArray, FloatArray]]:
     """Levels of the frames of several clips, computed in one go; see `frame_levels`."""
     frame, part, hop_parts = _frame_grid(sample_rate, config)
     # laid end to end, each clip begins on a hop; frames that reach into the next clip are left out
@@ -169,7 +165,7 @@ def _levels_of(
     frames = frame_signal(line, frame_length=frame // part, hop_length=hop_parts)
     power = frames.sum(axis=1) / np.float32(frame)
     levels = 10.0 * np.log10(np.maximum(power, np.float32(10 ** (SILENT_DB / 10))))
-    found: list[tuple[Levels, Levels]] = []
+    found: list[tuple[FloatArray, FloatArray]] = []
     first = 0
     for energy, length in zip(energies, lengths, strict=True):
         end = first + 1 + (energy.shape[1] - frame // part) // hop_parts
@@ -178,7 +174,7 @@ def _levels_of(
     return found
 
 
-def floor_and_peak(levels: Levels, config: TrimConfig = TrimConfig()) -> tuple[float, float]:
+def floor_and_peak(levels: FloatArray, config: TrimConfig = TrimConfig()) -> tuple[float, float]:
     """Level of the background and a peak that no click reaches, in dB.
 
     The floor is the 10th percentile of the frames. The peak is the loudest level that lasts for
@@ -189,16 +185,16 @@ def floor_and_peak(levels: Levels, config: TrimConfig = TrimConfig()) -> tuple[f
     return float(ranked[len(ranked) // 10]), float(ranked[-min(n_frames, len(ranked))])
 
 
-def _find_active(levels: Levels, floor_db: float, peak_db: float, config: TrimConfig) -> Mask:
+def _find_active(levels: FloatArray, floor_db: float, peak_db: float, config: TrimConfig) -> BoolArray:
     """Frames that stand out from the floor and are near enough to the robust peak."""
     # where the word fills the clip its own quiet parts pose as floor: never ask for more than this
     floor_db = min(floor_db, peak_db - 2 * config.above_floor_db)
     threshold = max(floor_db + config.above_floor_db, peak_db - config.below_peak_db, SILENT_DB + 3)
-    mask: Mask = levels > threshold
+    mask: BoolArray = levels > threshold
     return mask
 
 
-def runs_of(mask: Mask) -> list[tuple[int, int]]:
+def runs_of(mask: BoolArray) -> list[tuple[int, int]]:
     """Runs of True as (first, end) frame indices, end excluded."""
     return [match.span() for match in _RUN.finditer(mask.tobytes())]
 
@@ -217,7 +213,7 @@ def _drop_clicks(runs: list[tuple[int, int]], config: TrimConfig) -> list[tuple[
     ]
 
 
-def _centre_of_energy(levels: Levels, runs: Sequence[tuple[int, int]], hop: int) -> int:
+def _centre_of_energy(levels: FloatArray, runs: Sequence[tuple[int, int]], hop: int) -> int:
     if len(runs) == 1:
         frames = np.arange(*runs[0])
     else:

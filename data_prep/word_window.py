@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.store import Row, Store
+from speechcmd.arrays import IntArray
 from speechcmd.audio.samples import Waveform, int16_to_float32
-
-Positions = npt.NDArray[np.int64]
 
 
 def place_around_word(
-    speech_start: Positions, speech_end: Positions, centre: Positions, n_samples: int
-) -> Positions:
+    speech_start: IntArray, speech_end: IntArray, centre: IntArray, n_samples: int
+) -> IntArray:
     """First sample of a window of `n_samples` around each word. Shape: (n_clips,).
 
     A word that fits lies wholly inside, its centre of energy as near to the middle as that allows;

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 
 import librosa
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATE
-
-Basis = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,9 @@ class LogMel(nn.Module):
             return torch.log(power @ self.filters + self.config.log_floor)
 
 
-def mel_filters(config: FrontEndConfig) -> Basis:
+def mel_filters(config: FrontEndConfig) -> FloatArray:
     """Triangular HTK mel filters without normalisation. Shape: (n_mels, n_fft // 2 + 1)."""
-    filters: Basis = librosa.filters.mel(
+    filters: FloatArray = librosa.filters.mel(
         sr=config.sample_rate,
         n_fft=config.n_fft,
         n_mels=config.n_mels,
@@ -107,7 +105,7 @@ def mel_filters(config: FrontEndConfig) -> Basis:
     return filters
 
 
-def dft_basis(config: FrontEndConfig, n_bins: int) -> Basis:
+def dft_basis(config: FrontEndConfig, n_bins: int) -> FloatArray:
     """Windowed cosines, then sines, of the first `n_bins` bins. Shape: (2 * n_bins, win_length)."""
     n = np.arange(config.win_length)
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * n / config.win_length)  # periodic Hann

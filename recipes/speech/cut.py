@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from speech.align import FRAME_S, Span
+from speechcmd.arrays import DoubleArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
 BLOCK = round(FRAME_S * SAMPLE_RATE)
@@ -17,10 +17,8 @@ PAUSE_DB = -30.0  # as good as silence
 WITHIN_DB = 6.0  # of the quietest block
 BEFORE_ONSET = 2  # blocks that the next word keeps of what is before it
 
-Levels = npt.NDArray[np.float64]
 
-
-def block_levels(waveform: Waveform) -> Levels:
+def block_levels(waveform: Waveform) -> DoubleArray:
     """Level of each 10 ms in dB below the loudest. Shape: (n_samples,) -> (n_blocks,)."""
     blocks = waveform[: len(waveform) // BLOCK * BLOCK].reshape(-1, BLOCK).astype(np.float64)
     level = 10.0 * np.log10(np.einsum("bn,bn->b", blocks, blocks) / BLOCK + 1e-10)
@@ -46,7 +44,7 @@ def cut_apart(waveform: Waveform, words: Sequence[Span]) -> list[Waveform | None
     return pieces
 
 
-def _border(levels: Levels, first: int, end: int) -> int | None:
+def _border(levels: DoubleArray, first: int, end: int) -> int | None:
     """Sample at which to cut between two blocks, if there is a quiet one."""
     between = levels[first:end]
     if not len(between) or between.min() > QUIET_DB:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 from speechcmd.runtime.model.engine import onnxruntime
 
@@ -18,7 +18,6 @@ STYLE = 256
 ENGLISH = ("af", "am", "bf", "bm")  # American and British, women and men
 # never mixed into a training voice: thresholds are chosen by them
 HELD_OUT = ("af_sarah", "am_michael", "bf_emma", "bm_george")
-Style = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Kokoro:
         resampled: Waveform = soxr.resample(spoken, RATE, SAMPLE_RATE).astype(np.float32)
         return resampled
 
-    def _style(self, mixture: Mixture, n_phonemes: int) -> Style:
+    def _style(self, mixture: Mixture, n_phonemes: int) -> FloatArray:
         """A voice has a style for each length of what it says."""
         parts = zip(mixture.voices, mixture.shares, strict=True)
         styles = [np.float32(share) * self._styles[voice][n_phonemes - 1] for voice, share in parts]

@@ -9,8 +9,8 @@ lifts a soft /s/ or /f/ out of hum.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import BoolArray, DoubleArray
 from speechcmd.audio.loudness import high_pass
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
@@ -22,8 +22,6 @@ _FLOOR_PERCENT, _PEAK_PERCENT = 10, 95  # no click is as long as a twentieth of 
 _LEAST_CONTRAST_DB = 12.0  # a word that fills its clip poses as the floor
 _SILENT_POWER = 1e-9
 _PAUSE_HOPS = 8
-
-Levels = npt.NDArray[np.float64]
 
 
 def find_borders(clip: Waveform, start: int, end: int) -> tuple[int, int]:
@@ -60,19 +58,17 @@ def find_pause(waveform: Waveform) -> int:
     return (quietest + _PAUSE_HOPS // 2) * HOP_SAMPLES
 
 
-def hop_levels(waveform: Waveform) -> Levels:
+def hop_levels(waveform: Waveform) -> DoubleArray:
     """Level of each 5 ms in dB of full scale; a rest counts as one. Shape: (n_samples,) -> (n_hops,)."""
     squares = np.square(waveform, dtype=np.float64)
     begins = np.arange(0, len(waveform), HOP_SAMPLES)
     counts = np.diff(np.append(begins, len(waveform)))
-    levels: Levels = 10.0 * np.log10(np.add.reduceat(squares, begins) / counts + _SILENT_POWER)
+    levels: DoubleArray = 10.0 * np.log10(np.add.reduceat(squares, begins) / counts + _SILENT_POWER)
     return levels
 
 
-def _active_hops(levels: Levels, first: int, last: int) -> npt.NDArray[np.bool_]:
+def _active_hops(levels: DoubleArray, first: int, last: int) -> BoolArray:
     peak_db = np.percentile(levels[first:last], _PEAK_PERCENT)
     floor_db = min(np.percentile(levels, _FLOOR_PERCENT), peak_db - _LEAST_CONTRAST_DB)
-    active: npt.NDArray[np.bool_] = levels[first:last] > max(
-        floor_db + ABOVE_FLOOR_DB, peak_db - BELOW_PEAK_DB
-    )
+    active: BoolArray = levels[first:last] > max(floor_db + ABOVE_FLOOR_DB, peak_db - BELOW_PEAK_DB)
     return active

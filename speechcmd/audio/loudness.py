@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyFloatArray, DoubleArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
 LOWEST_HZ = 50.0
@@ -22,7 +22,7 @@ _FLOOR_DB = -30.0
 _SILENT_RMS = 1e-4
 
 
-def measure_rms(waveform: npt.NDArray[np.floating]) -> float:
+def measure_rms(waveform: AnyFloatArray) -> float:
     """Root mean square, the offset left out. Shape: (n_samples,), not empty -> a number."""
     return float(np.std(waveform, dtype=np.float64))
 
@@ -67,11 +67,11 @@ def even_out(waveform: Waveform, rng: np.random.Generator) -> Waveform:
     return result
 
 
-def _moving_power(waveform: Waveform) -> npt.NDArray[np.float64]:
+def _moving_power(waveform: Waveform) -> DoubleArray:
     """Mean square of the half second around each sample, of what there is of it at the ends."""
     n_samples, half = len(waveform), _WINDOW_SAMPLES // 2
     summed = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
     index = np.arange(n_samples)
     first, last = np.maximum(0, index - half), np.minimum(n_samples, index + half)
-    power: npt.NDArray[np.float64] = (summed[last] - summed[first]) / (last - first)
+    power: DoubleArray = (summed[last] - summed[first]) / (last - first)
     return power

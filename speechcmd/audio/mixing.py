@@ -6,9 +6,8 @@ A cable or a converter may turn the sign of one channel; the mean of the two is 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from speechcmd.arrays import FloatArray
 
 # the mean of -32768 and 32767: the largest int16 has no opposite
 _ROUNDING = np.float32(0.51 / 32_768)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyArray, FloatArray
 from speechcmd.audio.mixing import Mixer
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import (
@@ -46,7 +46,7 @@ class AudioBlocks(Protocol):
 
     sample_rate: int
 
-    def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+    def blocks(self) -> Iterator[FloatArray]:
         """Yield the samples as they come. Shape of each: (n_samples,) or (n_samples, n_channels)."""
         ...
 
@@ -128,7 +128,7 @@ def read_blocks(
         yield from _convert(blocks, file.samplerate, sample_rate, _name_of(source))
 
 
-def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[npt.NDArray[Any]]:
+def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[AnyArray]:
     """int16 where the file holds that, else float32. Shape of each: (n_samples,[ n_channels])."""
     import soundfile
 
@@ -145,13 +145,11 @@ def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[
             return
 
 
-def _as_float(block: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _as_float(block: AnyArray) -> FloatArray:
     return int16_to_float32(block) if block.dtype == np.int16 else block
 
 
-def _convert(
-    blocks: Iterable[npt.NDArray[np.float32]], from_rate: float, to_rate: float, name: str
-) -> Iterator[Waveform]:
+def _convert(blocks: Iterable[FloatArray], from_rate: float, to_rate: float, name: str) -> Iterator[Waveform]:
     resampler, mixer = Resampler(from_rate, to_rate), Mixer()
     for block in blocks:
         if not is_bounded(block):

@@ -8,11 +8,9 @@ refused, not scaled: a quiet begin does not tell the one from the other, and by 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyArray, AnyFloatArray, FloatArray, Int16Array
 from speechcmd.errors import AudioError
 
 SAMPLE_RATE = 16_000
@@ -20,8 +18,8 @@ INT16_SCALE = 32_768.0
 # no microphone lies outside; 40 kB of "1 Hz" would become hours of audio
 SAMPLE_RATES_HZ = (1_000, 768_000)
 
-Waveform = npt.NDArray[np.float32]
-Int16 = npt.NDArray[np.int16]
+Waveform = FloatArray
+Int16 = Int16Array
 
 # 24 dB over full scale: more is no sound, and would overflow in a network
 LARGEST_SAMPLE = 16.0
@@ -36,7 +34,7 @@ def int16_to_float32(samples: Int16) -> Waveform:
     return waveform
 
 
-def float32_to_int16(waveform: npt.NDArray[Any]) -> Int16:
+def float32_to_int16(waveform: AnyArray) -> Int16:
     """Round a waveform to int16; values beyond full scale are clipped. Shape: any -> the same."""
     scaled = np.rint(np.asarray(waveform, dtype=np.float32) * np.float32(INT16_SCALE))
     limited: Int16 = np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
@@ -51,13 +49,13 @@ def finite_samples(waveform: Waveform) -> Waveform:
     return finite.clip(-LARGEST_SAMPLE, LARGEST_SAMPLE)
 
 
-def is_bounded(waveform: npt.NDArray[np.float32]) -> bool:
+def is_bounded(waveform: Waveform) -> bool:
     """Whether no sample is beyond `LARGEST_SAMPLE` or no number. Shape: any."""
     # one look at the extremes (not a number wins both) spares the usual block two passes
     return waveform.size == 0 or bool(waveform.max() <= LARGEST_SAMPLE and waveform.min() >= -LARGEST_SAMPLE)
 
 
-def check_scale(samples: npt.NDArray[np.floating], name: str) -> None:
+def check_scale(samples: AnyFloatArray, name: str) -> None:
     """Refuse a block of whole numbers of 16 to 32 bits. Shape: any.
 
     Raises

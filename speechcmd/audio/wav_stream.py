@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATES_HZ, int16_to_float32
 from speechcmd.audio.unfinished import LEAST_REST, TAGS, is_chunk_name
 from speechcmd.errors import AudioError
-
-FloatArray = npt.NDArray[np.float32]
 
 _PIECE_BYTES = 2**16  # what a pipe holds
 _LONGEST_KNOWN = 0x7FFF_0000

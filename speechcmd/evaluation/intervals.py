@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import bdtr, bdtrc, gammaincinv, ndtri  # scipy.stats takes a second to import
+
+from speechcmd.arrays import IntArray
 
 CONFIDENCE = 0.95
 _BOOTSTRAP_DRAWS = 1_000
@@ -87,7 +88,7 @@ def predictive_interval(
 
 
 def bootstrap_interval(
-    statistic: Callable[[npt.NDArray[np.int64]], float],
+    statistic: Callable[[IntArray], float],
     n_units: int,
     *,
     seed: int = 0,

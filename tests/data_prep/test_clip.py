@@ -6,7 +6,6 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soundfile
 
@@ -16,6 +15,7 @@ from data_prep.synthetic import make_clip, voice_of
 from data_prep.trim import TrimConfig
 from speechcmd.audio import reading as audio
 from speechcmd.audio.reading import read_int16
+from speechcmd.audio.samples import Int16
 
 SAMPLES = np.random.default_rng(0).integers(-32768, 32768, 4001).astype("<i2")
 
@@ -24,7 +24,7 @@ def source(path: Path, kind: str = "word") -> Source:
     return Source(path, f"yes/{path.name}", kind, "yes", "anna", "training", "", path.stat().st_size)
 
 
-def wav_bytes(samples: npt.NDArray[np.int16], before: bytes = b"", after: bytes = b"") -> bytes:
+def wav_bytes(samples: Int16, before: bytes = b"", after: bytes = b"") -> bytes:
     """A 16 kHz mono wav by hand, with chunks before and after its samples."""
     form = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16)
     body = b"WAVE" + form + before + b"data" + struct.pack("<I", samples.nbytes) + samples.tobytes() + after

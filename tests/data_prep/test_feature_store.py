@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from feature_rows import FRONT_END, N_FRAMES, N_MELS, N_SAMPLES, ROWS, features_of, row, write
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from data_prep.feature_store import FeatureStore
 from data_prep.open_store import open_store
 from data_prep.store import COLUMNS, Store, write_rows
+from speechcmd.arrays import AnyArray
 from speechcmd.errors import StoreError
 
 pytestmark = pytest.mark.runtime
@@ -99,7 +99,7 @@ def test_blocks_are_not_kept(tmp_path: Path) -> None:
     """Memory does not depend on the number of clips."""
     seen: list[weakref.ref[Any]] = []
 
-    def blocks() -> Iterator[npt.NDArray[Any]]:
+    def blocks() -> Iterator[AnyArray]:
         for number in range(20):
             alive.append(sum(reference() is not None for reference in seen))
             block = features_of(1, seed=number)
@@ -148,7 +148,7 @@ def test_features_that_do_not_fit_leave_nothing(tmp_path: Path, features: list[A
 
 
 def test_a_failure_of_the_source_leaves_the_older_store(tmp_path: Path) -> None:
-    def broken() -> Iterator[npt.NDArray[Any]]:
+    def broken() -> Iterator[AnyArray]:
         yield features_of(2)
         raise RuntimeError("source went away")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import librosa
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from data_prep.feature_store import FeatureStore
@@ -21,13 +20,14 @@ from data_prep.log_mel_images import (
 )
 from data_prep.split import hashed_split
 from data_prep.trim import TrimConfig, find_speech
+from speechcmd.arrays import AnyArray, ByteArray, FloatArray
 from speechcmd.errors import CorpusError
 
 SAMPLE_RATE = 16_000
 CONFIG = TrimConfig(frame_s=0.03)
 
 
-def log_mel_of(waveform: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def log_mel_of(waveform: AnyArray) -> FloatArray:
     """The images' front end, written down a second time. Shape: (16000,) -> (1, 98, 40)."""
     frames = np.lib.stride_tricks.sliding_window_view(waveform, 480)[::160]
     window = np.hanning(481)[:-1]
@@ -36,13 +36,11 @@ def log_mel_of(waveform: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.log(power @ filters.T + 5e-7).astype(np.float32)[None]
 
 
-def pixels_of(log_mel: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def pixels_of(log_mel: FloatArray) -> ByteArray:
     return np.clip(np.rint(10 * log_mel + 146.3), 0, 255).astype(np.uint8)
 
 
-def tone_clip(
-    first: int, end: int, floor: float = 1e-3, hz: float = 1000.0, seed: int = 0
-) -> npt.NDArray[Any]:
+def tone_clip(first: int, end: int, floor: float = 1e-3, hz: float = 1000.0, seed: int = 0) -> AnyArray:
     """A tone between two samples over faint noise."""
     clip = np.random.default_rng(seed).normal(0, floor, SAMPLE_RATE)
     clip[first:end] += 0.2 * np.sin(2 * np.pi * hz * np.arange(end - first) / SAMPLE_RATE)
@@ -120,7 +118,7 @@ def test_a_clip_without_a_word_is_kept_whole() -> None:
     ]
 
 
-def padded_image(n_before: int, n_after: int) -> npt.NDArray[np.uint8]:
+def padded_image(n_before: int, n_after: int) -> ByteArray:
     image = pixels_of(log_mel_of(tone_clip(5000, 9000)))
     image[:, :n_before] = 0
     image[:, 98 - n_after :] = 3

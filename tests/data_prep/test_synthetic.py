@@ -6,7 +6,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soundfile
 from hypothesis import given
@@ -23,12 +22,13 @@ from data_prep.synthetic import (
     make_word,
     voice_of,
 )
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.coloured_noise import coloured_noise
 
 pytestmark = pytest.mark.runtime
 
 
-def level_db(waveform: npt.NDArray[np.float32]) -> float:
+def level_db(waveform: FloatArray) -> float:
     return float(10 * np.log10(np.mean(waveform.astype(np.float64) ** 2)))
 
 

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soundfile
 import torch
 
 from models.frontend import FrontEndConfig, LogMel, dft_basis, mel_filters
+from speechcmd.arrays import DoubleArray, FloatArray
 
 CONFIG = FrontEndConfig()
 FLOOR = CONFIG.log_floor
 # float32 rounding beside a loud tone, seen through the logarithm where the power is near the floor
 TOLERANCE = 1e-3
-Array = npt.NDArray[np.float32]
 
 
-def make_signals() -> dict[str, Array]:
+def make_signals() -> dict[str, FloatArray]:
     rng = np.random.default_rng(0)
     time_s = np.arange(12_345) / CONFIG.sample_rate
     signals = {
@@ -39,12 +38,12 @@ def make_signals() -> dict[str, Array]:
 SIGNALS = make_signals()
 
 
-def log_mel(waveform: Array, config: FrontEndConfig = CONFIG) -> Array:
-    frames: Array = LogMel(config)(torch.from_numpy(waveform)[None])[0].numpy()
+def log_mel(waveform: FloatArray, config: FrontEndConfig = CONFIG) -> FloatArray:
+    frames: FloatArray = LogMel(config)(torch.from_numpy(waveform)[None])[0].numpy()
     return frames
 
 
-def reference_log_mel(waveform: Array) -> npt.NDArray[np.float64]:
+def reference_log_mel(waveform: FloatArray) -> DoubleArray:
     """Frame by frame in float64 with numpy's FFT."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(CONFIG.win_length) / CONFIG.win_length)
     filters = mel_filters(CONFIG).astype(np.float64)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from speechcmd.audio.samples import Waveform
+
 BAD_CHANNELS, BAD_RATE, UNAVAILABLE, HOST_ERROR, NOT_STARTED = -9998, -9997, -9985, -9999, -10000
 ALL_RATES = frozenset({8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000})
-
-Waveform = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class PortAudioError(Exception):

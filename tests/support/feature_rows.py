@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.feature_store import FeatureStore, write_feature_store
 from data_prep.store import Row
+from speechcmd.arrays import AnyArray
 
 N_FRAMES, N_MELS = 5, 4
 FRONT_END: dict[str, Any] = {"sample_rate": 16_000, "n_fft": 512, "win_length": 480, "hop_length": 160}
@@ -33,7 +33,7 @@ ROWS = [
 ]
 
 
-def features_of(n_clips: int, dtype: str = "float16", seed: int = 0) -> npt.NDArray[Any]:
+def features_of(n_clips: int, dtype: str = "float16", seed: int = 0) -> AnyArray:
     made = np.random.default_rng(seed).uniform(0, 200, (n_clips, N_FRAMES, N_MELS))
     return made.astype(dtype)
 

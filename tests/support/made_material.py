@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 from fakes import SAMPLE_RATE, plain_card, tone_recording
 
+from speechcmd.arrays import FloatArray
 from speechcmd.evaluation.streams.annotation import Annotation, Word, write_json
 from speechcmd.evaluation.streams.material import Heard, Material, Span
 from speechcmd.evaluation.streams.recording_set import GivenRecording
@@ -44,7 +44,7 @@ def made_trace(
 ) -> Trace:
     """A trace in which labels rise for some steps: (label, second at which the rise begins, posterior)."""
     n_steps = round(duration_s / STEP_S)
-    table: npt.NDArray[np.float32] = np.zeros((n_steps, len(card.labels)), dtype=np.float32)
+    table: FloatArray = np.zeros((n_steps, len(card.labels)), dtype=np.float32)
     for label, time_s, posterior in peaks:
         first = step_decided_at(time_s)
         table[first : first + width, card.labels.index(label)] = posterior

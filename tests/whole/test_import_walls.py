@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("speechcmd", "data_prep", "models")
 GROUND_FLOOR = frozenset(
     {
-        "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml",
+        "speechcmd.arrays", "speechcmd.audio", "speechcmd.errors", "speechcmd.files", "speechcmd.folder_lock", "speechcmd.json_toml",
         "speechcmd.labels", "speechcmd.processes", "speechcmd.progress", "speechcmd.typed", "msgspec",
     }
 )  # fmt: skip
@@ -48,6 +48,7 @@ RUNTIME = "speechcmd.runtime"
 # the table of rooms, row by row; the standard library is open to all
 ROOMS = (
     room("speechcmd/errors.py"),
+    room("speechcmd/arrays.py", "numpy"),
     room("speechcmd/processes.py", "speechcmd.errors"),
     room("speechcmd/json_toml.py"),
     room("speechcmd/labels.py"),
@@ -55,9 +56,9 @@ ROOMS = (
     room("speechcmd/progress.py"),
     room("speechcmd/files.py"),
     room("speechcmd/folder_lock.py", "speechcmd.errors", "speechcmd.files", "speechcmd.json_toml", lazy=("filelock",)),
-    room("speechcmd/audio/", "numpy", "speechcmd.audio", "speechcmd.errors"),
-    room("speechcmd/audio/reading.py", "numpy", "speechcmd.audio", "speechcmd.errors", lazy=("soundfile",)),
-    room("speechcmd/audio/resampling.py", "numpy", "speechcmd.audio", lazy=("soxr",)),
+    room("speechcmd/audio/", "numpy", "speechcmd.arrays", "speechcmd.audio", "speechcmd.errors"),
+    room("speechcmd/audio/reading.py", "numpy", "speechcmd.arrays", "speechcmd.audio", "speechcmd.errors", lazy=("soundfile",)),
+    room("speechcmd/audio/resampling.py", "numpy", "speechcmd.arrays", "speechcmd.audio", lazy=("soxr",)),
     room("speechcmd/audio/forward_file.py", "soundfile"),
     room("speechcmd/__init__.py", "speechcmd.errors", lazy=(RUNTIME,)),
     room("speechcmd/__main__.py", "speechcmd.cli"),
@@ -180,6 +181,14 @@ def test_no_file_goes_round_the_walls_by_name() -> None:
     users = {path for path in our_files() if "import_module" in (ROOT / path).read_text()}
     assert users <= {"speechcmd/__init__.py", "speechcmd/cli/main.py"}
     assert [path for path in our_files() if "__import__(" in (ROOT / path).read_text()] == []
+
+
+def test_types_of_arrays_have_one_name_each() -> None:
+    sources = {
+        path: path.read_text() for package in (*OURS, "tests") for path in (ROOT / package).rglob("*.py")
+    }
+    users = {path.relative_to(ROOT).as_posix() for path, source in sources.items() if "npt.NDArray" in source}
+    assert users == {"speechcmd/arrays.py", "tests/whole/test_import_walls.py"}
 
 
 def test_nobody_imports_onnxruntime_before_it_is_told_to_send_nothing() -> None:

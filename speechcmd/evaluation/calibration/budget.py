@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from speechcmd.arrays import DoubleArray, IntArray
 
 
-def share_events(n_false: npt.NDArray[np.int64], rejected: Floats, budget: int) -> list[int] | None:
+def share_events(n_false: IntArray, rejected: DoubleArray, budget: int) -> list[int] | None:
     """For each label the threshold, so that all together keep a budget and the mean miss rate is least.
 
     Dynamic programming over the events spent, exact; of equal ways the one with fewer events.

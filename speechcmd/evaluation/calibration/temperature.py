@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.clips.clip_example import Example
 from speechcmd.evaluation.clips.clip_metric import measure_calibration
@@ -24,8 +24,6 @@ from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.recognition.pooling import PoolingSpans, pool_posteriors
 from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.runtime.recognition.stream import Steps
-
-FloatArray = npt.NDArray[np.float32]
 
 _LOWEST, _HIGHEST = 0.05, 20.0  # of the model's own temperature
 _LEAST_SCORE = 1e-6
@@ -85,8 +83,8 @@ def fit_temperature(
 
 
 def score_clips(
-    card: ModelCard, clips: Sequence[Steps], truth: npt.NDArray[np.int64], ratio: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    card: ModelCard, clips: Sequence[Steps], truth: IntArray, ratio: float
+) -> tuple[DoubleArray, BoolArray]:
     """Score of each clip's answer, and whether it is right, at `ratio` times the model's temperature."""
     spans = PoolingSpans.of_card(card)
     pooled = np.stack(
@@ -98,7 +96,7 @@ def score_clips(
     return pooled.max(axis=1).astype(np.float64), pooled.argmax(axis=1) == truth
 
 
-def log_loss(scores: npt.NDArray[np.float64], is_right: npt.NDArray[np.bool_]) -> float:
+def log_loss(scores: DoubleArray, is_right: BoolArray) -> float:
     """Mean of -log of the probability that the score gives to what happened."""
     likely = np.where(is_right, scores, 1 - scores)
     return float(-np.log(np.maximum(likely, _LEAST_SCORE)).mean())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.intervals import percentile_interval, wilson_interval
 
 BY_SPEAKER = "bootstrap by speaker"
@@ -16,9 +16,6 @@ LEAST_UNITS = 5  # fewer speakers do not tell how much speakers differ
 
 _N_DRAWS = 1_000
 _MOST_DRAWN = 2**20  # numbers in memory at a time
-
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +27,14 @@ class ShareInterval:
     name: str
 
 
-def number_units(speakers: Sequence[str]) -> Indices:
+def number_units(speakers: Sequence[str]) -> IntArray:
     """What is drawn anew: the number of each clip's speaker, or one of its own. Shape: (n_clips,)."""
     numbers: dict[str | int, int] = {}
     units = [numbers.setdefault(speaker or index, len(numbers)) for index, speaker in enumerate(speakers)]
     return np.array(units, dtype=np.int64)
 
 
-def share_interval(is_right: Bools, speakers: Sequence[str], seed: int = 0) -> ShareInterval:
+def share_interval(is_right: BoolArray, speakers: Sequence[str], seed: int = 0) -> ShareInterval:
     """Interval of the share of right clips, from drawing speakers anew (clips, where there is no speaker).
 
     Wilson's, for which all clips are independent, where everything or nothing is right, there are fewer
@@ -52,7 +49,7 @@ def share_interval(is_right: Bools, speakers: Sequence[str], seed: int = 0) -> S
     return ShareInterval(*wilson_interval(n_right, n_all), WILSON)
 
 
-def _draw_shares(is_right: Bools, units: Indices, seed: int) -> npt.NDArray[np.float64]:
+def _draw_shares(is_right: BoolArray, units: IntArray, seed: int) -> DoubleArray:
     """Share of right clips in each draw of units with replacement. Shape: (n_draws,)."""
     n_of, right_of = np.bincount(units), np.bincount(units, weights=is_right)
     rng = np.random.Generator(np.random.PCG64(seed))

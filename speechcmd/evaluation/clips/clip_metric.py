@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_interval import Bools, Indices, share_interval
+from speechcmd.evaluation.clips.clip_interval import share_interval
 from speechcmd.evaluation.clips.clip_run import Answers
 from speechcmd.labels import UNKNOWN
 
@@ -25,8 +25,6 @@ CLIPS_OF_A_PAIR = 5
 MOST_SPEAKERS = 10
 WORST_SHARE = 0.1
 _N_TENTHS = 10
-
-Floats = npt.NDArray[np.float64]
 
 
 def measure_clips(examples: Sequence[Example], answers: Answers, labels: Sequence[str]) -> dict[str, Any]:
@@ -58,7 +56,7 @@ def measure_clips(examples: Sequence[Example], answers: Answers, labels: Sequenc
     }
 
 
-def measure_accuracy(is_right: Bools, speakers: Sequence[str]) -> dict[str, Any]:
+def measure_accuracy(is_right: BoolArray, speakers: Sequence[str]) -> dict[str, Any]:
     """Share of right answers with its interval. Shape: (n_clips,)."""
     n_right, n_all = int(is_right.sum()), len(is_right)
     found = share_interval(is_right, speakers)
@@ -77,7 +75,7 @@ def join_labels(labels: Sequence[str], answers: Sequence[str]) -> list[str]:
     return [*labels, *sorted(set(answers) - set(labels))]
 
 
-def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> Indices:
+def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> IntArray:
     """Clips of each true label (rows) and each answer (columns). Shape: (n_labels, n_labels)."""
     index_of = {label: index for index, label in enumerate(labels)}
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
@@ -86,7 +84,7 @@ def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequ
     return confusion
 
 
-def measure_labels(confusion: Indices, labels: Sequence[str]) -> list[dict[str, Any]]:
+def measure_labels(confusion: IntArray, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Precision, recall and F1 of each label. Shape: (n_labels, n_labels).
 
     Precision and F1 of a label that was never the answer are 0 by definition; a label without clips has
@@ -114,7 +112,7 @@ def mean_f1(by_label: Sequence[dict[str, Any]]) -> float | None:
 
 
 def _recall_interval(
-    row: dict[str, Any], truths: Sequence[str], speakers: Sequence[str], is_right: Bools
+    row: dict[str, Any], truths: Sequence[str], speakers: Sequence[str], is_right: BoolArray
 ) -> dict[str, Any]:
     inside = [index for index, truth in enumerate(truths) if truth == row["label"]]
     if not inside:
@@ -141,7 +139,7 @@ def list_pairs(examples: Sequence[Example], answers: Answers) -> list[dict[str, 
     ]
 
 
-def measure_calibration(scores: Floats, is_right: Bools, n_bins: int = N_BINS) -> dict[str, Any]:
+def measure_calibration(scores: DoubleArray, is_right: BoolArray, n_bins: int = N_BINS) -> dict[str, Any]:
     """Expected calibration error and the reliability curve, over bins of equal width of the answer's score.
 
     The error is the mean distance of accuracy and mean score in a bin, weighted by its clips (Guo et al.
@@ -162,7 +160,7 @@ def measure_calibration(scores: Floats, is_right: Bools, n_bins: int = N_BINS) -
     return {"ece": error if len(scores) else None, "bins": bins}
 
 
-def measure_speakers(speakers: Sequence[str], is_right: Bools) -> dict[str, Any]:
+def measure_speakers(speakers: Sequence[str], is_right: BoolArray) -> dict[str, Any]:
     """Accuracy by speaker: every speaker counts once; clips without a speaker are left out.
 
     "sd" is that of the speakers' accuracies (n - 1), "worst_tenth" the mean over the worst tenth of them,
@@ -191,7 +189,7 @@ def _count_tenths(hits: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def _measure_unknown(examples: Sequence[Example], is_right: Bools) -> dict[str, Any] | None:
+def _measure_unknown(examples: Sequence[Example], is_right: BoolArray) -> dict[str, Any] | None:
     """`_unknown_` by the words that stand for it: how often is each rejected? Worst first."""
     of_unknown = np.array([example.label == UNKNOWN for example in examples], dtype=bool)
     words = [example.word for example in examples if example.label == UNKNOWN]
@@ -213,7 +211,7 @@ def worst_mistakes(examples: Sequence[Example], answers: Answers, n_most: int, o
     return worst
 
 
-def _count_hits(keys: Sequence[str], is_right: Bools) -> dict[str, tuple[int, int]]:
+def _count_hits(keys: Sequence[str], is_right: BoolArray) -> dict[str, tuple[int, int]]:
     """Right clips and all clips of each key."""
     n_all = Counter(keys)
     n_right = Counter(key for key, right in zip(keys, is_right, strict=True) if right)

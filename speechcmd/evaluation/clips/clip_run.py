@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import BoolArray, DoubleArray
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 from speechcmd.errors import AudioError, EvaluationError
@@ -23,12 +23,12 @@ class Answers:
     """What a model said of each clip."""
 
     labels: list[str]
-    scores: npt.NDArray[np.float64]
+    scores: DoubleArray
     """Pooled posterior of the answer. Shape: (n_clips,)."""
-    posteriors: npt.NDArray[np.float64]
+    posteriors: DoubleArray
     """Pooled posteriors, columns in the order of the model's labels. Shape: (n_clips, n_labels)."""
 
-    def are_right(self, examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
+    def are_right(self, examples: Sequence[Example]) -> BoolArray:
         """Whether each answer is the label of its example. Shape: (n_clips,)."""
         pairs = zip(examples, self.labels, strict=True)
         return np.array([example.label == answer for example, answer in pairs], dtype=bool)

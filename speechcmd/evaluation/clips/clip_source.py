@@ -15,7 +15,6 @@ from data_prep.row_source import RowSource
 from data_prep.store import Row, Store
 from data_prep.task import (
     EVALUATION_SILENCE_DB,
-    Indices,
     SplitTask,
     TaskConfig,
     digest_of_names,
@@ -25,6 +24,7 @@ from data_prep.task import (
     select_noise,
 )
 from data_prep.voices import note_voices
+from speechcmd.arrays import IntArray
 from speechcmd.audio.reading import duration_s, read_int16
 from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
 from speechcmd.errors import AudioError, EvaluationError
@@ -165,7 +165,7 @@ def _words_of(source: ClipSource, split: str) -> list[Row]:
     return rows
 
 
-def _rows_at(task: SplitTask, indices: Indices, row_of: dict[str, Row]) -> list[Row]:
+def _rows_at(task: SplitTask, indices: IntArray, row_of: dict[str, Row]) -> list[Row]:
     return [row_of[task.examples.paths[index]] for index in indices]
 
 

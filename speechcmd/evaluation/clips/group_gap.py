@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from speechcmd.evaluation.clips.clip_interval import LEAST_UNITS, Bools, Indices
+from speechcmd.arrays import BoolArray, DoubleArray, IntArray
+from speechcmd.evaluation.clips.clip_interval import LEAST_UNITS
 from speechcmd.evaluation.intervals import bootstrap_interval
 
 LEAST_CLIPS = 20  # a smaller group says nothing about the largest gap
@@ -19,11 +20,9 @@ TOO_FEW_SPEAKERS = "too few speakers to tell it from chance"
 
 _TINY = 1e-9  # shares that are equal may differ in the last bit
 
-Floats = npt.NDArray[np.float64]
-
 
 def measure_gap(
-    values: Sequence[str], among: Sequence[str], is_right: Bools, units: Indices, seed: int = 0
+    values: Sequence[str], among: Sequence[str], is_right: BoolArray, units: IntArray, seed: int = 0
 ) -> dict[str, Any]:
     """Gap of accuracy between the best and the worst group, with its chance and, of two groups, its interval.
 
@@ -61,12 +60,12 @@ def measure_gap(
     return found | {"note": ""}
 
 
-def _shares_of(codes: Indices, n_clips: npt.ArrayLike, n_right: npt.ArrayLike, n_groups: int) -> Floats:
-    shares: Floats = np.bincount(codes, n_right, n_groups) / np.bincount(codes, n_clips, n_groups)
+def _shares_of(codes: IntArray, n_clips: npt.ArrayLike, n_right: npt.ArrayLike, n_groups: int) -> DoubleArray:
+    shares: DoubleArray = np.bincount(codes, n_right, n_groups) / np.bincount(codes, n_clips, n_groups)
     return shares
 
 
-def _chance_of(gap: float, codes: Indices, is_right: Bools, units: Indices, seed: int) -> float:
+def _chance_of(gap: float, codes: IntArray, is_right: BoolArray, units: IntArray, seed: int) -> float:
     """Share of shuffles with at least this gap; the data count as one of them (Phipson and Smyth 2010)."""
     n_groups = int(codes.max()) + 1
     # a speaker's clips stay together; one heard in several groups is a unit in each of them
@@ -81,7 +80,7 @@ def _chance_of(gap: float, codes: Indices, is_right: Bools, units: Indices, seed
 
 
 def _gap_interval(
-    best: Bools, worst: Bools, is_right: Bools, units: Indices, seed: int
+    best: BoolArray, worst: BoolArray, is_right: BoolArray, units: IntArray, seed: int
 ) -> tuple[float | None, float | None]:
     n_units = int(units.max()) + 1
     n_best, n_worst = (np.bincount(units[group], minlength=n_units) for group in (best, worst))
@@ -89,7 +88,7 @@ def _gap_interval(
         np.bincount(units[group & is_right], minlength=n_units) for group in (best, worst)
     )
 
-    def gap_of(drawn: Indices) -> float:
+    def gap_of(drawn: IntArray) -> float:
         all_best, all_worst = n_best[drawn].sum(), n_worst[drawn].sum()
         if not all_best or not all_worst:
             return math.nan

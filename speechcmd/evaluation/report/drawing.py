@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from speechcmd.arrays import DoubleArray
 
 WIDTH_IN = 4.5  # shown 366 CSS pixels wide on a phone, a point is 1.1 of them
 INK, FAINT, GRID = "#1F2933", "#616E7C", "#E4E7EB"
@@ -95,7 +94,7 @@ def draw_dots(
 
 def draw_heat(
     title: str,
-    values: FloatArray,
+    values: DoubleArray,
     rows: Sequence[str],
     columns: Sequence[str],
     *,

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import DoubleArray
 from speechcmd.audio.samples import Waveform
 
 if TYPE_CHECKING:
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
-FloatArray = npt.NDArray[np.float64]
 
 N_BANDS = 10  # equally wide in mel
 CELL_S = 0.05
@@ -38,10 +37,10 @@ class Saliency:
     label: str
     score: float
     """With nothing covered."""
-    falls: FloatArray
+    falls: DoubleArray
     """Fall of the log odds, mean over the patches that cover a cell. Shape: (n_bands, n_times)."""
-    time_edges_s: FloatArray
-    band_edges_hz: FloatArray
+    time_edges_s: DoubleArray
+    band_edges_hz: DoubleArray
 
     @property
     def peak(self) -> tuple[float, float, float, float]:
@@ -131,18 +130,18 @@ def explain_answer(
     return compute_saliency(score, waveform, sample_rate, label)
 
 
-def _time_edges_s(duration_s: float) -> FloatArray:
+def _time_edges_s(duration_s: float) -> DoubleArray:
     n_times = min(MOST_TIMES, max(1, round(duration_s / CELL_S)))
     return np.linspace(0.0, duration_s, n_times + 1)
 
 
-def _band_edges_hz(highest_hz: float) -> FloatArray:
+def _band_edges_hz(highest_hz: float) -> DoubleArray:
     mel = np.linspace(0.0, 2595.0 * math.log10(1.0 + highest_hz / 700.0), N_BANDS + 1)
-    edges: FloatArray = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    edges: DoubleArray = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     return edges
 
 
-def _span(edges: FloatArray, cells: slice) -> tuple[float, float]:
+def _span(edges: DoubleArray, cells: slice) -> tuple[float, float]:
     # the transform's last frame and its highest frequency lie on the last edge, or behind
     return float(edges[cells.start]), float(edges[cells.stop]) if cells.stop < len(edges) - 1 else math.inf
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.evaluation.report.drawing import FONT_PT, INK, WIDTH_IN, style_axes, to_svg
-from speechcmd.evaluation.report.saliency import LEAST_FALL, FloatArray, Saliency
+from speechcmd.evaluation.report.saliency import LEAST_FALL, Saliency
 
 _SPAN_DB = 60.0  # quieter than this below the loudest is black
 _N_ROWS = 96

@@ -7,8 +7,8 @@ take a few milliseconds, so that each goes on as the one before it would have.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import DoubleArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 from speechcmd.evaluation.robustness.distortion import make_quiet
 
@@ -53,7 +53,7 @@ def stretch_time(waveform: Waveform, rate: float) -> Waveform:
     return stretched[_HOP : _HOP + n_out].astype(np.float32)
 
 
-def _best_match(region: npt.NDArray[np.float64], likely: npt.NDArray[np.float64]) -> int:
+def _best_match(region: DoubleArray, likely: DoubleArray) -> int:
     """Where in a region the piece begins that is most like another, whatever its level."""
     likeness = np.correlate(region, likely, mode="valid")
     energy = np.concatenate([[0.0], np.cumsum(np.square(region))])

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.mixing import Mixer
 from speechcmd.audio.reading import open_audio
 from speechcmd.audio.resampling import Resampler
@@ -44,13 +44,13 @@ def read_excerpt(path: Path, start_s: float, end_s: float, sample_rate: int) -> 
     return Resampler(rate, sample_rate).feed(waveform, last=True)
 
 
-def _read_on(path: Path, begin: int, n_samples: int) -> npt.NDArray[np.float32]:
+def _read_on(path: Path, begin: int, n_samples: int) -> FloatArray:
     """The same stretch, by reading all that comes before it."""
     with open_audio(path) as file:
         left = begin
         while left and len(skipped := file.read(min(left, file.samplerate), dtype="float32")):
             left -= len(skipped)
-        block: npt.NDArray[np.float32] = file.read(n_samples, dtype="float32")
+        block: FloatArray = file.read(n_samples, dtype="float32")
         return block
 
 

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from speechcmd.arrays import BoolArray, IntArray
 from speechcmd.runtime.recognition.decoder import Detection
 
 TOLERANCE_S = 0.75
 
-Indices = npt.NDArray[np.int64]
 
 _MS_PER_S = 1_000
 
@@ -40,11 +39,11 @@ class Spoken(Protocol):
 class Matching:
     """The pairs, and what is left over of the detections."""
 
-    heard_by: Indices
+    heard_by: IntArray
     """For each word the number of its detection, -1 if it was missed. Shape: (n_words,)."""
-    duplicates: Indices
+    duplicates: IntArray
     """Detections without a word of their own that belong to a word of their label: it was heard twice."""
-    false: Indices
+    false: IntArray
     """All other detections without a word."""
 
 
@@ -52,10 +51,10 @@ class Matching:
 class _Candidates:
     """All pairs that are allowed, one an entry."""
 
-    word: Indices
-    detection: Indices
-    is_same: npt.NDArray[np.bool_]
-    delay_ms: Indices
+    word: IntArray
+    detection: IntArray
+    is_same: BoolArray
+    delay_ms: IntArray
 
 
 def match_words(words: Sequence[Spoken], detections: Sequence[Detection]) -> Matching:
@@ -96,7 +95,7 @@ def _find_candidates(words: Sequence[Spoken], detections: Sequence[Detection]) -
     return _Candidates(word, detection, word_labels[word] == detection_labels[detection], delays)
 
 
-def _best_pairs(candidates: _Candidates, n_words: int, n_detections: int) -> Indices:
+def _best_pairs(candidates: _Candidates, n_words: int, n_detections: int) -> IntArray:
     """Numbers of the chosen candidates: an assignment in which each word may also stay alone.
 
     The three aims become one cost in whole numbers, exact in float64: a pair saves more than all delays

@@ -10,8 +10,8 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import IntArray
 from speechcmd.audio.reading import duration_s
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.streams.annotation import Annotation, Word
@@ -28,8 +28,6 @@ _KIND = "kind"
 
 _MOST_NESTED = 50  # pieces of speech that are looked back at
 _LATE_S = 1.0  # labels may reach so far beyond a recording: players and codecs differ
-
-Indices = npt.NDArray[np.int64]
 
 
 class Span(NamedTuple):
@@ -100,22 +98,22 @@ class Material:
         return tuple(word for one in self.heard for word in one.words)
 
     @cached_property
-    def word_recordings(self) -> Indices:
+    def word_recordings(self) -> IntArray:
         """Number of each word's recording. Shape: (n_words,)."""
         return np.repeat(np.arange(len(self.heard)), [len(one.words) for one in self.heard])
 
     @cached_property
-    def word_labels(self) -> Indices:
+    def word_labels(self) -> IntArray:
         """Each word as its number in `card.words`. Shape: (n_words,)."""
         numbers = {label: number for number, label in enumerate(self.card.words)}
         return np.array([numbers[word.label] for word in self.words], dtype=np.int64)
 
     @cached_property
-    def word_units(self) -> Indices:
+    def word_units(self) -> IntArray:
         """What the word was drawn with: its recording, or the minute of a longer one. Shape: (n_words,)."""
         pieces = [int(word.start_s // PIECE_S) for word in self.words]
         pairs = np.stack([self.word_recordings, np.array(pieces, dtype=np.int64)], axis=1)
-        units: Indices = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+        units: IntArray = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
         return units
 
     @cached_property

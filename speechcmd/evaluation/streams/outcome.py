@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import DoubleArray, IntArray
 from speechcmd.evaluation.streams.matching import match_words
 from speechcmd.evaluation.streams.material import Heard, Material
 from speechcmd.evaluation.streams.trace import Replayer
 from speechcmd.runtime.model.card import DecoderSettings
 from speechcmd.runtime.recognition.decoder import Detection
-
-Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class Fate(IntEnum):
@@ -46,9 +43,9 @@ class Outcome:
     """One decoder on all of the material."""
 
     settings: DecoderSettings
-    fates: Indices
+    fates: IntArray
     """A `Fate` a word. Shape: (n_words,)."""
-    delays_s: Floats
+    delays_s: DoubleArray
     """From the end of each found word to its decision; nan for others. Shape: (n_words,)."""
     false_accepts: tuple[FalseAccept, ...]
     duplicates: tuple[str, ...]
@@ -64,8 +61,8 @@ class Scorer:
 
     def score(self, settings: DecoderSettings) -> Outcome:
         """Decode and count with these settings."""
-        fates: list[Indices] = []
-        delays: list[Floats] = []
+        fates: list[IntArray] = []
+        delays: list[DoubleArray] = []
         false_accepts: list[FalseAccept] = []
         duplicates: list[str] = []
         n_words = 0
@@ -82,12 +79,14 @@ class Scorer:
                 false_accepts.append(_false_accept(one, number, wrong, n_words + int(index)))
             duplicates += [detections[index].label for index in matching.duplicates]
             n_words += len(one.words)
-        all_fates: Indices = np.concatenate([*fates, np.zeros(0, dtype=np.int64)])
-        all_delays: Floats = np.concatenate([*delays, np.zeros(0)])
+        all_fates: IntArray = np.concatenate([*fates, np.zeros(0, dtype=np.int64)])
+        all_delays: DoubleArray = np.concatenate([*delays, np.zeros(0)])
         return Outcome(settings, all_fates, all_delays, tuple(false_accepts), tuple(duplicates))
 
 
-def _judge_words(one: Heard, detections: Sequence[Detection], heard_by: Indices) -> tuple[Indices, Floats]:
+def _judge_words(
+    one: Heard, detections: Sequence[Detection], heard_by: IntArray
+) -> tuple[IntArray, DoubleArray]:
     fates = np.full(len(one.words), Fate.MISSED, dtype=np.int64)
     delays = np.full(len(one.words), np.nan)
     for index in np.flatnonzero(heard_by >= 0):

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.intervals import percentile_interval, poisson_interval, wilson_interval
 from speechcmd.evaluation.streams.material import Material
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
@@ -19,10 +19,6 @@ _N_DRAWS = 500
 _LEAST_UNITS = 10  # of fewer, drawing again gives too narrow an interval
 _SEED = 0
 _MS = 1_000.0
-
-Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def count_row(
     outcome: Outcome,
     label: str | None = None,
     *,
-    among: Mask | None = None,
+    among: BoolArray | None = None,
     false_accepts: Sequence[FalseAccept] | None = None,
     hours: float | None = None,
 ) -> Row:
@@ -116,7 +112,7 @@ def false_reject_rate(material: Material, outcome: Outcome) -> float:
     return float(np.mean(rates)) if rates else math.nan
 
 
-def _reject_interval(material: Material, outcome: Outcome, mask: Mask) -> tuple[float, float]:
+def _reject_interval(material: Material, outcome: Outcome, mask: BoolArray) -> tuple[float, float]:
     """Bootstrap by recording (minute of a longer one); where it has no width, Wilson's."""
     n_words, n_missed = int(mask.sum()), int((outcome.fates[mask] != Fate.FOUND).sum())
     units = _draw_units(material.word_units[mask])
@@ -129,7 +125,7 @@ def _reject_interval(material: Material, outcome: Outcome, mask: Mask) -> tuple[
     return wilson_interval(n_missed, n_words)
 
 
-def _draw_units(units: Indices) -> Indices | None:
+def _draw_units(units: IntArray) -> IntArray | None:
     """Units drawn again with replacement, a row a draw; None if there are too few to say anything."""
     n_units = len(np.unique(units))
     if n_units < _LEAST_UNITS:
@@ -138,11 +134,11 @@ def _draw_units(units: Indices) -> Indices | None:
     return rng.integers(0, n_units, (_N_DRAWS, n_units))
 
 
-def _delay(material: Material, outcome: Outcome, mask: Mask) -> Delay | None:
+def _delay(material: Material, outcome: Outcome, mask: BoolArray) -> Delay | None:
     found = mask & (outcome.fates == Fate.FOUND)
     if not found.any():
         return None
-    delays: Floats = outcome.delays_s[found] * _MS
+    delays: DoubleArray = outcome.delays_s[found] * _MS
     median, p95 = np.percentile(delays, [50, 95])
     draws = _draw_units(material.word_units[found])
     if draws is not None:
@@ -152,7 +148,7 @@ def _delay(material: Material, outcome: Outcome, mask: Mask) -> Delay | None:
     return Delay(float(median), float(p95), low, high)
 
 
-def _medians(delays: Floats, units: Indices, draws: Indices) -> Floats:
+def _medians(delays: DoubleArray, units: IntArray, draws: IntArray) -> DoubleArray:
     """Median of the delays of each draw of units, a delay counted as often as its unit was drawn."""
     order = np.argsort(delays)
     numbers = np.unique(units, return_inverse=True)[1][order]
@@ -160,5 +156,5 @@ def _medians(delays: Floats, units: Indices, draws: Indices) -> Floats:
     times_drawn = np.stack([np.bincount(draw, minlength=n_units) for draw in draws])
     weights = np.cumsum(times_drawn[:, numbers], axis=1)
     middle = (weights >= weights[:, -1:] / 2).argmax(axis=1)
-    medians: Floats = delays[order][middle]
+    medians: DoubleArray = delays[order][middle]
     return medians

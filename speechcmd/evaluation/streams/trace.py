@@ -9,16 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyFloatArray, FloatArray
 from speechcmd.audio.reading import AudioSource
 from speechcmd.runtime.model.card import DecoderSettings, ModelCard
 from speechcmd.runtime.recognition.decoder import NO_LEVELS, Decoder, Detection
 from speechcmd.runtime.recognition.level_history import Burst, LevelTrack, hop_samples
 from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.runtime.recognition.stream import clip_times, edge_samples
-
-FloatArray = npt.NDArray[np.float32]
 
 _LEAST_POSTERIOR = 1e-37  # float32 holds it
 
@@ -51,7 +49,7 @@ def change_temperature(posteriors: FloatArray, ratio: float) -> FloatArray:
 
 def make_trace(
     recognizer: Recognizer,
-    source: AudioSource | npt.NDArray[np.floating],
+    source: AudioSource | AnyFloatArray,
     *,
     on_progress: Callable[[float], None] | None = None,
 ) -> Trace:

@@ -13,9 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.mixing import mix_to_mono
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 from speechcmd.errors import DeviceError
@@ -155,7 +153,7 @@ class Microphone:
             return False
 
     def _begin(self) -> None:
-        self._queue: queue.SimpleQueue[tuple[npt.NDArray[np.float32], int, float]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[FloatArray, int, float]] = queue.SimpleQueue()
         # each of the two is written by one thread only, so they need no lock
         self._n_queued = 0
         self._n_read = 0
@@ -181,7 +179,7 @@ class Microphone:
             raise
         return stream
 
-    def _take(self, samples: npt.NDArray[np.float32], n_samples: int, times: Any, status: Any) -> None:
+    def _take(self, samples: FloatArray, n_samples: int, times: Any, status: Any) -> None:
         """PortAudio's callback: copy, count, return. Shape: (n_samples, n_channels)."""
         arrived_at = time.monotonic()
         begins_s = times.inputBufferAdcTime

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import DoubleArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.runtime.microphone.advice import advise
 
@@ -61,8 +61,6 @@ _BLUETOOTH_NAMES = (
     "buds",
 )
 _TELEPHONE_RATE = 16_000
-
-Power = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +205,7 @@ def check_bandwidth(waveform: Waveform, sample_rate: int, device_name: str, defa
     return Check("bandwidth", "problem", measured, advise("telephone"), values)
 
 
-def _levels_dbfs(waveform: Waveform, sample_rate: int) -> Power:
+def _levels_dbfs(waveform: Waveform, sample_rate: int) -> DoubleArray:
     """Level of each 20 ms without its offset. Shape: (n_samples,) -> (n_pieces,)."""
     pieces = _pieces(waveform, round(_PIECE_S * sample_rate), round(_PIECE_S * sample_rate))
     power = np.maximum(pieces.var(axis=1, dtype=np.float64), _TINY_POWER)
@@ -221,14 +219,14 @@ def _pieces(waveform: Waveform, length: int, hop: int) -> Waveform:
     return np.lib.stride_tricks.sliding_window_view(waveform, length)[::hop]
 
 
-def _quietest(waveform: Waveform, sample_rate: int) -> npt.NDArray[np.float64]:
+def _quietest(waveform: Waveform, sample_rate: int) -> DoubleArray:
     """The quietest tenth of all pieces of 0.2 s. Shape: (n_samples,) -> (n_pieces, length)."""
     pieces = _pieces(waveform, round(_QUIET_PIECE_S * sample_rate), round(_QUIET_HOP_S * sample_rate))
     n_quiet = math.ceil(_QUIETEST_SHARE * len(pieces))
     return pieces[np.argsort(pieces.var(axis=1))[:n_quiet]].astype(np.float64)
 
 
-def _quiet_spectrum(waveform: Waveform, sample_rate: int) -> Power | None:
+def _quiet_spectrum(waveform: Waveform, sample_rate: int) -> DoubleArray | None:
     """Mean power in each 5 Hz over the quietest pieces; sums to their mean square. Shape: (n_bins,)."""
     length = round(_QUIET_PIECE_S * sample_rate)
     if len(waveform) < length:
@@ -240,13 +238,13 @@ def _quiet_spectrum(waveform: Waveform, sample_rate: int) -> Power | None:
     return np.asarray(power.mean(axis=0))
 
 
-def _hum_power(spectrum: Power, mains_hz: int) -> float:
+def _hum_power(spectrum: DoubleArray, mains_hz: int) -> float:
     """Power of a mains frequency and its harmonics: a steady sine fills three bins of the window."""
     centres = [round(mains_hz * harmonic * _QUIET_PIECE_S) for harmonic in range(1, HUM_HARMONICS + 1)]
     return float(sum(spectrum[centre - 1 : centre + 2].sum() for centre in centres))
 
 
-def _mean_spectrum(waveform: Waveform) -> Power:
+def _mean_spectrum(waveform: Waveform) -> DoubleArray:
     """Mean power in each bin of short pieces, loud ones weigh most. Shape: (n_samples,) -> (n_bins,)."""
     pieces = _pieces(waveform, _BAND_PIECE, _BAND_PIECE // 2).astype(np.float64)
     return np.asarray((np.abs(np.fft.rfft(pieces * np.hanning(_BAND_PIECE))) ** 2).mean(axis=0))

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyArray
 from speechcmd.runtime.model.wire import (
     Value,
     as_message,
@@ -59,7 +59,7 @@ class Carried:
     n_axes: int
     dtype: type[np.generic]
 
-    def none_yet(self) -> npt.NDArray[np.generic]:
+    def none_yet(self) -> AnyArray:
         """What a recording begins with: no frames."""
         shape = [1] * self.n_axes
         shape[self.axis] = 0

@@ -9,16 +9,13 @@ from threading import Timer
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyArray, FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError, printable
 from speechcmd.runtime.model.card import INT8
 from speechcmd.runtime.model.carried_frames import Carried
 from speechcmd.runtime.model.file import ModelCard, check_signals
-
-FloatArray = npt.NDArray[np.float32]
-CarriedArray = npt.NDArray[Any]
 
 _NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be told twice
 _FLOAT = "tensor(float)"
@@ -49,8 +46,8 @@ class Session:
         return self._run(waveforms, None)
 
     def run_on(
-        self, waveforms: Waveform, before: Mapping[str, CarriedArray]
-    ) -> tuple[FloatArray, dict[str, CarriedArray]]:
+        self, waveforms: Waveform, before: Mapping[str, AnyArray]
+    ) -> tuple[FloatArray, dict[str, AnyArray]]:
         """Compute logits from where the last run ended, and the values for the next run.
 
         Raises
@@ -67,7 +64,7 @@ class Session:
         result: FloatArray = logits
         return result
 
-    def _compute(self, names: list[str], inputs: dict[str, CarriedArray], run_options: Any) -> list[Any]:
+    def _compute(self, names: list[str], inputs: dict[str, AnyArray], run_options: Any) -> list[Any]:
         try:
             outputs: list[Any] = self._session.run(names, inputs, run_options)
         except Exception as error:  # onnxruntime raises a type of its own for each status code

@@ -19,14 +19,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import DoubleArray, FloatArray
 from speechcmd.errors import ModelError
 from speechcmd.runtime.model.card import DecoderSettings, ModelCard
 from speechcmd.runtime.recognition.level_history import LevelTrack, hop_samples
 from speechcmd.runtime.recognition.posterior_history import PosteriorHistory, find_crossings
-
-FloatArray = npt.NDArray[np.float32]
 
 NO_LEVELS: FloatArray = np.zeros(0, dtype=np.float32)
 _RISE = 0.01  # smaller growth of the average does not keep a candidate waiting
@@ -233,7 +231,7 @@ class Decoder:
                 self._drop(candidate, last_step)
         return self._decide(last_step, [0.0] * len(self._labels))
 
-    def _walk(self, smoothed: npt.NDArray[np.float64]) -> list[Detection]:
+    def _walk(self, smoothed: DoubleArray) -> list[Detection]:
         """Visit the steps in which something can happen."""
         crossings = find_crossings(smoothed, self._opening)
         crossed_rows = list(crossings)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyArray, FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.carried_frames import CannotCarryError, Carried, carry_frames
 from speechcmd.runtime.model.file import check_signals
 from speechcmd.runtime.model.session import Session
-
-FloatArray = npt.NDArray[np.float32]
 
 LARGEST_DIFFERENCE = 1e-5  # of logits, to those of whole windows
 
@@ -52,7 +48,7 @@ class IncrementalRun:
 
     def __init__(self, network: IncrementalNetwork) -> None:
         self._network = network
-        self._values: dict[str, npt.NDArray[Any]] = {each.before: each.none_yet() for each in network.carried}
+        self._values: dict[str, AnyArray] = {each.before: each.none_yet() for each in network.carried}
         self._has_begun = False
 
     def __call__(self, span: Waveform) -> FloatArray:

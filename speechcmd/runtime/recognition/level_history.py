@@ -11,12 +11,11 @@ import re
 from bisect import bisect_left, bisect_right
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.runtime.model.card import ModelCard
 
-FloatArray = npt.NDArray[np.float32]
 Burst = tuple[int, int]  # first sample and end of a stretch of sound
 
 HOP_S = 0.01

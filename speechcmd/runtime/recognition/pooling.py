@@ -6,13 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import FloatArray
 from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.recognition.level_history import hop_samples
-
-FloatArray = npt.NDArray[np.float32]
 
 # chosen on validation clips, docs/decisions.md; the two in windows are shares of one
 WORD_WINDOWS = 2 / 3  # how long a word must be believed

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Rows = npt.NDArray[np.float64]
+from speechcmd.arrays import DoubleArray
 
 
 class PosteriorHistory:
@@ -31,7 +30,7 @@ class PosteriorHistory:
 
     def reset(self) -> None:
         """Forget everything: the next row is step 0."""
-        self._rows: Rows = np.zeros((0, self._n_words))
+        self._rows: DoubleArray = np.zeros((0, self._n_words))
         self._first_step = 0
 
     @property
@@ -39,7 +38,7 @@ class PosteriorHistory:
         """Steps since the last reset."""
         return self._first_step + len(self._rows)
 
-    def append(self, rows: Rows) -> Rows:
+    def append(self, rows: DoubleArray) -> DoubleArray:
         """Add the next steps and return their averages over the last steps, over fewer at the start.
 
         Slices are added in one fixed order, so that the result does not depend on the division into calls.
@@ -78,11 +77,11 @@ class PosteriorHistory:
         is_low = self._column(word, first_step, last_step) < level
         return first_step + int(np.flatnonzero(is_low).max(initial=-1)) + 1
 
-    def _column(self, word: int, first_step: int, last_step: int) -> Rows:
+    def _column(self, word: int, first_step: int, last_step: int) -> DoubleArray:
         return self._rows[first_step - self._first_step : last_step - self._first_step + 1, word]
 
 
-def find_crossings(rows: Rows, levels: Sequence[float]) -> dict[int, list[int]]:
+def find_crossings(rows: DoubleArray, levels: Sequence[float]) -> dict[int, list[int]]:
     """Words that are at or above their own level, by row; rows without one are left out.
 
     Shape: (n_rows, n_words) and (n_words,).

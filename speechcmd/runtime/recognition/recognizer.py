@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import AnyFloatArray, FloatArray
 from speechcmd.audio.reading import AudioBlocks, AudioSource, read_blocks
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import AudioError, ModelError
@@ -28,9 +28,6 @@ from speechcmd.runtime.recognition.stream import (
     as_waveform,
     edge_samples,
 )
-
-FloatArray = npt.NDArray[np.float32]
-Samples = npt.NDArray[np.floating]
 
 LIVE_UPDATE_S = 0.06  # rounded to whole steps: 80 ms where a step is 40
 FILE_UPDATE_S = 10.0
@@ -91,7 +88,7 @@ class Recognizer:
         """The labels, in the order of the posteriors' columns."""
         return self._card.labels
 
-    def posteriors(self, waveform: Samples) -> FloatArray:
+    def posteriors(self, waveform: AnyFloatArray) -> FloatArray:
         """Probability of each label in each window of a waveform at the model's rate, without edges.
 
         Row k belongs to samples k * step_samples to k * step_samples + window_samples.
@@ -118,7 +115,7 @@ class Recognizer:
         return np.concatenate(runs)
 
     def classify(
-        self, source: AudioSource | Samples, *, only_labels: Collection[str] | None = None
+        self, source: AudioSource | AnyFloatArray, *, only_labels: Collection[str] | None = None
     ) -> ClipResult:
         """Say which one word a recording holds.
 
@@ -150,7 +147,7 @@ class Recognizer:
 
     def transcribe(
         self,
-        source: AudioSource | Samples,
+        source: AudioSource | AnyFloatArray,
         *,
         only_labels: Collection[str] | None = None,
         settings: DecoderSettings | None = None,
@@ -180,7 +177,7 @@ class Recognizer:
         return self._transcribe(stream, source, on_progress)
 
     def steps(
-        self, source: AudioSource | Samples, *, on_progress: Callable[[float], None] | None = None
+        self, source: AudioSource | AnyFloatArray, *, on_progress: Callable[[float], None] | None = None
     ) -> Iterator[Steps]:
         """Yield what `transcribe` decodes of a recording, in pieces: posteriors and levels, with the edges.
 
@@ -243,7 +240,7 @@ class Recognizer:
         return Stream(posteriors, decoder, self._card)
 
     def _transcribe(
-        self, stream: Stream, source: AudioSource | Samples, on_progress: Callable[[float], None] | None
+        self, stream: Stream, source: AudioSource | AnyFloatArray, on_progress: Callable[[float], None] | None
     ) -> Iterator[Detection]:
         for block in self._blocks(source):
             yield from stream.feed(block)
@@ -251,7 +248,7 @@ class Recognizer:
                 on_progress(len(block) / self._card.sample_rate)
         yield from stream.flush()
 
-    def _blocks(self, source: AudioSource | Samples) -> Iterator[Waveform]:
+    def _blocks(self, source: AudioSource | AnyFloatArray) -> Iterator[Waveform]:
         if isinstance(source, np.ndarray):
             yield as_waveform(source)
         else:

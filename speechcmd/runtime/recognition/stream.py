@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.reproducible_noise import white_noise
 from speechcmd.audio.samples import INT16_SCALE, Waveform, finite_samples
 from speechcmd.errors import AudioError
@@ -26,7 +27,6 @@ from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.recognition.decoder import Decoder, Detection
 from speechcmd.runtime.recognition.level_history import hop_samples, measure_levels
 
-FloatArray = npt.NDArray[np.float32]
 Infer = Callable[[Waveform], FloatArray]
 
 _FLOOR_S = 1.0

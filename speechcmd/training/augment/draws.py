@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from speechcmd.arrays import BoolArray, FloatArray, IntArray
 from speechcmd.training.data.to_device import put
 
 # of the window: nearer a word is in view as a rule, farther nothing of it
@@ -68,41 +68,39 @@ class AugmentConfig:
 
 def draw_time_shift(
     config: AugmentConfig, n_clips: int, sample_rate: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+) -> IntArray:
     """Shift of each window in samples. Shape: (n_clips,)."""
     most = round(config.time_shift_ms * sample_rate / 1000)
     return rng.integers(-most, most + 1, size=n_clips)
 
 
-def draw_half_seen(
-    config: AugmentConfig, n_clips: int, n_window: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def draw_half_seen(config: AugmentConfig, n_clips: int, n_window: int, rng: np.random.Generator) -> IntArray:
     """Shift in samples of the words that come to lie at an edge; 0 for the others. Shape: (n_clips,)."""
     moved = draw_share(config.half_seen_percent, n_clips, rng)
     distance = rng.uniform(*HALF_SEEN_SHIFT, size=n_clips) * n_window
     return np.where(moved, np.rint(distance * rng.choice((-1, 1), size=n_clips)), 0).astype(np.int64)
 
 
-def draw_gain(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def draw_gain(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> FloatArray:
     """Factor of each clip. Shape: (n_clips,)."""
     gain_db = rng.uniform(-config.gain_db, config.gain_db, size=n_clips)
     return (10.0 ** (gain_db / 20.0)).astype(np.float32)
 
 
-def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def draw_snr(config: AugmentConfig, n_clips: int, rng: np.random.Generator) -> FloatArray:
     """Signal-to-noise ratio of each clip in dB, infinite where no noise is mixed in. Shape: (n_clips,)."""
     snr_db = rng.uniform(*config.noise_snr_db, size=n_clips)
     snr_db[rng.uniform(0.0, 100.0, size=n_clips) >= config.noise_percent] = np.inf
     return snr_db.astype(np.float32)
 
 
-def draw_factor(percent: float, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def draw_factor(percent: float, n_clips: int, rng: np.random.Generator) -> FloatArray:
     """A factor of each clip, up to so many percent from one either way. Shape: (n_clips,)."""
     most = percent / 100
     return (1 + rng.uniform(-most, most, size=n_clips)).astype(np.float32)
 
 
-def draw_share(percent: float, n_clips: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def draw_share(percent: float, n_clips: int, rng: np.random.Generator) -> BoolArray:
     """Which clips belong to a share of them. Shape: (n_clips,)."""
     return rng.uniform(0.0, 100.0, size=n_clips) < percent
 
@@ -139,9 +137,7 @@ def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.r
     return torch.where(put(covered, log_mel.device), fill, log_mel)
 
 
-def _spans(
-    n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator
-) -> npt.NDArray[np.bool_]:
+def _spans(n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator) -> BoolArray:
     """True inside random spans. Shape: (n_clips, size)."""
     covered = np.zeros((n_clips, size), dtype=np.bool_)
     places = np.arange(size)

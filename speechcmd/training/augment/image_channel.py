@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from models.frontend import FrontEndConfig
+from speechcmd.arrays import FloatArray, IntArray
 from speechcmd.training.augment.features import change_floor
 
 JPEG_QUALITY = 75  # as written in the quantisation tables of the pictures themselves
@@ -82,12 +82,12 @@ def jpeg(pixels: Tensor, quality: int = JPEG_QUALITY, phase: Tensor | None = Non
     return _code_blocks(pixels, quality)[:, :height, :width]
 
 
-def luminance_table(quality: int) -> npt.NDArray[np.int64]:
+def luminance_table(quality: int) -> IntArray:
     """The quantisation table that libjpeg uses at a quality of 1 to 100. Shape: (8, 8)."""
     if not 1 <= quality <= 100:
         raise ValueError(f"JPEG quality is 1 to 100, not {quality}")
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    table: npt.NDArray[np.int64] = np.clip((_LUMINANCE * percent + 50) // 100, 1, 255)
+    table: IntArray = np.clip((_LUMINANCE * percent + 50) // 100, 1, 255)
     return table
 
 
@@ -110,7 +110,7 @@ def _code_blocks(pixels: Tensor, quality: int) -> Tensor:
 
 
 @cache
-def _transforms(quality: int, width: int) -> tuple[npt.NDArray[np.float32], ...]:
+def _transforms(quality: int, width: int) -> tuple[FloatArray, ...]:
     """For a strip of blocks: the DCT down it, that across it, and the step of each coefficient.
 
     Shapes: (8, 8), (width, width), (8, width).

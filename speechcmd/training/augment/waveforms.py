@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from models.frontend import FrontEndConfig, hz_to_mel
+from speechcmd.arrays import FloatArray
 from speechcmd.training.data.to_device import put
 
 _N_TAPS = 10
@@ -62,7 +62,7 @@ def tilt_noise(noise: Tensor, tilt_db: Tensor, frontend: FrontEndConfig = FrontE
 
 
 @cache
-def _place_of_bins(n_samples: int, frontend: FrontEndConfig) -> npt.NDArray[np.float32]:
+def _place_of_bins(n_samples: int, frontend: FrontEndConfig) -> FloatArray:
     """Where each bin of a transform lies on the mel scale: -0.5 at the lowest edge of the bands, 0.5 at the
     highest and above. Shape: (n_samples // 2 + 1,).
     """
@@ -71,7 +71,7 @@ def _place_of_bins(n_samples: int, frontend: FrontEndConfig) -> npt.NDArray[np.f
     return (np.clip((mel - lowest) / (highest - lowest), 0.0, 1.0) - 0.5).astype(np.float32)
 
 
-def make_rooms(n_rooms: int, seed: int, sample_rate: int) -> npt.NDArray[np.float32]:
+def make_rooms(n_rooms: int, seed: int, sample_rate: int) -> FloatArray:
     """Made-up room responses: direct sound first, sparse early reflections, a muffled tail of noise.
 
     The tail falls by 60 dB in 0.1 to 0.6 s; direct to reverberant power lies between -3 and 12 dB.
@@ -96,7 +96,7 @@ def make_rooms(n_rooms: int, seed: int, sample_rate: int) -> npt.NDArray[np.floa
     muffled *= 10.0 ** (-direct_db / 20.0) / np.sqrt(np.square(muffled).sum(axis=1, keepdims=True))
     muffled[:, 0] += 1.0
     muffled /= np.sqrt(np.square(muffled).sum(axis=1, keepdims=True))
-    rooms: npt.NDArray[np.float32] = muffled.astype(np.float32)
+    rooms: FloatArray = muffled.astype(np.float32)
     return rooms
 
 
@@ -153,7 +153,7 @@ def _filtered(waveform: Tensor) -> list[Tensor]:
 
 
 @cache
-def _fraction_matrices() -> npt.NDArray[np.float32]:
+def _fraction_matrices() -> FloatArray:
     """The filters, one place further down in each column. Shape: (degree + 1, row + taps - 1, row)."""
     matrices = np.zeros((_DEGREE + 1, _ROW + _N_TAPS - 1, _ROW), dtype=np.float32)
     for column in range(_ROW):
@@ -161,7 +161,7 @@ def _fraction_matrices() -> npt.NDArray[np.float32]:
     return matrices
 
 
-def _fraction_filters() -> npt.NDArray[np.float32]:
+def _fraction_filters() -> FloatArray:
     """Polynomials in the fraction of a sample, one filter for each power of it. Shape: (degree + 1, taps).
 
     For each of many fractions, the taps that shift every frequency of the band best in least squares;
@@ -175,5 +175,5 @@ def _fraction_filters() -> npt.NDArray[np.float32]:
     weights = np.ones((len(fractions), 1))
     weights[[0, -1]] = 1e4  # a whole sample is that sample: speed 1 changes nothing
     coefficients = np.linalg.lstsq(weights * powers, weights * best.T, rcond=None)[0]
-    filters: npt.NDArray[np.float32] = coefficients.astype(np.float32)
+    filters: FloatArray = coefficients.astype(np.float32)
     return filters

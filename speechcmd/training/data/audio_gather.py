@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data_prep.task import Indices, SplitTask
+from data_prep.task import SplitTask
 from data_prep.word_window import place_around_word
+from speechcmd.arrays import AnyArray, FloatArray, IntArray
 from speechcmd.audio.samples import INT16_SCALE
 from speechcmd.training.data.to_device import put
-
-Levels = npt.NDArray[np.float32]
 
 NOISE_TABLE_SAMPLES = 2**18
 
 
 def place_windows(
-    task: SplitTask, indices: Indices, n_samples: int, shift: Indices, rng: np.random.Generator
-) -> Indices:
+    task: SplitTask, indices: IntArray, n_samples: int, shift: IntArray, rng: np.random.Generator
+) -> IntArray:
     """First sample of each window: around a word, or anywhere in a recording. Shape: (batch,)."""
     examples = task.examples
     word = examples.speech_start[indices], examples.speech_end[indices], examples.centre[indices]
@@ -33,7 +30,7 @@ def place_windows(
     return np.where(examples.is_word[indices], starts, anywhere).astype(np.int64)
 
 
-def gather_windows(audio: Tensor, starts: Indices, n_samples: int, gain: Levels) -> Tensor:
+def gather_windows(audio: Tensor, starts: IntArray, n_samples: int, gain: FloatArray) -> Tensor:
     """Cut windows out of the store and scale them.
 
     Shape: int16 (n_total,), (batch,) twice -> float32 (batch, n_samples).
@@ -51,7 +48,7 @@ def gather_windows(audio: Tensor, starts: Indices, n_samples: int, gain: Levels)
     return waveform
 
 
-def gather_rows(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -> Tensor:
+def gather_rows(audio: Tensor, starts: IntArray, n_samples: int, scale: FloatArray) -> Tensor:
     """Gather in memory: a row stays in the cache between its two steps, which halves the time."""
     samples = audio.numpy()
     waveform = np.empty((len(starts), n_samples), dtype=np.float32)
@@ -61,14 +58,19 @@ def gather_rows(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -
     return torch.from_numpy(waveform)
 
 
-def gather_at_once(audio: Tensor, starts: Indices, n_samples: int, scale: Levels) -> Tensor:
+def gather_at_once(audio: Tensor, starts: IntArray, n_samples: int, scale: FloatArray) -> Tensor:
     """The same on a device where each call costs: one gather, one scaling."""
     windows = audio.unfold(0, n_samples, 1)[put(starts, audio.device)]
     return windows.to(torch.float32).mul_(column(scale, audio.device))
 
 
 def fill_ends(
-    waveform: Tensor, before: Indices, after: Indices, level: Levels, gain: Levels, rng: np.random.Generator
+    waveform: Tensor,
+    before: IntArray,
+    after: IntArray,
+    level: FloatArray,
+    gain: FloatArray,
+    rng: np.random.Generator,
 ) -> None:
     """Fill what lies outside the clip, in place, with noise at the clip's own floor.
 
@@ -85,7 +87,7 @@ def fill_ends(
 
 
 def fill_rows(
-    waveform: Tensor, rows: Indices, n_filled: Indices, offsets: Indices, factors: Levels, is_end: bool
+    waveform: Tensor, rows: IntArray, n_filled: IntArray, offsets: IntArray, factors: FloatArray, is_end: bool
 ) -> None:
     """Fill one end of some rows in memory, each row alone. `factors`: (2, n_rows)."""
     samples, table = waveform.numpy(), _unit_noise(waveform.device).numpy()
@@ -100,7 +102,7 @@ def fill_rows(
 
 
 def fill_at_once(
-    waveform: Tensor, rows: Indices, n_filled: Indices, offsets: Indices, factors: Levels, is_end: bool
+    waveform: Tensor, rows: IntArray, n_filled: IntArray, offsets: IntArray, factors: FloatArray, is_end: bool
 ) -> None:
     """The same on a device where each call costs: all rows as wide as the widest, under a mask."""
     device, width = waveform.device, int(n_filled.max())
@@ -120,5 +122,5 @@ def _unit_noise(device: torch.device) -> Tensor:
     return torch.randn(NOISE_TABLE_SAMPLES, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def column(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+def column(values: AnyArray, device: torch.device) -> Tensor:
     return put(values, device).unsqueeze(1)

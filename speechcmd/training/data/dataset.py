@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore, JoinedStores
-from data_prep.task import EVALUATION_SILENCE_DB, Indices, SplitTask, draw_recordings
+from data_prep.task import EVALUATION_SILENCE_DB, SplitTask, draw_recordings
 from models.frontend import FrontEndConfig
+from speechcmd.arrays import BoolArray, FloatArray, IntArray
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.training.augment.draws import (
     AugmentConfig,
@@ -41,7 +41,7 @@ from speechcmd.training.augment.waveforms import (
     room_spectra,
     tilt_noise,
 )
-from speechcmd.training.data.audio_gather import Levels, place_windows
+from speechcmd.training.data.audio_gather import place_windows
 from speechcmd.training.data.counter_random import generator_for
 from speechcmd.training.data.loader_process import LONGEST_BATCH_S, check_shared_memory
 from speechcmd.training.data.sampler import ItemKey
@@ -68,8 +68,8 @@ class Batch(NamedTuple):
     waveform: Tensor
     log_mel: Tensor
     labels: Tensor
-    is_image: npt.NDArray[np.bool_]
-    is_mined: npt.NDArray[np.bool_]
+    is_image: BoolArray
+    is_mined: BoolArray
     spans: Tensor
     epoch: int
     number: int
@@ -166,7 +166,7 @@ class ClipDataset(Dataset[Batch]):
         is_mined = self._task.examples.is_mined[indices]
         return Batch(waveform, log_mel, labels, is_image, is_mined, put(spans, self._device), epoch, number)
 
-    def _draw_speed(self, n_audio: int, n_clips: int, epoch: int, number: int) -> Levels:
+    def _draw_speed(self, n_audio: int, n_clips: int, epoch: int, number: int) -> FloatArray:
         """How many times as fast each clip is played, those of audio first. Shape: (n_clips,)."""
         return np.concatenate(
             [
@@ -177,7 +177,7 @@ class ClipDataset(Dataset[Batch]):
             ]
         )
 
-    def _draw_shift(self, indices: Indices, epoch: int, number: int, rng: np.random.Generator) -> Indices:
+    def _draw_shift(self, indices: IntArray, epoch: int, number: int, rng: np.random.Generator) -> IntArray:
         shift = draw_time_shift(self._augment, len(indices), SAMPLE_RATE, rng)
         if self._augment.late_ms:
             examples, late = self._task.examples, round(self._augment.late_ms * SAMPLE_RATE / 1000)
@@ -195,14 +195,14 @@ class ClipDataset(Dataset[Batch]):
     def _frame_windows(self) -> FrameWindows:
         return FrameWindows(self._stores, self._task, self._device, self._frontend, self._upper)
 
-    def _sorted(self, indices: Indices) -> Indices:
+    def _sorted(self, indices: IntArray) -> IntArray:
         """By store, those of audio first, else in the order given."""
         return indices[self._order(indices)]
 
-    def _order(self, indices: Indices) -> Indices:
+    def _order(self, indices: IntArray) -> IntArray:
         return np.lexsort((self._task.examples.source[indices], self._has_frames[indices]))
 
-    def _draw_gain(self, indices: Indices, rng: np.random.Generator) -> Levels:
+    def _draw_gain(self, indices: IntArray, rng: np.random.Generator) -> FloatArray:
         gain = draw_gain(self._augment, len(indices), rng)
         # silence is noise of any level; a fixed set keeps nearer to the recordings' own
         lowest, highest = SILENCE_GAIN_DB if self._augment.gain_db else EVALUATION_SILENCE_DB
@@ -212,7 +212,13 @@ class ClipDataset(Dataset[Batch]):
     # --- clips of audio stores
 
     def _cut_audio(
-        self, indices: Indices, starts: Indices, gain: Levels, speed: Levels, epoch: int, number: int
+        self,
+        indices: IntArray,
+        starts: IntArray,
+        gain: FloatArray,
+        speed: FloatArray,
+        epoch: int,
+        number: int,
     ) -> Tensor:
         padding = generator_for("padding", self._seed, epoch, number)
         n_longer = math.ceil(self.n_samples * self._augment.longest_factor)
@@ -253,15 +259,15 @@ class ClipDataset(Dataset[Batch]):
         scale = noise_scale(waveform[rows], noise, put(snr_db[noisy], self._device))
         waveform.index_add_(0, rows, noise.mul_(scale))
 
-    def _cut_noise(self, among: Indices, n_drawn: int, rng: np.random.Generator) -> Tensor:
+    def _cut_noise(self, among: IntArray, n_drawn: int, rng: np.random.Generator) -> Tensor:
         """Noise of audio stores. Shape: (n_drawn, n_samples)."""
         drawn, starts, order = self._draw_noise(among, n_drawn, rng)
         gain = np.ones(n_drawn, np.float32)
         return _put_back(self._audio_windows.cut(drawn, starts, self.n_samples, gain, rng), order)
 
     def _draw_noise(
-        self, among: Indices, n_drawn: int, rng: np.random.Generator
-    ) -> tuple[Indices, Indices, Indices]:
+        self, among: IntArray, n_drawn: int, rng: np.random.Generator
+    ) -> tuple[IntArray, IntArray, IntArray]:
         """Recordings sorted by store, where to begin in each, and the order that sorted them."""
         drawn = draw_recordings(self._task, among, n_drawn, rng)
         order = self._order(drawn)
@@ -271,7 +277,13 @@ class ClipDataset(Dataset[Batch]):
     # --- clips of feature stores
 
     def _cut_frames(
-        self, indices: Indices, starts: Indices, gain: Levels, speed: Levels, epoch: int, number: int
+        self,
+        indices: IntArray,
+        starts: IntArray,
+        gain: FloatArray,
+        speed: FloatArray,
+        epoch: int,
+        number: int,
     ) -> Tensor:
         padding = generator_for("frame_padding", self._seed, epoch, number)
         n_frames = self._frontend.n_frames(self.n_samples)
@@ -326,7 +338,7 @@ class ClipDataset(Dataset[Batch]):
         return _put_back(self._frame_windows.cut(drawn, starts, n_frames, rng), order)
 
 
-def _put_back(noise: Tensor, order: Indices) -> Tensor:
+def _put_back(noise: Tensor, order: IntArray) -> Tensor:
     """Noise in the order of its drawing: sorted by store, a store's clips would meet that store's noise."""
     if (order[1:] > order[:-1]).all():
         return noise

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from data_prep.feature_store import FeatureStore, check_free, move_feature_store, write_feature_store
 from data_prep.store import Row, Store
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd import __version__
+from speechcmd.arrays import HalfArray
 from speechcmd.audio.samples import Waveform, int16_to_float32
 from speechcmd.errors import StoreError
 from speechcmd.files import remove_leftovers, scratch_folder
@@ -209,7 +209,7 @@ def _blocks(
     frontend: FrontEndConfig,
     n_frames: int,
     on_progress: Progress | None,
-) -> Iterator[npt.NDArray[np.float16]]:
+) -> Iterator[HalfArray]:
     log_mel = LogMel(frontend)
     n_window = frontend.n_samples(n_frames)
     for first in range(0, len(pieces), _BLOCK):

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from data_prep.feature_store import FeatureStore
-from data_prep.task import Indices
+from speechcmd.arrays import IntArray
 from speechcmd.training.augment.features import change_floor
 from speechcmd.training.data.to_device import put
 
 QUIET_FRAMES = 10
 
 
-def gather_frames(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
+def gather_frames(
+    stored: Tensor, clips: IntArray, n_valid: IntArray, first: IntArray, n_frames: int
+) -> Tensor:
     """Cut a window of frames out of each clip; where it reaches beyond, its nearest frame stands.
 
     Of each clip the first `n_valid` frames, one or more, are sound; behind them lies filling. A recording
@@ -26,7 +28,7 @@ def gather_frames(stored: Tensor, clips: Indices, n_valid: Indices, first: Indic
     return gather(stored, clips, n_valid, first, n_frames)
 
 
-def gather_rows(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
+def gather_rows(stored: Tensor, clips: IntArray, n_valid: IntArray, first: IntArray, n_frames: int) -> Tensor:
     """Gather in memory: the frames of a window lie side by side, copying them beats an index for each."""
     source = stored.flatten(0, 1).numpy()
     windows = np.empty((len(clips), n_frames, stored.shape[2]), dtype=source.dtype)
@@ -43,7 +45,9 @@ def gather_rows(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices
     return torch.from_numpy(windows).to(torch.float32)
 
 
-def gather_at_once(stored: Tensor, clips: Indices, n_valid: Indices, first: Indices, n_frames: int) -> Tensor:
+def gather_at_once(
+    stored: Tensor, clips: IntArray, n_valid: IntArray, first: IntArray, n_frames: int
+) -> Tensor:
     """The same on a device where each call costs: one index."""
     device = stored.device
     chosen, start, last = (put(values, device).unsqueeze(1) for values in (clips, first, n_valid - 1))
@@ -52,7 +56,7 @@ def gather_at_once(stored: Tensor, clips: Indices, n_valid: Indices, first: Indi
     return stored.flatten(0, 1)[rows].to(torch.float32)
 
 
-def fill_frames(log_mel: Tensor, first: Indices, n_valid: Indices, rng: np.random.Generator) -> None:
+def fill_frames(log_mel: Tensor, first: IntArray, n_valid: IntArray, rng: np.random.Generator) -> None:
     """Put one of the window's own quietest frames, drawn anew each time, wherever it lies outside its clip.
 
     In place. A constant would be a class cue. `first`: where each window begins in its clip of `n_valid`
@@ -83,7 +87,7 @@ class FrameSource:
         self.is_image = store.log_mel.dtype == np.uint8
 
     def cut(
-        self, clips: Indices, n_valid: Indices, first: Indices, n_frames: int, rng: np.random.Generator
+        self, clips: IntArray, n_valid: IntArray, first: IntArray, n_frames: int, rng: np.random.Generator
     ) -> Tensor:
         """Windows of true log-mel of clips that are sound in their first `n_valid` frames, which lie behind
         one another; those of a long recording go on in the next clip.

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from data_prep.task import Indices, SplitTask, TaskConfig, draw_epoch, draw_recordings
+from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_recordings
+from speechcmd.arrays import IntArray
 from speechcmd.training.data.counter_random import generator_for
 
 
@@ -32,14 +33,14 @@ class EpochSampler(Sampler[list[ItemKey]]):
         self._task, self._config, self._seed = task, config, seed
         self._batch_size = batch_size
         self.n_hard = n_hard
-        self.hard: Indices = np.zeros(0, np.int64)
+        self.hard: IntArray = np.zeros(0, np.int64)
         self.epoch = 0
 
     def __len__(self) -> int:
         drawn = draw_epoch(self._task, self._config, generator_for("epoch", self._seed, 0))
         return max(1, (len(drawn) + self.n_hard) // self._batch_size)
 
-    def _draw(self) -> Indices:
+    def _draw(self) -> IntArray:
         drawn = draw_epoch(self._task, self._config, generator_for("epoch", self._seed, self.epoch))
         if not self.n_hard:
             return drawn
@@ -58,7 +59,7 @@ class EpochSampler(Sampler[list[ItemKey]]):
 class FixedSampler(Sampler[list[ItemKey]]):
     """The same indices in the same order each time; every one counts."""
 
-    def __init__(self, indices: Indices, batch_size: int) -> None:
+    def __init__(self, indices: IntArray, batch_size: int) -> None:
         self._indices, self._batch_size = indices, batch_size
 
     def __len__(self) -> int:

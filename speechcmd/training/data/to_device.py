@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from speechcmd.arrays import AnyArray
 
-def put(values: npt.NDArray[Any], device: torch.device) -> Tensor:
+
+def put(values: AnyArray, device: torch.device) -> Tensor:
     """An array as a tensor on a device; a GPU goes on with its work meanwhile, nothing waits."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     if device.type != "cuda":

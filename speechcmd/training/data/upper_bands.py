@@ -15,8 +15,9 @@ from torch import Tensor
 
 from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
-from data_prep.task import Indices, SplitTask
+from data_prep.task import SplitTask
 from models.frontend import FrontEndConfig
+from speechcmd.arrays import IntArray
 
 N_CLIPS = 2_000  # that are learnt from
 _RIDGE = 1e-5  # added to the mean square of a band
@@ -65,10 +66,10 @@ def count_stored_bands(stores: Sequence[AnyStore], frontend: FrontEndConfig) -> 
     return min([frontend.n_mels, *own])
 
 
-def clips_with_all_bands(stores: Sequence[AnyStore], task: SplitTask, frontend: FrontEndConfig) -> Indices:
+def clips_with_all_bands(stores: Sequence[AnyStore], task: SplitTask, frontend: FrontEndConfig) -> IntArray:
     """Up to `N_CLIPS` clips of words, spread over those of which all bands are known."""
     is_whole = [count_stored_bands([store], frontend) == frontend.n_mels for store in stores]
     words = np.concatenate([task.words, task.unknown])
-    whole: Indices = words[np.array(is_whole)[task.examples.source[words]]]
+    whole: IntArray = words[np.array(is_whole)[task.examples.source[words]]]
     n_taken = min(N_CLIPS, len(whole))
     return whole[np.arange(n_taken) * len(whole) // max(1, n_taken)]

@@ -6,16 +6,16 @@ import functools
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
 from data_prep.store import Store
-from data_prep.task import Indices, SplitTask
+from data_prep.task import SplitTask
 from models.frontend import FrontEndConfig, LogMel
-from speechcmd.training.data.audio_gather import Levels, fill_ends, gather_windows
+from speechcmd.arrays import BoolArray, FloatArray, IntArray
+from speechcmd.training.data.audio_gather import fill_ends, gather_windows
 from speechcmd.training.data.frame_gather import FrameSource
 from speechcmd.training.data.upper_bands import UpperBands
 
@@ -27,7 +27,7 @@ class AudioWindows:
         self._stores, self._task, self._device = stores, task, device
 
     def cut(
-        self, indices: Indices, starts: Indices, n_samples: int, gain: Levels, rng: np.random.Generator
+        self, indices: IntArray, starts: IntArray, n_samples: int, gain: FloatArray, rng: np.random.Generator
     ) -> Tensor:
         """Scaled windows, their ends filled with noise at the clip's floor. Shape: (batch, n_samples)."""
         parts = [torch.zeros(0, n_samples, device=self._device)]
@@ -39,7 +39,12 @@ class AudioWindows:
         return torch.cat(parts) if len(parts) > 2 else parts[-1]
 
     def _fill_ends(
-        self, waveform: Tensor, indices: Indices, starts: Indices, gain: Levels, rng: np.random.Generator
+        self,
+        waveform: Tensor,
+        indices: IntArray,
+        starts: IntArray,
+        gain: FloatArray,
+        rng: np.random.Generator,
     ) -> None:
         examples, n_samples = self._task.examples, waveform.shape[1]
         before = np.clip(examples.first[indices] - starts, 0, n_samples)
@@ -62,7 +67,7 @@ class FrameWindows:
         self._stores, self._task, self._device, self._frontend = stores, task, device, frontend
         self._upper = upper
 
-    def cut(self, indices: Indices, starts: Indices, n_frames: int, rng: np.random.Generator) -> Tensor:
+    def cut(self, indices: IntArray, starts: IntArray, n_frames: int, rng: np.random.Generator) -> Tensor:
         """Log-mel of windows that begin at the nearest frame, with bands that are not stored as estimated.
 
         Shape: (batch, n_frames, n_mels).
@@ -80,7 +85,7 @@ class FrameWindows:
             parts.append(log_mel)
         return torch.cat(parts) if len(parts) > 2 else parts[-1]
 
-    def is_image(self, indices: Indices) -> npt.NDArray[np.bool_]:
+    def is_image(self, indices: IntArray) -> BoolArray:
         """Whether each clip is an image already. Shape: (batch,)."""
         image = np.zeros(len(indices), dtype=np.bool_)
         for store, part in by_source(self._stores, self._task, indices):
@@ -89,7 +94,7 @@ class FrameWindows:
 
 
 def by_source(
-    stores: tuple[AnyStore, ...], task: SplitTask, indices: Indices
+    stores: tuple[AnyStore, ...], task: SplitTask, indices: IntArray
 ) -> Iterator[tuple[AnyStore, slice]]:
     """Each store with its part of a batch that is sorted by store."""
     source = task.examples.source[indices]

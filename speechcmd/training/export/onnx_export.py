@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
 from torch import Tensor, nn
 
 from models.network import KeywordNetwork
 from speechcmd import __version__
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ExportError
 from speechcmd.files import open_binary
@@ -49,8 +49,6 @@ LARGEST_DIFFERENCE = 1e-4
 SMOOTHING_S = 0.36  # chosen on validation clips and speech: docs/figures.md
 DEFAULT_THRESHOLD = 0.7
 _N_REAL_CLIPS = 8
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -262,9 +260,9 @@ def compare_with_windows(network: KeywordNetwork, runtime: Session) -> float:
 
 
 @torch.no_grad()
-def torch_logits(network: KeywordNetwork, batch: Waveform) -> Logits:
+def torch_logits(network: KeywordNetwork, batch: Waveform) -> FloatArray:
     """Logits by torch. Shape: (batch, n_samples) -> (batch, n_steps, n_labels)."""
-    logits: Logits = network(torch.from_numpy(batch)).numpy()
+    logits: FloatArray = network(torch.from_numpy(batch)).numpy()
     return logits
 
 

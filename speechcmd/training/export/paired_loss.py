@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
 
+from speechcmd.arrays import IntArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 from speechcmd.progress import Progress
 from speechcmd.runtime.model.session import Session
@@ -69,7 +69,7 @@ class StepTime:
 def compare_answers(
     first: Session,
     second: Session,
-    clips: Iterable[tuple[Waveform, npt.NDArray[np.int64]]],
+    clips: Iterable[tuple[Waveform, IntArray]],
     n_clips: int,
     on_clips: Progress | None = None,
 ) -> PairedLoss:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.open_store import open_store
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.store import INFO_FILE, Store
 from data_prep.task import draw_evaluation, make_split_task
+from speechcmd.arrays import IntArray
 from speechcmd.audio.samples import Waveform, int16_to_float32
 from speechcmd.errors import StoreError, TrainingError
 from speechcmd.json_toml import parse_json
@@ -28,8 +28,6 @@ from speechcmd.training.settings.config import TrainConfig
 
 _BATCH_SIZE = 50
 
-Labels = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class RunClips:
@@ -42,9 +40,9 @@ class RunClips:
     n_clips: int
     missing_words: tuple[str, ...]
     _dataset: ClipDataset
-    _drawn: Labels
+    _drawn: IntArray
 
-    def __iter__(self) -> Iterator[tuple[Waveform, Labels]]:
+    def __iter__(self) -> Iterator[tuple[Waveform, IntArray]]:
         for batch in make_loader(self._dataset, FixedSampler(self._drawn, _BATCH_SIZE)):
             yield batch.waveform.numpy(), batch.labels.numpy()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechcmd.arrays import FloatArray, IntArray
 from speechcmd.training.data.to_device import put
 from speechcmd.training.loop.targets import View
 
@@ -52,7 +52,7 @@ def draw_mixture(
     return Mixture(put(partner, device), put(np.maximum(share, 1 - share), device))
 
 
-def class_weights(counts: npt.NDArray[np.int64], balance: float) -> npt.NDArray[np.float32]:
+def class_weights(counts: IntArray, balance: float) -> FloatArray:
     """Weight of each label's clips: (1 / count) ** balance, on average 1 over the clips.
 
     With `balance` 0 clips count alike, with 1 labels do. A label without clips weighs nothing.

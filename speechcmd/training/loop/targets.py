@@ -9,18 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from data_prep.task import Examples, Indices
+from data_prep.task import Examples
+from speechcmd.arrays import FloatArray, IntArray
 
 WHOLE, HALF = 0.9, 0.5  # of the word: from here on it is seen, up to here it is not
 # of a window: what is longer was found with noise around it, or would never be in view; its middle counts
 LONGEST = 0.7
 NEARER_FRAMES = 10  # to the middle of the window than its neighbour: a word that is asked for
-
-Spans = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,8 @@ class View:
 
 
 def word_spans(
-    examples: Examples, indices: Indices, starts: Indices, n_window: int, hop_length: int
-) -> Spans:
+    examples: Examples, indices: IntArray, starts: IntArray, n_window: int, hop_length: int
+) -> FloatArray:
     """First and last frame of words in windows of `n_window` samples from `starts` on; NaN for recordings.
 
     Shape: (batch,) twice -> (batch, 2).
@@ -45,7 +43,7 @@ def word_spans(
     centre = examples.centre[indices]
     first = np.maximum(examples.speech_start[indices], centre - reach)
     last = np.minimum(examples.speech_end[indices], centre + reach)
-    spans: Spans = (np.stack([first - starts, last - starts], axis=1) / hop_length).astype(np.float32)
+    spans: FloatArray = (np.stack([first - starts, last - starts], axis=1) / hop_length).astype(np.float32)
     spans[~examples.is_word[indices]] = np.nan
     return spans
 

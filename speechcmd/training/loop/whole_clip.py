@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_prep.task import Indices
 from models.network import KeywordNetwork
+from speechcmd.arrays import IntArray
 from speechcmd.runtime.recognition.pooling import PoolingSpans, pool_posteriors
 from speechcmd.training.data.dataset import Batch
 from speechcmd.training.loop.step import log_mel_of
@@ -30,7 +30,7 @@ class WholeClips:
     accuracy: float
 
 
-def choose_whole(words_and_others: Indices) -> Indices:
+def choose_whole(words_and_others: IntArray) -> IntArray:
     """At most `MOST_CLIPS` of a fixed set, evenly taken."""
     n_taken = min(MOST_CLIPS, len(words_and_others))
     return words_and_others[np.arange(n_taken) * len(words_and_others) // max(1, n_taken)]

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from data_prep.task import Examples, Indices, SplitTask
+from data_prep.task import Examples, SplitTask
+from speechcmd.arrays import IntArray
 from speechcmd.training.mining.scan import Found
 
 
-def add_windows(task: SplitTask, found: Found, n_window: int) -> tuple[SplitTask, Indices]:
+def add_windows(task: SplitTask, found: Found, n_window: int) -> tuple[SplitTask, IntArray]:
     """The task with one more example for each window that was found, and the numbers of the new ones.
 
     Each is placed as if a word filled the window, of the label that its recording has.

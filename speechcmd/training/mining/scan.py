@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
-from data_prep.task import NO_WORDS, Indices, SplitTask
+from data_prep.task import NO_WORDS, SplitTask
 from models.network import KeywordNetwork
+from speechcmd.arrays import FloatArray, IntArray
 from speechcmd.progress import Progress
 from speechcmd.training.data.windows import AudioWindows, FrameWindows
 
@@ -35,9 +35,9 @@ class Found:
     recording's first; `score` from 0 to 1. Shape: (n,) each.
     """
 
-    example: Indices
-    start: Indices
-    score: npt.NDArray[np.float32]
+    example: IntArray
+    start: IntArray
+    score: FloatArray
 
     @classmethod
     def nothing(cls) -> Found:
@@ -91,8 +91,8 @@ def scan_speech(
 
 
 def _best_of_groups(
-    example: Indices, begin: Indices, scores: npt.NDArray[np.float32]
-) -> tuple[Indices, Indices, npt.NDArray[np.float32]]:
+    example: IntArray, begin: IntArray, scores: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Recording, place and score of the best answer of each group; a score below 0 is none."""
     grouped = scores.reshape(-1, _GROUPED_STEPS)
     best = np.arange(len(grouped)), grouped.argmax(axis=1)
@@ -110,7 +110,7 @@ def smoothed_scores(logits: Tensor) -> Tensor:
     return functional.avg_pool1d(scores.transpose(1, 2), SMOOTHED_STEPS, stride=1).transpose(1, 2)
 
 
-def _plan(task: SplitTask, n_stores: int, step_samples: int) -> Iterator[tuple[Indices, Indices]]:
+def _plan(task: SplitTask, n_stores: int, step_samples: int) -> Iterator[tuple[IntArray, IntArray]]:
     """Batches of recordings of one store each, and of the samples where to begin to read in them."""
     examples, hop = task.examples, _GROUPS * _GROUPED_STEPS * step_samples
     for number in range(n_stores):
@@ -135,7 +135,7 @@ class _Reader:
         self._audio = AudioWindows(self._stores, task, device)
         self._frames = FrameWindows(self._stores, task, device, frontend)
 
-    def read(self, example: Indices, start: Indices) -> Tensor:
+    def read(self, example: IntArray, start: IntArray) -> Tensor:
         """Shape: (batch,) twice -> (batch, n_frames, n_mels)."""
         examples = self._task.examples
         starts = examples.first[example] + start

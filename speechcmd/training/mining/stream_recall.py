@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from data_prep.row_source import AnyStore
 from data_prep.task import SplitTask
 from models.network import KeywordNetwork
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.progress import Progress
 from speechcmd.training.augment.draws import AugmentConfig
@@ -63,7 +63,7 @@ def measure_stream_recall(
     return 100 * float(np.mean([scores > threshold for threshold in thresholds]))
 
 
-def threshold_at(scores: npt.NDArray[np.float32], n_allowed: int) -> float:
+def threshold_at(scores: FloatArray, n_allowed: int) -> float:
     """The least threshold that at most `n_allowed` of the scores lie over; 0 if there are no more."""
     if n_allowed >= len(scores):
         return 0.0
@@ -71,9 +71,7 @@ def threshold_at(scores: npt.NDArray[np.float32], n_allowed: int) -> float:
 
 
 @torch.inference_mode()
-def _word_scores(
-    network: KeywordNetwork, words: Iterable[Batch], device: torch.device
-) -> npt.NDArray[np.float32]:
+def _word_scores(network: KeywordNetwork, words: Iterable[Batch], device: torch.device) -> FloatArray:
     scores = []
     for logits, labels in answer_batches(network, words, device):
         best = smoothed_scores(logits).amax(dim=1)

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soundfile
 from fakes import LABELS, SAMPLE_RATE, STEP_SAMPLES, WINDOW_SAMPLES, plain_card, tone_recording, toy_model
 
+from speechcmd.arrays import FloatArray
 from speechcmd.runtime.listening import listener as listener_module
 from speechcmd.runtime.listening.clip_saver import ClipSaver
 from speechcmd.runtime.listening.listener import LatencyMeter, Listener, LoadMeter, measure_level
@@ -29,7 +29,6 @@ from speechcmd.runtime.recognition.stream import PosteriorStream, Stream, edge_s
 
 pytestmark = pytest.mark.runtime
 
-Array = npt.NDArray[np.float32]
 # "high" never gets above 1, so it is a near miss each time
 SETTINGS = DecoderSettings(labels={"high": LabelSettings(threshold=1.0, release_ratio=0.5)})
 
@@ -68,12 +67,12 @@ def make_listener(recognizer: Recognizer, **parts: Any) -> tuple[Listener, list[
     return Listener(stream, on_notice=lambda *notice: notices.append(notice), **parts), notices
 
 
-def pieces_of(waveform: Array, lost: int = 0) -> Iterator[Piece]:
+def pieces_of(waveform: FloatArray, lost: int = 0) -> Iterator[Piece]:
     for start in range(0, len(waveform), 320):
         yield Piece(waveform[start : start + 320], 0 if start else lost, 0.0)
 
 
-def hear(listener: Listener, waveform: Array, lost: int = 0) -> list[Detection]:
+def hear(listener: Listener, waveform: FloatArray, lost: int = 0) -> list[Detection]:
     return [one for piece in pieces_of(waveform, lost) for one in listener.feed(piece).detections]
 
 
@@ -244,7 +243,7 @@ def cheap_stream() -> Stream:
         sample_rate=LOW_RATE, window_samples=WINDOW_SAMPLES // 4, step_samples=STEP_SAMPLES // 4
     )
 
-    def infer(waveform: Array) -> Array:
+    def infer(waveform: FloatArray) -> FloatArray:
         windows = np.lib.stride_tricks.sliding_window_view(waveform**2, card.window_samples)
         power = windows[:: card.step_samples].mean(axis=1)
         n_steps = len(power)
@@ -257,7 +256,7 @@ def cheap_stream() -> Stream:
     return Stream(PosteriorStream(infer, card, PIECE_S), decoder, card)
 
 
-def minute_of_audio() -> Array:
+def minute_of_audio() -> FloatArray:
     """A word every twenty seconds, one of them quiet: a near miss."""
     waveform = tone_recording([("low", 5.0), ("low", 45.0)], 60.0)
     waveform += np.float32(0.63) * tone_recording([("low", 25.0)], 60.0, noise_rms=0.0)

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soxr
 from fake_sound import UNAVAILABLE, FakeDevice, FakeSound, InputStream, Notices, use
 
+from speechcmd.arrays import FloatArray
 from speechcmd.errors import DeviceError
 from speechcmd.runtime.microphone import capture as capture_module
 from speechcmd.runtime.microphone import open_microphone as microphone_module
@@ -20,7 +20,6 @@ from speechcmd.runtime.microphone.open_microphone import Block, Microphone
 
 pytestmark = pytest.mark.runtime
 
-Array = npt.NDArray[np.float32]
 RATE = 16_000
 
 
@@ -101,11 +100,11 @@ def make_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
         desk.close()
 
 
-def noise(n_samples: int, seed: int = 0, rms: float = 0.1) -> Array:
+def noise(n_samples: int, seed: int = 0, rms: float = 0.1) -> FloatArray:
     return (np.random.default_rng(seed).standard_normal(n_samples) * rms).astype(np.float32)
 
 
-def joined(pieces: list[Piece]) -> Array:
+def joined(pieces: list[Piece]) -> FloatArray:
     return np.concatenate([piece.waveform for piece in pieces])
 
 

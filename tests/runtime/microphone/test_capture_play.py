@@ -6,11 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soundfile
 from fake_sound import Notices
 
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.reading import read_waveform
 from speechcmd.errors import AudioError
 from speechcmd.runtime.microphone import capture as capture_module
@@ -18,7 +18,6 @@ from speechcmd.runtime.microphone.capture import ClockWatch, Piece, ZeroWatch, p
 
 pytestmark = pytest.mark.runtime
 
-Array = npt.NDArray[np.float32]
 RATE = 16_000
 
 
@@ -33,11 +32,11 @@ def notices() -> Notices:
     return Notices()
 
 
-def noise(n_samples: int, seed: int = 0, rms: float = 0.1) -> Array:
+def noise(n_samples: int, seed: int = 0, rms: float = 0.1) -> FloatArray:
     return (np.random.default_rng(seed).standard_normal(n_samples) * rms).astype(np.float32)
 
 
-def joined(pieces: list[Piece]) -> Array:
+def joined(pieces: list[Piece]) -> FloatArray:
     return np.concatenate([piece.waveform for piece in pieces])
 
 

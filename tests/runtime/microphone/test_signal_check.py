@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from fake_sound import speech_like
 
-from speechcmd.audio.samples import float32_to_int16, int16_to_float32
+from speechcmd.audio.samples import Waveform, float32_to_int16, int16_to_float32
 from speechcmd.runtime.microphone.signal_check import (
     Check,
     check_bandwidth,
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.runtime
 
 RATE = 16_000
 RATES = (16_000, 44_100, 48_000)
-Waveform = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def sine(

@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from fakes import plain_card
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from speechcmd.arrays import DoubleArray, FloatArray
 from speechcmd.errors import ModelError
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
 from speechcmd.runtime.recognition.decoder import Decoder, Detection
@@ -31,7 +31,7 @@ CARD = replace(
 PEAK = [0.2, 0.8, 0.9, 0.6, 0.3]
 
 
-def posteriors(yes: list[float], no: list[float] | None = None) -> npt.NDArray[np.float32]:
+def posteriors(yes: list[float], no: list[float] | None = None) -> FloatArray:
     """Columns as in CARD; what the words leave goes to silence."""
     table = np.zeros((max(len(yes), len(no or [])), 4), dtype=np.float32)
     table[: len(yes), 2] = yes
@@ -40,7 +40,7 @@ def posteriors(yes: list[float], no: list[float] | None = None) -> npt.NDArray[n
     return table
 
 
-def decode(table: npt.NDArray[np.float32], card: ModelCard = CARD) -> list[Detection]:
+def decode(table: FloatArray, card: ModelCard = CARD) -> list[Detection]:
     decoder = Decoder(card)
     return decoder.feed(table) + decoder.flush()
 
@@ -198,12 +198,12 @@ def test_posteriors_of_another_model_are_refused(shape: tuple[int, ...]) -> None
         Decoder(CARD).feed(np.zeros(shape, dtype=np.float32))
 
 
-def random_posteriors(seed: int) -> npt.NDArray[np.float32]:
+def random_posteriors(seed: int) -> FloatArray:
     """Bursts of all labels, with sharp and blurred borders, so that many decisions fall."""
     rng = np.random.default_rng(seed)
     logits = np.repeat(rng.normal(0, 3, (30, 4)), rng.integers(1, 15, 30), axis=0)
     exponentials = np.exp(logits + rng.normal(0, 0.5, logits.shape))
-    table: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    table: DoubleArray = exponentials / exponentials.sum(axis=1, keepdims=True)
     return table.astype(np.float32)
 
 

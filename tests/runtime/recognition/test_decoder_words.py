@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from fakes import plain_card
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from speechcmd.arrays import FloatArray
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
 from speechcmd.runtime.recognition.decoder import Decoder, Detection
 
 pytestmark = pytest.mark.runtime
 
-Array = npt.NDArray[np.float32]
 
 # as the released model: windows of a second, a step each 40 ms, posteriors averaged over 0.36 s; hops of 10 ms
 CARD = replace(
@@ -32,7 +31,7 @@ FLOOR_DB, WORD_DB = -60.0, -20.0
 Word = tuple[str, float, float]  # label, start and end in seconds
 
 
-def steps_of(words: list[Word], duration_s: float, high: float = 0.95) -> Array:
+def steps_of(words: list[Word], duration_s: float, high: float = 0.95) -> FloatArray:
     """Posteriors of an ideal network: a word is believed while the middle of the window is in it.
 
     Or within 0.2 s of it, so that words less than 0.4 s apart leave no dip.
@@ -46,7 +45,7 @@ def steps_of(words: list[Word], duration_s: float, high: float = 0.95) -> Array:
     return table
 
 
-def levels_of(words: list[Word], duration_s: float) -> Array:
+def levels_of(words: list[Word], duration_s: float) -> FloatArray:
     rng = np.random.default_rng(0)
     levels = FLOOR_DB + rng.normal(0, 0.5, round(duration_s / HOP_S))
     for _, start_s, end_s in words:
@@ -55,7 +54,7 @@ def levels_of(words: list[Word], duration_s: float) -> Array:
 
 
 def decode(
-    table: Array, levels: Array, card: ModelCard = CARD, *, keep_near_misses: bool = False
+    table: FloatArray, levels: FloatArray, card: ModelCard = CARD, *, keep_near_misses: bool = False
 ) -> list[Detection]:
     decoder = Decoder(card, keep_near_misses=keep_near_misses)
     return decoder.feed(table, levels) + decoder.flush()
@@ -260,7 +259,7 @@ def test_a_weak_second_label_under_a_detection_is_no_near_miss() -> None:
 # --- properties -----------------------------------------------------------------------------------------
 
 
-def random_input(seed: int) -> tuple[Array, Array]:
+def random_input(seed: int) -> tuple[FloatArray, FloatArray]:
     """Bursts of posteriors and of level that have little to do with each other."""
     rng = np.random.default_rng(seed)
     logits = np.repeat(rng.normal(0, 3, (25, 4)), rng.integers(2, 25, 25), axis=0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from fakes import plain_card
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from speechcmd.arrays import FloatArray
 from speechcmd.runtime.recognition.level_history import LevelTrack, hop_samples, measure_levels
 
 pytestmark = pytest.mark.runtime
@@ -142,5 +142,5 @@ def test_old_levels_are_forgotten_and_positions_stay() -> None:
     one.append(np.concatenate([np.full(30, -20), np.full(30, -60)]).astype(np.float32))
     one.trim()
     assert one.find_word(100_100, 99_800, 100_600) == pytest.approx((100_000, 100_300), abs=HOP)
-    held: npt.NDArray[np.float32] = one._levels
+    held: FloatArray = one._levels
     assert len(held) <= 350

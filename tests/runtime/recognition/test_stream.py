@@ -12,13 +12,13 @@ from fakes import plain_card
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from speechcmd.arrays import FloatArray
 from speechcmd.errors import AudioError
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.recognition.stream import PosteriorStream, as_waveform, measure_floor
 
 pytestmark = pytest.mark.runtime
 
-Array = npt.NDArray[np.float32]
 
 # small, and nothing divides anything: half a window is 20 samples, a second 1000
 CARD = replace(plain_card(), labels=("a", "b"), sample_rate=1_000, window_samples=41, step_samples=7)
@@ -29,21 +29,21 @@ class Network:
     """Remembers its inputs; the posteriors of a step are its window's first sample and its energy."""
 
     def __init__(self, card: ModelCard = CARD) -> None:
-        self.inputs: list[Array] = []
+        self.inputs: list[FloatArray] = []
         self._card = card
 
-    def __call__(self, waveform: Array) -> Array:
+    def __call__(self, waveform: FloatArray) -> FloatArray:
         self.inputs.append(waveform.copy())
         windows = np.lib.stride_tricks.sliding_window_view(waveform, self._card.window_samples)
         windows = windows[:: self._card.step_samples]
         return np.stack([windows[:, 0], (windows**2).sum(axis=1)], axis=1)
 
 
-def noise(n_samples: int, rms: float = 0.1, seed: int = 0) -> Array:
+def noise(n_samples: int, rms: float = 0.1, seed: int = 0) -> FloatArray:
     return (np.random.default_rng(seed).standard_normal(n_samples) * rms).astype(np.float32)
 
 
-def run_both(stream: PosteriorStream, blocks: list[Array]) -> tuple[Array, Array]:
+def run_both(stream: PosteriorStream, blocks: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Posteriors and levels of a whole recording."""
     parts = [*(stream.feed(block) for block in blocks), stream.flush()]
     return np.concatenate([part.posteriors for part in parts]), np.concatenate(
@@ -51,11 +51,11 @@ def run_both(stream: PosteriorStream, blocks: list[Array]) -> tuple[Array, Array
     )
 
 
-def run(stream: PosteriorStream, blocks: list[Array]) -> Array:
+def run(stream: PosteriorStream, blocks: list[FloatArray]) -> FloatArray:
     return run_both(stream, blocks)[0]
 
 
-def whole_input(waveform: Array) -> Array:
+def whole_input(waveform: FloatArray) -> FloatArray:
     """What the network saw of a recording that fits one run: the recording between its edges."""
     network = Network()
     run(PosteriorStream(network, CARD, update_s=1_000), [waveform])
@@ -128,7 +128,7 @@ def test_nothing_is_computed_before_the_floor_is_known() -> None:
 
 
 def test_memory_does_not_grow_with_the_recording() -> None:
-    def infer(waveform: Array) -> Array:
+    def infer(waveform: FloatArray) -> FloatArray:
         return np.zeros(((len(waveform) - 41) // 7 + 1, 2), dtype=np.float32)
 
     stream = PosteriorStream(infer, CARD, update_s=0.06)

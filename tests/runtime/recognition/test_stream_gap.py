@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from fakes import SAMPLE_RATE, TONES_HZ, plain_card, tone_recording, toy_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from speechcmd.arrays import FloatArray
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
 from speechcmd.runtime.recognition.decoder import Detection
 from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.runtime.recognition.stream import PosteriorStream, Stream
 
 pytestmark = pytest.mark.runtime
-
-Array = npt.NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def samples(seconds: float) -> int:
 
 
 def around(
-    stream: Stream, waveform: Array, begin_s: float, end_s: float
+    stream: Stream, waveform: FloatArray, begin_s: float, end_s: float
 ) -> tuple[list[Detection], list[Detection], list[Detection]]:
     """What is heard before, at and after a gap from begin to end of a recording."""
     before = stream.feed(waveform[: samples(begin_s)])
@@ -100,7 +98,7 @@ def test_a_cut_word_is_still_heard_where_most_of_it_was(recognizer: Recognizer) 
         assert [len(before + at), len(after)] == [is_before, not is_before]
 
 
-def two_halves() -> Array:
+def two_halves() -> FloatArray:
     """0.12 s of a tone on each side of the sample 1.5 s: together enough to fire, alone not."""
     waveform = tone_recording([], 3.0)
     time_s = np.arange(samples(0.24)) / SAMPLE_RATE
@@ -241,9 +239,9 @@ class TestPosteriors:
         return replace(plain_card(), labels=("a", "b"), sample_rate=1_000, window_samples=41, step_samples=7)
 
     def test_each_side_has_its_own_edges_and_no_window_holds_both(self) -> None:
-        seen: list[Array] = []
+        seen: list[FloatArray] = []
 
-        def infer(waveform: Array) -> Array:
+        def infer(waveform: FloatArray) -> FloatArray:
             seen.append(waveform.copy())
             return np.zeros(((len(waveform) - 41) // 7 + 1, 2), dtype=np.float32)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
 from scipy.fft import dctn, idctn
 
 from models.frontend import FrontEndConfig, LogMel
+from speechcmd.arrays import ByteArray, DoubleArray
 from speechcmd.training.augment.image_channel import (
     jpeg,
     log_mel_to_pixels,
@@ -20,16 +20,14 @@ from speechcmd.training.augment.image_channel import (
     through_image,
 )
 
-Picture = npt.NDArray[np.uint8]
 
-
-def saved_and_opened(picture: Picture, quality: int) -> Picture:
+def saved_and_opened(picture: ByteArray, quality: int) -> ByteArray:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(io.BytesIO(file.getvalue())))
 
 
-def block_by_block(picture: npt.NDArray[np.float64], quality: int) -> npt.NDArray[np.float64]:
+def block_by_block(picture: DoubleArray, quality: int) -> DoubleArray:
     """Baseline JPEG as the standard words it, for whole blocks."""
     result, table = np.empty_like(picture), luminance_table(quality)
     for row in range(0, picture.shape[0], 8):

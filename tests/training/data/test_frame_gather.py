@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.frontend import LogMel
 from models.registry import create_model
+from speechcmd.arrays import AnyArray
 from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.augment.features import change_floor, shift_level
 from speechcmd.training.augment.image_channel import through_image
@@ -113,7 +113,7 @@ def test_a_clip_that_lies_wholly_outside_gives_its_nearest_frame() -> None:
         assert bool((frames == -7.0).all())
 
 
-def by_hand(source: JoinedStores, task: SplitTask, index: int, start: int) -> tuple[npt.NDArray[Any], slice]:
+def by_hand(source: JoinedStores, task: SplitTask, index: int, start: int) -> tuple[AnyArray, slice]:
     """True log-mel of a window of a feature store and which of its frames lie inside the clip."""
     store = source.stores[task.examples.source[index]]
     row = next(r for r in store.rows if r.path == task.examples.paths[index])

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models.frontend import FrontEndConfig, dft_basis, mel_filters
+from speechcmd.arrays import DoubleArray, FloatArray
 from speechcmd.errors import ExportError
 from speechcmd.runtime.model.engine import onnxruntime
 from speechcmd.training.export.dft_graph import fold_dft
 
 CONFIG = FrontEndConfig()
-Array = npt.NDArray[np.float32]
 
 
 def exported(config: FrontEndConfig = CONFIG, *, basis: str = "network.frontend.basis") -> onnx.ModelProto:
@@ -48,13 +47,13 @@ def exported(config: FrontEndConfig = CONFIG, *, basis: str = "network.frontend.
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def compute(model: onnx.ModelProto, waveforms: Array) -> Array:
+def compute(model: onnx.ModelProto, waveforms: FloatArray) -> FloatArray:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    bands: Array = session.run(None, {"waveform": waveforms})[0]
+    bands: FloatArray = session.run(None, {"waveform": waveforms})[0]
     return bands
 
 
-def bands_by_fft(waveform: Array, config: FrontEndConfig) -> npt.NDArray[np.float64]:
+def bands_by_fft(waveform: FloatArray, config: FrontEndConfig) -> DoubleArray:
     """Frame by frame in float64."""
     window = np.hanning(config.win_length + 1)[:-1]
     frames = [
@@ -65,7 +64,7 @@ def bands_by_fft(waveform: Array, config: FrontEndConfig) -> npt.NDArray[np.floa
     return np.array(frames) @ mel_filters(config).T.astype(np.float64)
 
 
-def noise(n_clips: int, n_samples: int) -> Array:
+def noise(n_clips: int, n_samples: int) -> FloatArray:
     return (0.1 * np.random.default_rng(0).standard_normal((n_clips, n_samples))).astype(np.float32)
 
 
