@@ -44,6 +44,9 @@ def room(path: str, *may_import: str, lazy: tuple[str, ...] = ()) -> Room:
 
 VERSION = "speechcmd.__version__"
 RUNTIME = "speechcmd.runtime"
+# each may import itself and those before it
+FLOORS_OF_RUNTIME = ("model", "recognition", "output", "microphone", "listening")
+LAZY_IN_RUNTIME = {"output": ("pysubs2", "praatio"), "microphone": ("sounddevice",)}
 
 # the table of rooms, row by row; the standard library is open to all
 ROOMS = (
@@ -73,9 +76,14 @@ ROOMS = (
     room("data_prep/download.py", *GROUND_FLOOR, "data_prep", lazy=("torchaudio",)),
     room("data_prep/corpus_picture.py", *GROUND_FLOOR, "data_prep", "numpy", lazy=("matplotlib",)),
     room("models/", *GROUND_FLOOR, "models", "numpy", "torch", "librosa"),
-    room(
-        "speechcmd/runtime/", *GROUND_FLOOR, VERSION, RUNTIME, "numpy",
-        lazy=("sounddevice", "pysubs2", "praatio"),
+    room("speechcmd/runtime/__init__.py"),
+    *(
+        room(
+            f"speechcmd/runtime/{name}/", *GROUND_FLOOR, "numpy",
+            *(f"{RUNTIME}.{reached}" for reached in FLOORS_OF_RUNTIME[: floor + 1]),
+            lazy=LAZY_IN_RUNTIME.get(name, ()),
+        )
+        for floor, name in enumerate(FLOORS_OF_RUNTIME)
     ),
     room("speechcmd/runtime/model/engine.py", "onnxruntime"),
     room(
@@ -212,15 +220,18 @@ def test_nobody_imports_onnxruntime_before_it_is_told_to_send_nothing() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "n_breaches"),
     [
-        ("speechcmd/runtime/x.py", "import torch", 1),
-        ("speechcmd/runtime/x.py", "def f():\n    if f:\n        import torch.nn", 1),
-        ("speechcmd/runtime/x.py", "import sounddevice", 1),
-        ("speechcmd/runtime/x.py", "def f():\n    import onnxruntime", 1),
+        ("speechcmd/runtime/model/x.py", "import torch", 1),
+        ("speechcmd/runtime/model/x.py", "def f():\n    if f:\n        import torch.nn", 1),
+        ("speechcmd/runtime/model/x.py", "import sounddevice", 1),
+        ("speechcmd/runtime/model/x.py", "def f():\n    import onnxruntime", 1),
         ("speechcmd/training/x.py", "import onnxruntime", 1),
-        ("speechcmd/runtime/x.py", "def f():\n    import sounddevice", 0),
-        ("speechcmd/runtime/x.py", "from speechcmd import audio, errors, __version__", 0),
-        ("speechcmd/runtime/x.py", "from speechcmd import training", 1),
-        ("speechcmd/runtime/x.py", "from ..training import loop", 1),
+        ("speechcmd/runtime/microphone/x.py", "def f():\n    import sounddevice", 0),
+        ("speechcmd/runtime/recognition/x.py", "import speechcmd.runtime.model.card", 0),
+        ("speechcmd/runtime/model/x.py", "import speechcmd.runtime.recognition.decoder", 1),
+        ("speechcmd/runtime/microphone/x.py", "from speechcmd.runtime import listening", 1),
+        ("speechcmd/runtime/model/x.py", "from speechcmd import audio, errors", 0),
+        ("speechcmd/runtime/model/x.py", "from speechcmd import training", 1),
+        ("speechcmd/runtime/model/x.py", "from ..training import loop", 1),
         ("speechcmd/audio/reading.py", "import soxr", 1),
         ("data_prep/x.py", "if TYPE_CHECKING:\n    from speechcmd.cli import main", 1),
         ("data_prep/x.py", "def f():\n    import torchaudio", 1),

@@ -33,7 +33,8 @@ def show_released(as_json: bool) -> None:
         If one, or its figures, cannot be read.
     """
     from speechcmd.runtime.model.file import ASSETS
-    from speechcmd.runtime.model.released import describe_released, measure_speed
+    from speechcmd.runtime.model.released import describe_released
+    from speechcmd.runtime.recognition.speed import measure_speed
 
     released = [(model, measure_speed(model.name)) for model in describe_released()]
     if as_json:

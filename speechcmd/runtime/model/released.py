@@ -1,22 +1,14 @@
-"""The models that come with the package: their cards, their measured figures, and how fast they are here."""
+"""The models that come with the package: their cards and their measured figures."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 
-from speechcmd.audio.reproducible_noise import white_noise
-from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError
 from speechcmd.runtime.model import file as model_file
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.figures import Figures
-from speechcmd.runtime.recognition.recognizer import Recognizer
-
-_TIMED_S = 10.0
-_N_RUNS = 3
-_TIMED_RMS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +67,3 @@ def read_figures(name: str, sha256: str) -> Figures | None:
             "measure this one, or install speechcmd again"
         )
     return figures
-
-
-def measure_speed(name: str) -> float:
-    """Measure how much faster than real time a released model transcribes, on one core of this computer.
-
-    All parts are timed: front end, network and decoder, on noise; the fastest of three runs counts.
-    """
-    recognizer = Recognizer.load(name)
-    waveform = white_noise(round(_TIMED_S * recognizer.card.sample_rate), seed=3) * _TIMED_RMS
-    fastest_s = min(_time_run(recognizer, waveform) for _ in range(_N_RUNS))
-    return _TIMED_S / fastest_s
-
-
-def _time_run(recognizer: Recognizer, waveform: Waveform) -> float:
-    begin_s = time.perf_counter()
-    for _ in recognizer.transcribe(waveform):
-        pass
-    return time.perf_counter() - begin_s

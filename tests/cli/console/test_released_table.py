@@ -16,7 +16,8 @@ from speechcmd.cli.main import cli
 from speechcmd.errors import ModelError
 from speechcmd.runtime.model import file as model_file
 from speechcmd.runtime.model.figures import ClipFigures, Figures, OperatingPoint, Rate, Share, StreamFigures
-from speechcmd.runtime.model.released import describe_released, measure_speed, read_figures
+from speechcmd.runtime.model.released import describe_released, read_figures
+from speechcmd.runtime.recognition.speed import measure_speed
 
 pytestmark = pytest.mark.runtime
 
@@ -33,7 +34,7 @@ STREAM = StreamFigures((AS_SET,), {}, None)
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two models: a measured one that is the default, and one of which nothing is known."""
     monkeypatch.setattr(model_file, "ASSETS", tmp_path)
-    monkeypatch.setattr("speechcmd.runtime.model.released._TIMED_S", 0.5)
+    monkeypatch.setattr("speechcmd.runtime.recognition.speed._TIMED_S", 0.5)
     (tmp_path / "cnn.onnx").write_bytes(toy_model(name="cnn"))
     (tmp_path / "abc.onnx").write_bytes(toy_model(name="abc", precision="int8"))
     write_figures(tmp_path, "cnn")
