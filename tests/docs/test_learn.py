@@ -1,0 +1,101 @@
+"""The lessons of docs/learn run offline, and their pages show what they print."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+LEARN = Path(__file__).resolve().parents[2] / "docs/learn"
+LESSONS = ("spectrogram",)
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+# training ends elsewhere with another version of torch; what a lesson claims of it is tested by itself
+PERCENT_POINTS = 15.0
+
+
+@pytest.fixture
+def one_thread() -> None:
+    """A lesson sets how many threads torch uses: put it back."""
+    n_threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def run_lesson(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    monkeypatch.syspath_prepend(str(LEARN))
+    monkeypatch.setattr("sys.argv", [f"{name}.py", "--pictures", str(folder)])
+    runpy.run_path(str(LEARN / f"{name}.py"), run_name="__main__")
+    return capsys.readouterr().out
+
+
+def committed(name: str, clips: str = "") -> str:
+    return (LEARN / f"output/{name}{clips}.txt").read_text(encoding="utf-8")
+
+
+def page_of(name: str) -> str:
+    return (LEARN / f"{name}.md").read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.+?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def labels(output: str) -> list[str]:
+    return [NUMBER.sub("#", line.split(": ")[0]) for line in output.splitlines()[1:]]
+
+
+def is_near(line: str, kept: str) -> bool:
+    if "time" in line.split(":")[0]:
+        return True
+    pairs = [(float(a.replace(",", "")), float(b.replace(",", "")))
+             for a, b in zip(NUMBER.findall(line), NUMBER.findall(kept), strict=True)]  # fmt: skip
+    if "%" in line:
+        return all(abs(a - b) <= PERCENT_POINTS for a, b in pairs)
+    return all(abs(a - b) <= max(0.1 * abs(b), 1e-4) for a, b in pairs)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_prints_what_is_kept_and_draws_what_its_page_shows(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = run_lesson(name, tmp_path, monkeypatch, capsys)
+    kept = committed(name)
+    assert labels(printed) == labels(kept)
+    far = [pair for pair in zip(printed.splitlines(), kept.splitlines(), strict=True) if not is_near(*pair)]
+    assert far == []
+    shown = set(re.findall(r"\]\(pictures/(.+?)\)", page_of(name)))
+    assert shown == {path.name for path in tmp_path.iterdir()}
+    assert shown <= {path.name for path in (LEARN / "pictures").iterdir()}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_page_quotes_its_script_and_its_output(name: str) -> None:
+    page, script = page_of(name), (LEARN / f"{name}.py").read_text(encoding="utf-8")
+    output = committed(name, "-clips")
+    for block in blocks(page, "python"):
+        assert block in script
+    for block in blocks(page, "text"):
+        assert block in output
+    assert labels(output) == labels(committed(name))
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_exact_number_of_a_page_was_printed(name: str) -> None:
+    """Numbers with a decimal point and percentages, outside code; what is computed in an answer says so by =."""
+    page = re.sub(r"^```.+?^```|`[^`]*`|= [\d.]+", "", page_of(name), flags=re.DOTALL | re.MULTILINE)
+    exact = re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])|\d[\d,]*(?= %)", page)
+    printed = committed(name) + committed(name, "-clips") + (LEARN / f"{name}.py").read_text(encoding="utf-8")
+    numbers = {number.replace(",", "").lstrip("-") for number in NUMBER.findall(printed)}
+    assert {number for number in exact if number.replace(",", "") not in numbers} == set()
+
+
+def test_the_index_names_every_lesson_in_order() -> None:
+    linked = re.findall(r"^\| \d \| \[.+?\]\((\w+)\.md\)", page_of("index"), re.MULTILINE)
+    assert tuple(linked) == LESSONS
+    assert {path.stem for path in LEARN.glob("*.md")} == {"index", *LESSONS}
