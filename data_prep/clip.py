@@ -75,7 +75,7 @@ def _read(source: Source) -> Int16 | Skipped:
     try:
         samples = read_int16(source.path, LONGEST_CLIP_S if source.kind == "word" else None)
     except AudioError as error:
-        return Skipped(source.name, str(error).removeprefix(f"{source.path}: "))
+        return Skipped(source.name, error.without_path)
     return samples if len(samples) else Skipped(source.name, "holds no samples")
 
 

@@ -47,7 +47,7 @@ class Recording:
             self._measure(samples)
             yield samples
         if self._n_samples == 0:
-            raise AudioError(f"{self._source.path}: holds no samples")
+            raise AudioError("holds no samples", path=self._source.path)
 
     def _measure(self, samples: Int16) -> None:
         self._hash.update(np.ascontiguousarray(samples).data)

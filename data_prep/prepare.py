@@ -135,7 +135,7 @@ def _write_recording(writer: StoreWriter, source: Source) -> list[Skipped]:
     try:
         writer.append_recording(Recording(source))
     except AudioError as error:
-        return [Skipped(source.name, str(error).removeprefix(f"{source.path}: "))]
+        return [Skipped(source.name, error.without_path)]
     return []
 
 

@@ -1,6 +1,7 @@
 """Every error that speechcmd raises on purpose.
 
     SpeechcmdError
+    ├── UsageError      what was asked for does not fit together, or not what is there
     ├── AudioError      a recording cannot be read, or is not what it should be
     ├── CorpusError     a folder of clips cannot be used, or a download went wrong
     ├── StoreError      a store is missing, incomplete, damaged or lacks what is asked of it
@@ -13,17 +14,67 @@
     ├── BusyError       another process writes in the same folder
     └── DependencyError an optional package is missing
 
-A message is one line: what was expected, what came, what to do.
+A message is one line: what was expected, what came, what to do. Its parts are attributes of the error, so
+nobody has to take the message apart.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from copy import copy
 from pathlib import Path
+from typing import Self
+
+STREAM = "<stream>"
+"""The path, in messages, of what was read from no file."""
 
 
 class SpeechcmdError(Exception):
-    """Root of all errors that a caller may want to catch; the command line prints it and exits 1."""
+    """Root of all errors that a caller may want to catch; the command line prints it and exits 1.
+
+    Parameters
+    ----------
+    reason
+        What was expected, and what came.
+    path
+        The file or folder that it is about.
+    advice
+        What to do.
+
+    The message is `path: reason; advice`. An error can be sent to another process.
+
+    >>> str(SpeechcmdError("the file is empty", path="yes.wav", advice="record it again"))
+    'yes.wav: the file is empty; record it again'
+    """
+
+    def __init__(self, reason: str, *, path: str | os.PathLike[str] | None = None, advice: str = "") -> None:
+        self.reason = reason
+        self.path = None if path is None else os.fspath(path)
+        self.advice = advice
+        self._where = "" if path is None else f"{printable(os.fspath(path))}: "
+        super().__init__(f"{self._where}{self.without_path}")
+
+    @property
+    def without_path(self) -> str:
+        """The message for whoever shows the path elsewhere."""
+        return f"{self.reason}; {self.advice}" if self.advice else self.reason
+
+    @property
+    def without_advice(self) -> str:
+        """The message for whoever shows the advice elsewhere."""
+        return f"{self._where}{self.reason}"
+
+    def at(self, path: str | os.PathLike[str]) -> Self:
+        """The same error about a path, unless it names one itself: for whoever knows what was being read."""
+        same = copy(self)
+        if same.path in (None, STREAM):
+            SpeechcmdError.__init__(same, self.reason, path=path, advice=self.advice)
+        return same
+
+
+class UsageError(SpeechcmdError):
+    """What was asked for does not fit together, or not what is there; the command line exits 2."""
 
 
 class AudioError(SpeechcmdError):
@@ -57,8 +108,8 @@ class ExportError(SpeechcmdError):
 class DeviceError(SpeechcmdError):
     """A microphone is missing, refused or went away."""
 
-    def __init__(self, message: str, *, is_busy: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, *, advice: str = "", is_busy: bool = False) -> None:
+        super().__init__(reason, advice=advice)
         self.is_busy = is_busy
         """The device is there, but another program holds it: worth trying again later."""
 
@@ -76,14 +127,13 @@ class BusyError(SpeechcmdError):
 
     def __init__(self, path: Path, holder: str) -> None:
         super().__init__(
-            f"{printable(str(path))}: {holder} writes there; wait until it has ended, or choose another name"
+            f"{holder} writes there", path=path, advice="wait until it has ended, or choose another name"
         )
-        self.path = path
         self.holder = holder
         """Which process it is, in words."""
 
     def __reduce__(self) -> tuple[type[BusyError], tuple[Path, str]]:
-        return type(self), (self.path, self.holder)  # it may come from another process
+        return type(self), (Path(self.path or ""), self.holder)  # it may come from another process
 
 
 class DependencyError(SpeechcmdError):

@@ -31,7 +31,7 @@ from speechcmd.audio.samples import (
 )
 from speechcmd.audio.suffixes import NEEDS_FFMPEG
 from speechcmd.audio.unfinished import with_true_length
-from speechcmd.errors import AudioError, AudioWarning, printable
+from speechcmd.errors import STREAM, AudioError, AudioWarning, printable
 
 BLOCK_S = 10.0  # long enough that calls cost nothing, short enough that memory stays small
 # whatever channels and rate a header claims, a block is not larger: 16 MB of float32
@@ -74,20 +74,21 @@ def open_audio(source: FileSource) -> Iterator[Any]:
 
     from speechcmd.audio.forward_file import ForwardFile
 
-    name = _name_of(source)
+    path = _path_of(source)
     with ExitStack() as opened:
         try:
             mended = opened.enter_context(_mended(source))
             file = opened.enter_context(ForwardFile(mended or openable(source)))
         except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
-            raise AudioError(_why_unreadable(source, name, error)) from error
+            raise _why_unreadable(path, error) from error
         if file.format == "RAW":  # libsndfile takes anything called .au, .snd or .vox for telephone sound
-            raise AudioError(f"{name}: not audio that soundfile can read (it has no header)")
+            raise AudioError("not audio that soundfile can read (it has no header)", path=path)
         lowest, highest = SAMPLE_RATES_HZ
         if not lowest <= file.samplerate <= highest:
             raise AudioError(
-                f"{name}: expected a sample rate from {lowest} to {highest} Hz, "
-                f"got {file.samplerate} Hz; is the header damaged?"
+                f"expected a sample rate from {lowest} to {highest} Hz, got {file.samplerate} Hz",
+                path=path,
+                advice="is the header damaged?",
             )
         yield file
 
@@ -121,14 +122,15 @@ def read_blocks(
         As `open_audio`; also when decoding breaks off in the middle, or float samples are whole numbers.
     """
     if isinstance(source, AudioBlocks):
-        yield from _convert(source.blocks(), source.sample_rate, sample_rate, "<stream>")
+        yield from _convert(source.blocks(), source.sample_rate, sample_rate, STREAM)
         return
+    path = _path_of(source)
     with open_audio(source) as file:
-        blocks = map(_as_float, _decoded_blocks(file, _name_of(source), block_s))
-        yield from _convert(blocks, file.samplerate, sample_rate, _name_of(source))
+        blocks = map(_as_float, _decoded_blocks(file, path, block_s))
+        yield from _convert(blocks, file.samplerate, sample_rate, path)
 
 
-def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[AnyArray]:
+def _decoded_blocks(file: Any, path: str, block_s: float = BLOCK_S) -> Iterator[AnyArray]:
     """int16 where the file holds that, else float32. Shape of each: (n_samples,[ n_channels])."""
     import soundfile
 
@@ -139,7 +141,7 @@ def _decoded_blocks(file: Any, name: str, block_s: float = BLOCK_S) -> Iterator[
         try:
             block = file.read(n_samples, dtype=dtype, always_2d=False)
         except soundfile.SoundFileError as error:
-            raise AudioError(f"{name}: damaged, decoding stopped: {error}") from error
+            raise AudioError(f"damaged, decoding stopped: {error}", path=path) from error
         yield block
         if len(block) < n_samples:
             return
@@ -149,11 +151,11 @@ def _as_float(block: AnyArray) -> FloatArray:
     return int16_to_float32(block) if block.dtype == np.int16 else block
 
 
-def _convert(blocks: Iterable[FloatArray], from_rate: float, to_rate: float, name: str) -> Iterator[Waveform]:
+def _convert(blocks: Iterable[FloatArray], from_rate: float, to_rate: float, path: str) -> Iterator[Waveform]:
     resampler, mixer = Resampler(from_rate, to_rate), Mixer()
     for block in blocks:
         if not is_bounded(block):
-            check_scale(block, name)
+            check_scale(block, path)
         ready = resampler.feed(np.ascontiguousarray(mixer.feed(finite_samples(block))))
         if len(ready):
             yield ready
@@ -161,7 +163,9 @@ def _convert(blocks: Iterable[FloatArray], from_rate: float, to_rate: float, nam
     if len(ready):
         yield ready
     if mixer.took_one_channel:
-        warnings.warn(f"{name}: its channels cancel each other out; the first was taken", AudioWarning, 2)
+        warnings.warn(
+            f"{printable(path)}: its channels cancel each other out; the first was taken", AudioWarning, 2
+        )
 
 
 def read_waveform(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Waveform:
@@ -186,7 +190,7 @@ def read_int16(source: FileSource, longest_s: float | None = None) -> Int16:
         return plain
     with open_audio(source) as file:
         if (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE, 1, "PCM_16"):
-            return np.concatenate(list(_up_to(most, _decoded_blocks(file, _name_of(source)), source)))
+            return np.concatenate(list(_up_to(most, _decoded_blocks(file, _path_of(source)), source)))
     blocks = list(_up_to(most, map(float32_to_int16, read_blocks(source)), source))
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int16)
 
@@ -197,8 +201,9 @@ def _up_to(most: float, blocks: Iterable[Int16], source: FileSource) -> Iterator
         n_samples += len(block)
         if n_samples > most:
             raise AudioError(
-                f"{_name_of(source)}: expected a clip of a word, got more than {most / SAMPLE_RATE:g} s; "
-                "long recordings are given as --speech, --noise or --music"
+                f"expected a clip of a word, got more than {most / SAMPLE_RATE:g} s",
+                path=_path_of(source),
+                advice="long recordings are given as --speech, --noise or --music",
             )
         yield block
 
@@ -251,7 +256,7 @@ def duration_s(source: FileSource) -> float:
     if not isinstance(source, str | os.PathLike):
         source.seek(0)
     with open_audio(source) as file:
-        n_samples = sum(len(block) for block in _decoded_blocks(file, _name_of(source)))
+        n_samples = sum(len(block) for block in _decoded_blocks(file, _path_of(source)))
         return float(n_samples / file.samplerate)
 
 
@@ -276,8 +281,8 @@ def claimed_duration_s(source: FileSource) -> float | None:
         return float(file.frames / file.samplerate) if is_there else None
 
 
-def _name_of(source: FileSource) -> str:
-    return printable(str(os.fspath(source))) if isinstance(source, str | os.PathLike) else "<stream>"
+def _path_of(source: FileSource) -> str:
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else STREAM
 
 
 def openable(source: FileSource) -> Any:
@@ -287,39 +292,32 @@ def openable(source: FileSource) -> Any:
     return source
 
 
-def _why_unreadable(source: FileSource, name: str, error: Exception) -> str:
-    reason = str(error).rsplit(": ", maxsplit=1)[-1].rstrip(".")
-    if isinstance(source, str | os.PathLike):
+def _why_unreadable(path: str, error: Exception) -> AudioError:
+    reason, advice = "", ""
+    if path != STREAM:
         try:
-            reason = _why_no_file(Path(source)) or f"not audio that soundfile can read ({reason})"
+            reason, advice = _why_no_file(Path(path))
         except OSError as problem:  # a name that is too long, a folder that may not be read
             reason = problem.strerror or str(problem)
-        return f"{name}: {reason}"
-    return f"{name}: not audio that soundfile can read ({reason})"
+    decoder = str(getattr(error, "error_string", error)).rstrip(".")
+    return AudioError(reason or f"not audio that soundfile can read ({decoder})", path=path, advice=advice)
 
 
-def _why_no_file(path: Path) -> str | None:
+def _why_no_file(path: Path) -> tuple[str, str]:
+    """What keeps a file from being read, and what to do; nothing if it is up to the decoder."""
     if not path.exists():
-        return "no such file"
+        return "no such file", ""
+    if path.is_fifo():
+        advice = "what comes through a pipe is read from standard input: ... | speechcmd transcribe -"
+        return "expected an audio file, got a pipe", advice
     if not path.is_file():
-        return f"expected an audio file, got {_kind_of(path)}"
+        kind = "a folder" if path.is_dir() else "a socket" if path.is_socket() else "a device"
+        return f"expected an audio file, got {kind}", ""
     if path.stat().st_size == 0:
-        return "the file is empty (0 bytes)"
+        return "the file is empty (0 bytes)", ""
     with path.open("rb"):
         pass  # the system's own reason, such as a missing permission, is better than the decoder's
     if path.suffix.lower() in NEEDS_FFMPEG:
-        name, stem = printable(path.name), printable(path.stem)
-        return (
-            f"soundfile cannot read {path.suffix}; convert it first: "
-            f'ffmpeg -i "{name}" -ar 16000 -ac 1 "{stem}.wav"'
-        )
-    return None
-
-
-def _kind_of(path: Path) -> str:
-    """What something is that is no file."""
-    if path.is_dir():
-        return "a folder"
-    if path.is_fifo():
-        return "a pipe; what comes through a pipe is read from standard input: ... | speechcmd transcribe -"
-    return "a socket" if path.is_socket() else "a device"
+        command = f'ffmpeg -i "{printable(path.name)}" -ar 16000 -ac 1 "{printable(path.stem)}.wav"'
+        return f"soundfile cannot read {path.suffix}", f"convert it first: {command}"
+    return "", ""

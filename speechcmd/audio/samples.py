@@ -55,8 +55,8 @@ def is_bounded(waveform: Waveform) -> bool:
     return waveform.size == 0 or bool(waveform.max() <= LARGEST_SAMPLE and waveform.min() >= -LARGEST_SAMPLE)
 
 
-def check_scale(samples: AnyFloatArray, name: str) -> None:
-    """Refuse a block of whole numbers of 16 to 32 bits. Shape: any.
+def check_scale(samples: AnyFloatArray, path: str) -> None:
+    """Refuse a block of whole numbers of 16 to 32 bits, read from a path. Shape: any.
 
     Raises
     ------
@@ -69,6 +69,7 @@ def check_scale(samples: AnyFloatArray, name: str) -> None:
         return
     largest = float(size[beyond].max())
     raise AudioError(
-        f"{name}: expected float samples from -1 to 1, got up to {largest:,.0f}: whole numbers; "
-        "divide them by 32768 (16 bits) or 2147483648 (32 bits), or write them as integers"
+        f"expected float samples from -1 to 1, got up to {largest:,.0f}: whole numbers",
+        path=path,
+        advice="divide them by 32768 (16 bits) or 2147483648 (32 bits), or write them as integers",
     )

@@ -17,7 +17,7 @@ import numpy as np
 from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATES_HZ, int16_to_float32
 from speechcmd.audio.unfinished import LEAST_REST, TAGS, is_chunk_name
-from speechcmd.errors import AudioError
+from speechcmd.errors import STREAM, AudioError
 
 _PIECE_BYTES = 2**16  # what a pipe holds
 _LONGEST_KNOWN = 0x7FFF_0000
@@ -125,7 +125,7 @@ def open_wav_stream(file: BinaryIO) -> PcmStream | bytes:
         name, size = head.take_chunk_name()
         if name == b"data":
             if pcm is None:
-                raise AudioError("<stream>: a wav whose samples come before their format")
+                raise AudioError("a wav whose samples come before their format", path=STREAM)
             return PcmStream(file, pcm, size if 0 < size < _LONGEST_KNOWN else None)
         if name == b"fmt ":
             pcm = _read_format(head.take_format(size))
@@ -153,7 +153,7 @@ class _Head:
         if self._kept is not None:
             self._kept += pieces
             if len(self._kept) > _MOST_BYTES_BEFORE_FORMAT:
-                raise AudioError(f"<stream>: a wav without a format in its first {self._n_taken} bytes")
+                raise AudioError(f"a wav without a format in its first {self._n_taken} bytes", path=STREAM)
         return pieces
 
     def take_chunk_name(self) -> tuple[bytes, int]:
@@ -162,7 +162,7 @@ class _Head:
 
     def take_format(self, size: int) -> bytes:
         if size > _MOST_FORMAT_BYTES:
-            raise AudioError(f"<stream>: a wav whose format claims {size} bytes")
+            raise AudioError(f"a wav whose format claims {size} bytes", path=STREAM)
         return self._take_all(size + size % 2)
 
     def skip(self, n_bytes: int) -> None:
@@ -178,29 +178,32 @@ class _Head:
     def _take_all(self, n_bytes: int) -> bytes:
         taken = self.take(n_bytes)
         if len(taken) < n_bytes:
-            raise AudioError(f"<stream>: a wav of {self._n_taken} bytes that breaks off before its samples")
+            raise AudioError(
+                f"a wav of {self._n_taken} bytes that breaks off before its samples", path=STREAM
+            )
         return taken
 
 
 def _read_format(chunk: bytes) -> PcmFormat | None:
     """The format of the samples; None if it is one that is not read here."""
     if len(chunk) < 16:
-        raise AudioError(f"<stream>: a wav whose format has {len(chunk)} bytes; expected at least 16")
+        raise AudioError(f"a wav whose format has {len(chunk)} bytes; expected at least 16", path=STREAM)
     tag, n_channels, sample_rate, _, frame_bytes, _ = struct.unpack_from("<HHIIHH", chunk)
     if tag == _EXTENSIBLE and len(chunk) >= 26:
         tag = int.from_bytes(chunk[24:26], "little")  # the beginning of the format's GUID
     if tag not in (_PCM, _FLOAT):
         return None
     if not 1 <= n_channels <= _MOST_CHANNELS:
-        raise AudioError(f"<stream>: a wav of {n_channels} channels; expected 1 to {_MOST_CHANNELS}")
+        raise AudioError(f"a wav of {n_channels} channels; expected 1 to {_MOST_CHANNELS}", path=STREAM)
     lowest, highest = SAMPLE_RATES_HZ
     if not lowest <= sample_rate <= highest:
-        raise AudioError(f"<stream>: a wav at {sample_rate} Hz; expected {lowest} to {highest}")
+        raise AudioError(f"a wav at {sample_rate} Hz; expected {lowest} to {highest}", path=STREAM)
     encoding = _ENCODINGS.get((tag, frame_bytes // n_channels))
     if encoding is None or frame_bytes % n_channels:
         raise AudioError(
-            f"<stream>: a wav with {frame_bytes} bytes for a sample of {n_channels} channels; "
-            "expected PCM of 8, 16, 24 or 32 bit or float of 32 or 64"
+            f"a wav with {frame_bytes} bytes for a sample of {n_channels} channels; "
+            "expected PCM of 8, 16, 24 or 32 bit or float of 32 or 64",
+            path=STREAM,
         )
     return PcmFormat(sample_rate, n_channels, encoding)
 

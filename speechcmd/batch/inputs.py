@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechcmd.audio.suffixes import ALL_SUFFIXES
-from speechcmd.errors import AudioError, printable
+from speechcmd.errors import AudioError
 
 if TYPE_CHECKING:
     from speechcmd.audio.reading import AudioSource
@@ -61,7 +61,7 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
         If the recording has a problem, or standard input is closed.
     """
     if recording.problem is not None:
-        raise AudioError(recording.problem)
+        raise AudioError(recording.problem, path=recording.path)
     if recording.path != STANDARD_INPUT:
         yield recording.path
         return
@@ -109,14 +109,14 @@ def _resolve(path: str) -> list[Recording]:
             for file in Path(path).rglob("*")
             if file.suffix.lower() in ALL_SUFFIXES and not _is_hidden(file.relative_to(path))
         )
-        problem = Recording(path, f"{printable(path)}: no audio file in this folder")
+        problem = Recording(path, "no audio file in this folder")
         found = [str(file) for file in files if os.path.isfile(file)]  # noqa: PTH113
         return [Recording(file, name=os.path.relpath(file, path)) for file in found] or [problem]
     if _is_pattern(path):
         folder = _fixed_part(path)
         matches = _matches(folder, str(Path(path).relative_to(folder)))
         return [Recording(match, name=os.path.relpath(match, folder)) for match in matches] or [
-            Recording(path, f"{printable(path)}: no file matches this pattern")
+            Recording(path, "no file matches this pattern")
         ]
     return [Recording(path, name=Path(path).name)]
 

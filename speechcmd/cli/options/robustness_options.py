@@ -130,7 +130,7 @@ def _find_files(path: str, role: str) -> Sequence[Path]:
     found = find_recordings([path])
     for recording in found:
         if recording.problem is not None:
-            raise EvaluationError(recording.problem)
+            raise EvaluationError(recording.problem, path=recording.path)
     kept = of_role(Path(path), [Path(recording.path) for recording in found], role)
     if not kept:
         raise EvaluationError(

@@ -91,5 +91,6 @@ def _classify(
         waveform = resample_clip(waveform, recognizer.card.sample_rate)
         return recognizer.classify(waveform, only_labels=only_labels)
     except AudioError as error:
-        name = "" if example.path in str(error) else f"{example.path}: "
-        raise EvaluationError(f"{name}{error}; remove or replace this clip, every clip counts") from error
+        raise EvaluationError(
+            f"{error.at(example.path)}; remove or replace this clip, every clip counts"
+        ) from error

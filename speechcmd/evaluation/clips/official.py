@@ -236,4 +236,4 @@ def _decode(name: str, content: bytes) -> Waveform:
     try:
         return int16_to_float32(read_int16(io.BytesIO(content)))
     except AudioError as error:  # the bytes have no name
-        raise AudioError(f"{printable(name)}: {str(error).partition(': ')[2] or error}") from error
+        raise error.at(name) from error

@@ -184,7 +184,7 @@ class Capture:
         message = f"{device.title} stopped delivering audio"
         self._microphone.close()
         if not self._reconnects:
-            raise DeviceError(f"{message}; plug it in again or choose another one with --device")
+            raise DeviceError(message, advice="plug it in again or choose another one with --device")
         self._on_notice("stopped", f"{message}; waiting for it")
         if self._away_since is None:
             self._away_since = self._last_at

@@ -21,6 +21,8 @@ from speechcmd.runtime.microphone.native_output import STDERR, discarded
 # tried in this order after the wanted rate and the device's own; the first is what most hardware runs at
 OTHER_RATES = (48_000, 44_100, 32_000, 96_000, 192_000, 22_050, 8_000)
 SAMPLE_FORMAT = "float32"
+_CHOOSE_ANOTHER = "choose another device with --device"
+_RESTART = "restart the sound service"
 _CARD_NUMBER = re.compile(r"\s*\(hw:\d+,\d+\)")
 
 # error codes of PortAudio (portaudio.h); sounddevice has no names for them
@@ -61,12 +63,12 @@ def portaudio() -> Any:
         import sounddevice
     except ImportError as error:
         raise DeviceError(
-            f"the microphone needs the package sounddevice ({error}); pip install sounddevice"
+            f"the microphone needs the package sounddevice ({error})", advice="pip install sounddevice"
         ) from error
     except OSError as error:  # what sounddevice raises where the library is not found
-        raise DeviceError(f"the library PortAudio is missing ({error}); {advise('install')}") from error
+        raise DeviceError(f"the library PortAudio is missing ({error})", advice=advise("install")) from error
     except Exception as error:  # PortAudio did not start; the error's class is in the module we did not get
-        raise DeviceError(f"PortAudio does not start ({error}); restart the sound service") from error
+        raise _does_not_start(error) from error
     return sounddevice
 
 
@@ -84,9 +86,7 @@ def list_devices() -> list[InputDevice]:
         host_apis = [api["name"] for api in sd.query_hostapis()]
         default = sd.default.device[0]
     except sd.PortAudioError as error:
-        raise DeviceError(
-            f"PortAudio cannot list the devices ({error}); restart the sound service"
-        ) from error
+        raise DeviceError(f"PortAudio cannot list the devices ({error})", advice=_RESTART) from error
     return [
         InputDevice(
             name=" ".join(info["name"].split()),  # some drivers put line breaks into names
@@ -126,17 +126,17 @@ def find_device(part: str | None) -> InputDevice:
         if len(found) == 1:
             return found[0]
         if found:
-            raise DeviceError(_several(part, found))
+            raise _several(part, found)
     numbers = " (numbers are not taken: they change when something is plugged in)" if wanted.isdigit() else ""
     raise DeviceError(
-        f"no input device is called {part!r}{numbers}; there are: {_titles(devices)}. "
-        "Give a part of one of these names"
+        f"no input device is called {part!r}{numbers}",
+        advice=f"there are: {_titles(devices)}. Give a part of one of these names",
     )
 
 
 def no_microphone() -> DeviceError:
     """The error where `list_devices` finds nothing."""
-    return DeviceError(f"this computer shows no microphone; {advise('connect')}")
+    return DeviceError("this computer shows no microphone", advice=advise("connect"))
 
 
 def find_again(device: InputDevice) -> InputDevice:
@@ -175,8 +175,8 @@ def choose_rate(device: InputDevice, n_channels: int, wanted: int = SAMPLE_RATE)
                 raise explain_refusal(device, n_channels, rate, refusal)
     if refusal is None or error_code(refusal) == BAD_RATE:
         raise DeviceError(
-            f"{device.title} takes no rate that speechcmd knows (8000 to 192000 Hz, {n_channels} channels); "
-            "choose another device with --device"
+            f"{device.title} takes no rate that speechcmd knows (8000 to 192000 Hz, {n_channels} channels)",
+            advice=_CHOOSE_ANOTHER,
         )
     raise explain_refusal(device, n_channels, wanted, refusal)
 
@@ -207,14 +207,15 @@ def refresh_devices() -> None:
     with _streams_lock:
         if _open_streams:
             raise DeviceError(
-                "devices cannot be listed again while a microphone is open or hangs; close it, or start again"
+                "devices cannot be listed again while a microphone is open or hangs",
+                advice="close it, or start again",
             )
         try:
             with hidden_stderr():
                 _terminate(sd)
                 sd._initialize()
         except sd.PortAudioError as error:
-            raise DeviceError(f"PortAudio does not start ({error}); restart the sound service") from error
+            raise _does_not_start(error) from error
 
 
 def note_open_stream(stream: object, is_open: bool) -> None:
@@ -237,20 +238,21 @@ def explain_refusal(device: InputDevice, n_channels: int, rate: int, error: Exce
     code = error_code(error)
     if code == UNAVAILABLE:
         return DeviceError(
-            f"{device.title} is in use by another program; close that program, or choose another device "
-            "with --device",
+            f"{device.title} is in use by another program",
+            advice=f"close that program, or {_CHOOSE_ANOTHER}",
             is_busy=True,
         )
     if code == BAD_RATE:
-        return DeviceError(f"{device.title} refuses {rate} Hz; choose another device with --device")
+        return DeviceError(f"{device.title} refuses {rate} Hz", advice=_CHOOSE_ANOTHER)
     if code == BAD_CHANNELS:
         return DeviceError(
-            f"{device.title} refuses {n_channels} channels of its {device.n_channels}; choose another device "
-            "with --device"
+            f"{device.title} refuses {n_channels} channels of its {device.n_channels}", advice=_CHOOSE_ANOTHER
         )
     if code == BAD_DEVICE or code is None:
-        return DeviceError(f"{device.title} is gone ({error}); plug it in again, or choose another device")
-    return DeviceError(f"{device.title} cannot be opened ({error}); {advise('host error')}")
+        return DeviceError(
+            f"{device.title} is gone ({error})", advice="plug it in again, or choose another device"
+        )
+    return DeviceError(f"{device.title} cannot be opened ({error})", advice=advise("host error"))
 
 
 @contextmanager
@@ -265,9 +267,13 @@ def _default_of(devices: list[InputDevice]) -> InputDevice:
         if device.is_default:
             return device
     raise DeviceError(
-        "the system has no default microphone; set one in the sound settings, or name one with --device: "
-        + _titles(devices)
+        "the system has no default microphone",
+        advice=f"set one in the sound settings, or name one with --device: {_titles(devices)}",
     )
+
+
+def _does_not_start(error: Exception) -> DeviceError:
+    return DeviceError(f"PortAudio does not start ({error})", advice=_RESTART)
 
 
 def _is_whole_name(device: InputDevice, wanted: str) -> bool:
@@ -283,11 +289,11 @@ def _is_part(device: InputDevice, wanted: str) -> bool:
     )
 
 
-def _several(part: str, found: list[InputDevice]) -> str:
+def _several(part: str, found: list[InputDevice]) -> DeviceError:
     advice = "give more of the name, or NAME, HOST API as listed"
     if len({device.title for device in found}) < len(found):
         advice = "make the right one the system's default and leave --device out"
-    return f"{len(found)} input devices fit {part!r}: {_titles(found)}; {advice}"
+    return DeviceError(f"{len(found)} input devices fit {part!r}: {_titles(found)}", advice=advice)
 
 
 def _plain_title(device: InputDevice) -> str:

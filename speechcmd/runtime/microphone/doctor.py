@@ -166,8 +166,7 @@ def check_speed(
     try:
         recognizer = Recognizer.load(model)
     except ModelError as error:
-        measured, _, advice = str(error).partition("; ")
-        return Check("speed", "problem", measured, advice or "choose another model with -m")
+        return Check("speed", "problem", error.without_advice, error.advice or "choose another model with -m")
     card = recognizer.card
     n_update = card.steps_in(LIVE_UPDATE_S) * card.step_samples
     stream = recognizer.stream()
@@ -212,9 +211,8 @@ def _examine_sound(
         with Microphone(device) as microphone:
             yield _opened(microphone)
             recording = record(microphone, seconds, lambda: on_start(device), on_progress)
-    except DeviceError as error:  # our messages say what came, and after a semicolon what to do
-        measured, _, advice = str(error).partition("; ")
-        yield Check(name, "problem", measured, advice)
+    except DeviceError as error:
+        yield Check(name, "problem", error.without_advice, error.advice)
         return
     yield check_delivery(recording, seconds)
     if recording.blocks:

@@ -77,7 +77,8 @@ class Microphone:
     ) -> None:
         if channel is not None and not 1 <= channel <= device.n_channels:
             raise DeviceError(
-                f"{device.title} has channels 1 to {device.n_channels}, got {channel}; choose one of them"
+                f"{device.title} has channels 1 to {device.n_channels}, got {channel}",
+                advice="choose one of them",
             )
         self.device = device
         self.n_channels, self.rate = _choose_format(device, channel or MIXED_CHANNELS, wanted_rate)

@@ -26,6 +26,7 @@ _LONGEST_REFRACTORY_S = 3_600
 _LEAST_TEMPERATURE = 0.01
 _LARGEST_TOLERANCE = 1.0  # logits that are further off are other logits
 _LONGEST_LABEL = 80
+_EXPORT_AGAIN = "re-export the model"
 
 _T = TypeVar("_T")
 
@@ -165,10 +166,10 @@ class ModelCard:
             content = parse_json(text)
         except ValueError as error:
             raise ModelError(
-                f"the model card is not JSON ({_first_line(error)}); re-export the model"
+                f"the model card is not JSON ({_first_line(error)})", advice=_EXPORT_AGAIN
             ) from None
         if not isinstance(content, dict):
-            raise ModelError("the model card is not a JSON object; re-export the model")
+            raise ModelError("the model card is not a JSON object", advice=_EXPORT_AGAIN)
         card = _card_from(_Fields(content, "model card"))
         _check_sense(card)
         return card
@@ -183,7 +184,7 @@ class _Fields:
 
     def get(self, key: str, read: Callable[[Any], _T]) -> _T:
         if key not in self._content:
-            raise ModelError(f"{self._where}: {key!r:.40} is missing; re-export the model")
+            raise ModelError(f"{self._where}: {key!r:.40} is missing", advice=_EXPORT_AGAIN)
         return self._read(key, read)
 
     def get_or(self, key: str, read: Callable[[Any], _T], default: _T) -> _T:
@@ -194,7 +195,7 @@ class _Fields:
         try:
             return read(self._content[key])
         except _WrongError as error:
-            raise ModelError(f"{self._where}: {key!r:.40} must be {error}; re-export the model") from None
+            raise ModelError(f"{self._where}: {key!r:.40} must be {error}", advice=_EXPORT_AGAIN) from None
 
     def nested(self, key: str) -> _Fields:
         return _Fields(self.get(key, _object), f"{self._where}, {printable(key):.40}")
@@ -370,7 +371,7 @@ def _check_sense(card: ModelCard) -> None:
     elif not _is_table(card.check.logits, len(card.labels)):
         wrong = "the check vector must hold two signals with a logit for each label"
     if wrong:
-        raise ModelError(f"model card: {wrong}; re-export the model")
+        raise ModelError(f"model card: {wrong}", advice=_EXPORT_AGAIN)
 
 
 def _is_table(logits: tuple[tuple[tuple[float, ...], ...], ...], n_labels: int) -> bool:

@@ -116,8 +116,8 @@ class Figures:
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             why = printable(str(error), " ").strip()
             raise ModelError(
-                f"no figures of this version ({type(error).__name__}: {why:.80}); "
-                "write them with `speechcmd card --figures`"
+                f"no figures of this version ({type(error).__name__}: {why:.80})",
+                advice="write them with `speechcmd card --figures`",
             ) from None
 
 

@@ -81,11 +81,11 @@ def read_model_bytes(source: str | os.PathLike[str] | None = None) -> bytes:
         size = path.stat().st_size
         if size > MAX_MODEL_BYTES:
             raise ModelError(
-                f"{path}: expected a model of at most {MAX_MODEL_BYTES >> 20} MB, got {size >> 20} MB"
+                f"expected a model of at most {MAX_MODEL_BYTES >> 20} MB, got {size >> 20} MB", path=path
             )
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path}: cannot read the model ({error.strerror})") from error
+        raise ModelError(f"cannot read the model ({error.strerror})", path=path) from error
 
 
 def read_card(model_bytes: bytes) -> ModelCard:
@@ -108,7 +108,7 @@ def load_model_file(source: str | os.PathLike[str] | None = None) -> tuple[bytes
     try:
         return model_bytes, read_card(model_bytes)
     except ModelError as error:
-        raise ModelError(f"{source or DEFAULT_MODEL}: {error}") from error
+        raise error.at(source or DEFAULT_MODEL) from error
 
 
 def _model_path(source: str | os.PathLike[str] | None) -> Path:
@@ -119,8 +119,10 @@ def _model_path(source: str | os.PathLike[str] | None) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        raise ModelError(f"{name}: expected a model file, got a folder")
+        raise ModelError("expected a model file, got a folder", path=name)
     if path.suffix or path.parent != Path():
-        raise ModelError(f"{name}: no such model file")
+        raise ModelError("no such model file", path=name)
     names = ", ".join(released_models()) or "none"
-    raise ModelError(f"no released model is called {name!r} (released: {names}); give a name or a path")
+    raise ModelError(
+        f"no released model is called {name!r} (released: {names})", advice="give a name or a path"
+    )

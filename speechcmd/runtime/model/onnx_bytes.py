@@ -73,7 +73,9 @@ class _Walker:
                 key, text = self._metadata(as_message(value))
                 facts.metadata[key] = text
             elif number == _MODEL_FUNCTION:  # they may call each other, and themselves
-                raise ModelError("expected a plain network, found functions in the model; export it again")
+                raise ModelError(
+                    "expected a plain network, found functions in the model", advice="export it again"
+                )
             elif number == _MODEL_TRAINING:
                 raise ModelError("expected a network for recognition, found training information in the file")
         if graphs != 1 or not facts.opsets:
@@ -113,7 +115,9 @@ class _Walker:
             if number in _ATTRIBUTE_TENSORS:
                 self._tensor(as_message(value))
             elif number in _ATTRIBUTE_GRAPHS:
-                raise ModelError("expected a plain network, found a graph within the graph; export it again")
+                raise ModelError(
+                    "expected a plain network, found a graph within the graph", advice="export it again"
+                )
             elif number in _ATTRIBUTE_SPARSE:
                 self._sparse(as_message(value))
 

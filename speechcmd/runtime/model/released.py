@@ -60,10 +60,11 @@ def read_figures(name: str, sha256: str) -> Figures | None:
     try:
         figures = Figures.from_json(path.read_text(encoding="utf-8"))
     except (ModelError, OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(str(error), path=path) from error
     if figures.sha256 != sha256:
         raise ModelError(
-            f"{path}: figures of another model file (sha256 {figures.sha256:.12}, expected {sha256:.12}); "
-            "measure this one, or install speechcmd again"
+            f"figures of another model file (sha256 {figures.sha256:.12}, expected {sha256:.12})",
+            path=path,
+            advice="measure this one, or install speechcmd again",
         )
     return figures

@@ -18,6 +18,8 @@ from speechcmd.runtime.model.carried_frames import Carried
 from speechcmd.runtime.model.file import ModelCard, check_signals
 
 _NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be told twice
+_EXPORT_AGAIN = "re-export the model"
+_TRY_ANOTHER = "try another onnxruntime, or export the model again"
 _FLOAT = "tensor(float)"
 _INPUT = ("waveform", 2)
 _LOGITS = ("logits", 3)
@@ -95,19 +97,20 @@ class Session:
         if signals.shape[1] != card.check.n_samples or computed.shape != expected.shape:
             raise ModelError(
                 f"the model's check vector has shape {expected.shape} for {card.check.n_samples} samples, "
-                f"the network gives {computed.shape} for {signals.shape[1]}; re-export the model"
+                f"the network gives {computed.shape} for {signals.shape[1]}",
+                advice=_EXPORT_AGAIN,
             )
         difference = float(np.abs(computed - expected).max())
         if difference > card.check.tolerance:
             raise ModelError(
                 f"this computer computes the network wrongly: logits differ by {difference:.2g}, "
-                f"at most {card.check.tolerance:.2g} is allowed ({_machine()}); "
-                "try another onnxruntime, or export the model again"
+                f"at most {card.check.tolerance:.2g} is allowed ({_machine()})",
+                advice=_TRY_ANOTHER,
             )
         if card.precision == INT8 and _lost_label(expected, computed, card.check.tolerance / 10):
             raise ModelError(
-                f"this computer computes the network wrongly: it hears another label ({_machine()}); "
-                "try another onnxruntime, or export the model again"
+                f"this computer computes the network wrongly: it hears another label ({_machine()})",
+                advice=_TRY_ANOTHER,
             )
 
     def _run_limited(self, waveforms: Waveform) -> FloatArray:

@@ -96,7 +96,7 @@ def as_text(value: Value) -> str:
 
 def damaged() -> ModelError:
     """The error of bytes that are no model."""
-    return ModelError("not an ONNX model, or a damaged one; export or copy it again")
+    return ModelError("not an ONNX model, or a damaged one", advice="export or copy it again")
 
 
 def _length_of(message: memoryview, position: int, wire_type: int) -> tuple[int, int]:

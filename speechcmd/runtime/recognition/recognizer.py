@@ -75,7 +75,7 @@ class Recognizer:
             session = Session(model_bytes)
             session.verify(card)
         except ModelError as error:
-            raise ModelError(f"{source or card.name}: {error}") from error
+            raise error.at(source or card.name) from error
         return cls(session, card, model_bytes)
 
     @property
