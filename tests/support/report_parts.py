@@ -11,9 +11,10 @@ import pytest
 from evaluation_results import LABELS, clips_result, robustness_result, stream_result
 from fakes import SAMPLE_RATE, tone_recording, toy_model
 
-from speechcmd.evaluation.report import page, saliency, sound_picture
+from speechcmd.evaluation.report import page, report_folder, saliency
 from speechcmd.evaluation.report.drawing import Picture
-from speechcmd.evaluation.report.report_folder import Sound, write_report
+from speechcmd.evaluation.report.report_folder import write_report
+from speechcmd.evaluation.sounds import Sound
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 HOSTILE = "<img src=x onerror=\"console.error('run')\">"
@@ -33,7 +34,7 @@ def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
         return Picture("title", "what it shows", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
 
     explain_coarsely(patch)
-    patch.setattr(sound_picture, "draw_sound", lambda *_: no_picture().svg)
+    patch.setattr(report_folder, "draw_sound", lambda *_: no_picture().svg)
     for module in (page.clip_picture, page.stream_picture):
         for name in dir(module):
             if name.startswith("draw_"):

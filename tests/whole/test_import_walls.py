@@ -44,6 +44,10 @@ def room(path: str, *may_import: str, lazy: tuple[str, ...] = ()) -> Room:
 
 VERSION = "speechcmd.__version__"
 RUNTIME = "speechcmd.runtime"
+EVALUATION_GROUND = (
+    *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation.intervals", "speechcmd.evaluation.provenance",
+    "speechcmd.evaluation.sounds", "speechcmd.evaluation.wording",
+)  # fmt: skip
 # each may import itself and those before it
 FLOORS_OF_RUNTIME = ("model", "recognition", "output", "microphone", "listening")
 LAZY_IN_RUNTIME = {"output": ("pysubs2", "praatio"), "microphone": ("sounddevice",)}
@@ -93,12 +97,32 @@ ROOMS = (
         "numpy", "torch", "onnx", "onnxruntime.quantization", "lightning_fabric",
         "matplotlib", "rich",
     ),
+    room("speechcmd/evaluation/", *EVALUATION_GROUND, "numpy", "scipy"),
     room(
-        "speechcmd/evaluation/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation",
+        "speechcmd/evaluation/clips/", *EVALUATION_GROUND, "speechcmd.evaluation.clips",
         "data_prep.store", "data_prep.row_source", "data_prep.task", "data_prep.split", "data_prep.corpus",
-        "data_prep.speaker", "data_prep.voices",
-        "speechcmd.audio.coloured_noise",
-        "numpy", "scipy", "matplotlib", "jinja2", "onnx", lazy=("soundfile",),
+        "data_prep.speaker", "data_prep.voices", "numpy",
+    ),
+    room(
+        "speechcmd/evaluation/streams/", *EVALUATION_GROUND, "speechcmd.evaluation.streams", "data_prep.split",
+        "numpy", "scipy", lazy=("soundfile",),
+    ),
+    room(
+        "speechcmd/evaluation/synthesis/", *EVALUATION_GROUND, "speechcmd.evaluation.streams",
+        "speechcmd.evaluation.synthesis", "data_prep.store", "numpy", lazy=("soundfile",),
+    ),
+    room(
+        "speechcmd/evaluation/calibration/", *EVALUATION_GROUND, "speechcmd.evaluation.clips",
+        "speechcmd.evaluation.streams", "speechcmd.evaluation.calibration", "numpy", "onnx", lazy=("scipy",),
+    ),
+    room(
+        "speechcmd/evaluation/robustness/", *EVALUATION_GROUND, "speechcmd.evaluation.clips",
+        "speechcmd.evaluation.robustness", "numpy", lazy=("scipy", "soundfile"),
+    ),
+    room(
+        "speechcmd/evaluation/report/", *EVALUATION_GROUND, "speechcmd.evaluation.clips",
+        "speechcmd.evaluation.streams", "speechcmd.evaluation.robustness", "speechcmd.evaluation.report",
+        "numpy", lazy=("jinja2", "matplotlib", "scipy"),
     ),
     room(
         "speechcmd/batch/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from speechcmd.evaluation.clips.clip_run import Answers
     from speechcmd.evaluation.clips.clip_set import ClipSet
     from speechcmd.evaluation.clips.group import Metadata
-    from speechcmd.evaluation.report.report_folder import Sound
+    from speechcmd.evaluation.sounds import Sound
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
 

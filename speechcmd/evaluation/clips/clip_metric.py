@@ -227,3 +227,9 @@ def _rank_groups(name: str, hits: Mapping[str, tuple[int, int]]) -> list[dict[st
 def _mean(values: Iterable[float]) -> float | None:
     given = list(values)
     return float(np.mean(given)) if given else None
+
+
+def mean_recall(result: Mapping[str, Any]) -> float | None:
+    """Mean recall of the labels with clips, each counted once; None without clips."""
+    recalls = [float(row["recall"]) for row in result["by_label"] if row["recall"] is not None]
+    return sum(recalls) / len(recalls) if recalls else None

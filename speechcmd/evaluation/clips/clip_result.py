@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speechcmd.evaluation.clips.clip_example import ClipSet
 from speechcmd.evaluation.clips.clip_metric import measure_clips, worst_mistakes
 from speechcmd.evaluation.clips.clip_run import Answers, resample_clip
 from speechcmd.evaluation.clips.group import Metadata, measure_groups
 from speechcmd.evaluation.provenance import describe_run
+from speechcmd.evaluation.sounds import Sound
 from speechcmd.runtime.recognition.recognizer import Recognizer
-
-if TYPE_CHECKING:
-    from speechcmd.evaluation.report.report_folder import Sound
 
 MOST_SOUNDS = 12
 SOUNDS_OF_A_PAIR = 2
@@ -62,8 +60,6 @@ def make_clip_result(
 
 def pick_sounds(recognizer: Recognizer, clips: ClipSet, answers: Answers) -> list[Sound]:
     """The mistakes that the model was surest of, not more than two of one pair of labels."""
-    from speechcmd.evaluation.report.report_folder import Sound  # brings what draws pictures
-
     rate = recognizer.card.sample_rate
     sounds = []
     for index in worst_mistakes(clips.examples, answers, MOST_SOUNDS, SOUNDS_OF_A_PAIR):

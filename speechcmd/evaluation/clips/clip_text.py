@@ -7,13 +7,8 @@ from textwrap import wrap
 from typing import Any
 
 from speechcmd.errors import printable
-from speechcmd.evaluation.report.wording import (
-    as_percent,
-    as_percent_interval,
-    describe_clip_intervals,
-    describe_gap,
-    describe_intervals,
-)
+from speechcmd.evaluation.clips.clip_wording import describe_clip_intervals, describe_gap, describe_intervals
+from speechcmd.evaluation.wording import as_percent, as_percent_interval
 from speechcmd.labels import UNKNOWN
 
 _MOST_ROWS = 5

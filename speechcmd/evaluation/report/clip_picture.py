@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from speechcmd.evaluation.clips.clip_wording import describe_clip_intervals, describe_gap
 from speechcmd.evaluation.report.drawing import (
     COLOURS,
     FAINT,
@@ -19,7 +20,7 @@ from speechcmd.evaluation.report.drawing import (
     new_figure,
     to_svg,
 )
-from speechcmd.evaluation.report.wording import as_percent, describe_clip_intervals, describe_gap
+from speechcmd.evaluation.wording import as_percent
 
 
 def draw_confusion(result: dict[str, Any]) -> Picture:

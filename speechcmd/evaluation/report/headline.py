@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from speechcmd.evaluation.report.headline_figures import mean_recall
-from speechcmd.evaluation.report.wording import (
+from speechcmd.evaluation.clips.clip_metric import mean_recall
+from speechcmd.evaluation.streams.stream_text import describe_promise
+from speechcmd.evaluation.wording import (
     NOT_MEASURED,
     as_count,
     as_duration,
@@ -122,18 +122,6 @@ def summarise_robustness(result: dict[str, Any]) -> list[Headline]:
         f"({condition['axis']}); {as_percent(result['clean']['value'])} without any"
     )
     return [Headline(as_percent(point["accuracy"]), meaning)]
-
-
-def describe_promise(promise: Mapping[str, Any]) -> str:
-    """Whether the recordings bear out what the calibration promised."""
-    verdict = (
-        "as promised" if promise["is_within"] else "fewer than promised" if promise["is_kept"] else "BROKEN"
-    )
-    return (
-        f"false accepts in {promise['hours']:.2f} h without keywords, where {promise['low']} to "
-        f"{promise['high']} are to be expected (95 %) after {promise['promised_events']} in "
-        f"{promise['promised_hours']:.2f} h of calibration: {verdict}"
-    )
 
 
 def state_promise(measured_on: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.evaluation.report.report_folder import no_results, read_results, refuse_unreadable
+from speechcmd.evaluation.clips.clip_metric import mean_recall
+from speechcmd.evaluation.report.result_files import no_results, read_results, refuse_unreadable
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.figures import ClipFigures, Figures, OperatingPoint, Rate, Share, StreamFigures
 
@@ -82,12 +83,6 @@ def _clip_figures(result: Mapping[str, Any]) -> ClipFigures | None:
         mean_recall=mean,
         recalls=recalls,
     )
-
-
-def mean_recall(result: Mapping[str, Any]) -> float | None:
-    """Mean recall of the labels with clips, each counted once; None without clips."""
-    recalls = [float(row["recall"]) for row in result["by_label"] if row["recall"] is not None]
-    return sum(recalls) / len(recalls) if recalls else None
 
 
 def stream_figures(result: Mapping[str, Any]) -> StreamFigures:

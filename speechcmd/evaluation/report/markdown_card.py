@@ -15,9 +15,10 @@ from speechcmd.evaluation.report import table
 from speechcmd.evaluation.report.headline import summarise_clips, summarise_robustness, summarise_stream
 from speechcmd.evaluation.report.headline_figures import read_own_results, stream_figures
 from speechcmd.evaluation.report.page import TEMPLATES, describe_measured
-from speechcmd.evaluation.report.report_folder import refuse_unreadable
+from speechcmd.evaluation.report.result_files import refuse_unreadable
 from speechcmd.evaluation.report.table import Table
-from speechcmd.evaluation.report.wording import (
+from speechcmd.evaluation.streams.stream_result import AS_SET, SNR
+from speechcmd.evaluation.wording import (
     NOT_MEASURED,
     NOTHING,
     as_number,
@@ -27,7 +28,6 @@ from speechcmd.evaluation.report.wording import (
     as_rate_interval,
     join_words,
 )
-from speechcmd.evaluation.streams.stream_result import AS_SET, SNR
 from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.figures import OperatingPoint, Share, StreamFigures

@@ -17,8 +17,8 @@ from speechcmd.evaluation.report.headline import (
     summarise_robustness,
     summarise_stream,
 )
-from speechcmd.evaluation.report.table import Table
-from speechcmd.evaluation.report.wording import as_count, as_duration, as_number, join_words, reached_points
+from speechcmd.evaluation.report.table import Table, reached_points
+from speechcmd.evaluation.wording import as_count, as_duration, as_number, join_words
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 CSS_PX_PER_IN = 110

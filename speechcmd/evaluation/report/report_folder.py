@@ -4,48 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechcmd.audio.reading import encode_flac
-from speechcmd.audio.samples import Waveform, float32_to_int16
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.audio.samples import float32_to_int16
+from speechcmd.errors import printable
+from speechcmd.evaluation.report.page import render_page
+from speechcmd.evaluation.report.result_files import read_results, refuse_unreadable
+from speechcmd.evaluation.report.saliency import LEAST_FALL, Saliency, explain_answer
+from speechcmd.evaluation.report.sound_picture import draw_sound
+from speechcmd.evaluation.sounds import Sound
 from speechcmd.files import open_binary
 from speechcmd.folder_lock import lock_folder
-from speechcmd.json_toml import parse_json
 from speechcmd.progress import Progress
 
 if TYPE_CHECKING:
-    from speechcmd.evaluation.report.saliency import Saliency
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
-KINDS = ("clips", "stream", "robustness")
-SCHEMA = 1
 PAGE = "report.html"
 SOUNDS = "sounds"
 _WAIT_S = 60.0  # for another measurement that writes its result; that takes some seconds
 _LEAST_EXPLAINED_S = 0.1  # shorter sounds have no patches to cover
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sound:
-    """A mistake to listen to."""
-
-    title: str
-    truth: str
-    answer: str
-    score: float
-    waveform: Waveform
-    """Shape: (n_samples,)."""
-    sample_rate: int
-    """The model's."""
-    target: str | None
-    """The label whose score is explained; None is the recogniser's answer to the sound."""
-    path: str = ""
-    """Where it comes from."""
 
 
 def write_report(
@@ -108,45 +90,6 @@ def make_encodable(value: Any) -> Any:
     return [make_encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read what was measured, by kind; the dict is empty if nothing was.
-
-    Raises
-    ------
-    EvaluationError
-        If there is no such folder, or a result cannot be read.
-    """
-    if not folder.is_dir():
-        raise EvaluationError(no_results(folder))
-    paths = [folder / f"{kind}.json" for kind in KINDS]
-    return {path.stem: _read_result(path) for path in paths if path.exists()}
-
-
-def no_results(folder: Path) -> str:
-    """What is wrong with a folder without results."""
-    names = ", ".join(f"{kind}.json" for kind in KINDS)
-    return (
-        f"{printable(str(folder))}: expected a report folder with {names} or some of them, "
-        "found none; make one with `speechcmd evaluate SOURCE --report DIR`"
-    )
-
-
-def _read_result(path: Path) -> dict[str, Any]:
-    try:
-        result = parse_json(path.read_bytes())
-    except ValueError:
-        raise EvaluationError(_damaged(path, "it is not JSON")) from None
-    if not isinstance(result, dict) or result.get("kind") != path.stem:
-        raise EvaluationError(_damaged(path, f'"kind" is not "{path.stem}"'))
-    if result.get("schema") != SCHEMA:
-        raise EvaluationError(_damaged(path, f"expected schema {SCHEMA}, got {result.get('schema')!r:.20}"))
-    return result
-
-
-def _damaged(path: Path, why: str) -> str:
-    return f"{printable(str(path))}: not a result that this version can read ({why}); measure again"
-
-
 def _read_sounds(folder: Path, results: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
     """Contents of the files that the mistakes name; a result may name nothing outside its folder."""
     files = {}
@@ -160,23 +103,8 @@ def _read_sounds(folder: Path, results: Mapping[str, dict[str, Any]]) -> dict[st
 
 
 def _render(results: Mapping[str, dict[str, Any]], files: Mapping[str, bytes]) -> bytes:
-    from speechcmd.evaluation.report.page import render_page
-
     with refuse_unreadable(results):
         return render_page(results, files).encode("utf-8", "replace")
-
-
-@contextmanager
-def refuse_unreadable(kinds: Iterable[str]) -> Iterator[None]:
-    """Say in one line that a result lacks what it should hold, whatever the block stumbles over."""
-    try:
-        yield
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        names = " or ".join(f"{kind}.json" for kind in kinds)
-        why = f"{type(error).__name__}: {error}"
-        raise EvaluationError(
-            f"{names}: something is missing or not what it should be ({printable(why):.100}); measure again"
-        ) from error
 
 
 def _entry_of(sound: Sound) -> dict[str, Any]:
@@ -185,9 +113,6 @@ def _entry_of(sound: Sound) -> dict[str, Any]:
 
 
 def _add_sound(stem: str, sound: Sound, recognizer: Recognizer, files: dict[str, bytes]) -> dict[str, Any]:
-    from speechcmd.evaluation.report.saliency import explain_answer
-    from speechcmd.evaluation.report.sound_picture import draw_sound
-
     if not len(sound.waveform):
         return {"title": sound.title}
     names = {"title": sound.title, "sound": f"{stem}.flac"}
@@ -201,8 +126,6 @@ def _add_sound(stem: str, sound: Sound, recognizer: Recognizer, files: dict[str,
 
 
 def _describe_saliency(saliency: Saliency) -> str:
-    from speechcmd.evaluation.report.saliency import LEAST_FALL
-
     score = f"“{saliency.label}” scores {saliency.score:.2f} here"
     if saliency.falls.max() < LEAST_FALL:
         return f"{score}; no single part of the sound changes that."

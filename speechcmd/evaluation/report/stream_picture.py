@@ -23,7 +23,7 @@ from speechcmd.evaluation.report.drawing import (
     shorten,
     to_svg,
 )
-from speechcmd.evaluation.report.wording import as_duration, as_percent, as_rate, name_attribute, name_value
+from speechcmd.evaluation.wording import as_duration, as_percent, as_rate, name_attribute, name_value
 
 RATES_ASKED = (0.5, 1.0, 5.0)  # false accepts an hour
 _MOST_LABELS = 12  # more lines cannot be told apart

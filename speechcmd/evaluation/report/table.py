@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from speechcmd.evaluation.report.wording import (
+from speechcmd.evaluation.clips.clip_wording import describe_clip_intervals, describe_gap, describe_intervals
+from speechcmd.evaluation.wording import (
     NOT_MEASURED,
     NOTHING,
     as_duration,
@@ -15,12 +16,8 @@ from speechcmd.evaluation.report.wording import (
     as_percent_interval,
     as_rate,
     as_rate_interval,
-    describe_clip_intervals,
-    describe_gap,
-    describe_intervals,
     name_attribute,
     name_value,
-    reached_points,
 )
 
 _ROW_HEADER: tuple[str, ...] = (
@@ -278,3 +275,8 @@ def tabulate_robustness(result: dict[str, Any]) -> Table:
 
 def _accuracy_cells(point: dict[str, Any], key: str = "accuracy") -> tuple[Any, ...]:
     return as_percent(point[key]), as_percent_interval(point["low"], point["high"]), point["n"]
+
+
+def reached_points(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The settings that were found, and so have figures; the first is the model as it is set."""
+    return [point for point in result["points"] if point["reached"]]

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from speechcmd.errors import printable
-from speechcmd.evaluation.report.wording import as_number, as_percent, as_percent_interval
+from speechcmd.evaluation.wording import as_number, as_percent, as_percent_interval
 
 _NAME_COLUMNS = 31
 _VALUE_COLUMNS = 7

@@ -6,8 +6,6 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from speechcmd.evaluation.report.headline import describe_promise
-
 Result = Mapping[str, Any]
 
 _WIDTH = 80
@@ -148,3 +146,15 @@ def _name(value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def describe_promise(promise: Mapping[str, Any]) -> str:
+    """Whether the recordings bear out what the calibration promised."""
+    verdict = (
+        "as promised" if promise["is_within"] else "fewer than promised" if promise["is_kept"] else "BROKEN"
+    )
+    return (
+        f"false accepts in {promise['hours']:.2f} h without keywords, where {promise['low']} to "
+        f"{promise['high']} are to be expected (95 %) after {promise['promised_events']} in "
+        f"{promise['promised_hours']:.2f} h of calibration: {verdict}"
+    )

@@ -10,6 +10,7 @@ import pytest
 from evaluation_results import LABELS, clips_result, robustness_result, stream_result
 from fakes import SAMPLE_RATE, tone_recording
 
+from speechcmd.evaluation.clips.clip_wording import describe_intervals
 from speechcmd.evaluation.report.clip_picture import (
     draw_condition,
     draw_conditions,
@@ -32,7 +33,6 @@ from speechcmd.evaluation.report.saliency import Saliency
 from speechcmd.evaluation.report.sound_picture import draw_sound
 from speechcmd.evaluation.report.stream_picture import draw_attribute, draw_delays, draw_kinds, draw_trade_off
 from speechcmd.evaluation.report.table import tabulate_robustness
-from speechcmd.evaluation.report.wording import describe_intervals
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS_PER_IN = 72

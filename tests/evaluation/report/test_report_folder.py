@@ -21,7 +21,9 @@ from report_parts import leave_out_pictures, whole_report
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.report.headline_figures import read_own_results
-from speechcmd.evaluation.report.report_folder import Sound, make_encodable, read_results, write_report
+from speechcmd.evaluation.report.report_folder import make_encodable, write_report
+from speechcmd.evaluation.report.result_files import read_results
+from speechcmd.evaluation.sounds import Sound
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 HOSTILE = "</style><script>alert('x')</script><img src=http://example.org/x.png>"
