@@ -246,7 +246,7 @@ def test_json_says_what_was_chosen(data: Path, tmp_path: Path) -> None:
 def test_no_process_outlives_a_killed_command(data: Path) -> None:
     """The processes that try thresholds wait for work: they must see that nobody will bring any."""
     code = (
-        "from speechcmd.evaluation import sweep; sweep._WORTH_PROCESSES = 0.0\n"
+        "from speechcmd.evaluation.streams import sweep; sweep._WORTH_PROCESSES = 0.0\n"
         "from speechcmd.cli.main import main; main()"
     )
     arguments = [
