@@ -21,6 +21,7 @@ _NAMES = {
     list: "a list", tuple: "a list", dict: "a table", Mapping: "a table",
 }  # fmt: skip
 _LONGEST_SHOWN = 60
+_LONGEST_NAME = 40
 
 
 def as_type(value: Any, kind: type[_Record]) -> _Record:
@@ -35,6 +36,19 @@ def as_type(value: Any, kind: type[_Record]) -> _Record:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise ValueError(_first_fault(value, kind, "") or str(error.__cause__ or error)) from None
+
+
+def check_schema(content: Any, schema: int) -> None:
+    """Refuse a table of another schema, before its fields are looked at; what is no table `as_type` refuses.
+
+    Raises
+    ------
+    ValueError
+        If its field `schema` is another number, or missing.
+    """
+    found = content.get("schema") if isinstance(content, Mapping) else schema
+    if found != schema or isinstance(found, bool):
+        raise ValueError(f"schema: expected {schema}, which this version reads, got {_shown(found)}")
 
 
 def as_plain(record: Any) -> Any:
@@ -72,11 +86,19 @@ def _range_of(meta: msgspec.Meta, is_text: bool, is_list: bool) -> str:
         return f" like {meta.pattern}"
     low = meta.ge if meta.ge is not None else meta.gt
     high = meta.le if meta.le is not None else meta.lt
-    over = f"over {low:g}" if meta.gt is not None else f"of at least {low:g}" if low is not None else ""
-    under = f"under {high:g}" if meta.lt is not None else f"of at most {high:g}" if high is not None else ""
     if meta.ge is not None and meta.le is not None:
-        return f" from {low:g} to {high:g}"
-    return f" {' and '.join(part for part in (over, under) if part)}" if over or under else ""
+        return f" from {_shown_bound(low)} to {_shown_bound(high)}"
+    over = "over" if meta.gt is not None else "at least"
+    under = "under" if meta.lt is not None else "at most"
+    bounds = [
+        f"{word} {_shown_bound(bound)}" for word, bound in ((over, low), (under, high)) if bound is not None
+    ]
+    of = " of" if bounds and bounds[0].startswith("at") else ""
+    return f"{of} {' and '.join(bounds)}" if bounds else ""
+
+
+def _shown_bound(bound: float | None) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
 
 
 def _first_fault(value: Any, kind: Any, path: str) -> str | None:
@@ -84,7 +106,8 @@ def _first_fault(value: Any, kind: Any, path: str) -> str | None:
     for name, part, part_kind in _parts(value, kind):
         error = _why_not(part, part_kind)
         if error is not None:
-            where = f"{path}.{name}" if path and not name.startswith("[") else f"{path}{name}"
+            shown = _shown_name(name)
+            where = f"{path}.{shown}" if path and not name.startswith("[") else f"{path}{shown}"
             own = str(error.__cause__) if error.__cause__ is not None else _line(where, part_kind, part)
             return _first_fault(part, part_kind, where) or own
     return _missing_or_unknown(value, kind, path) or (None if path else _wrong_whole(value, kind))
@@ -142,7 +165,7 @@ def _missing_or_unknown(value: Any, kind: Any, path: str) -> str | None:
     if getattr(getattr(kind, "__struct_config__", None), "forbid_unknown_fields", False):
         for name in value:
             if name not in hints:
-                return f"{prefix}{name}: expected one of {', '.join(hints)}"
+                return f"{prefix}{_shown_name(name)}: expected one of {', '.join(hints)}"
     return None
 
 
@@ -170,6 +193,11 @@ def _is_union(origin: Any) -> bool:
 
 def _is_record(kind: Any) -> bool:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct))
+
+
+def _shown_name(name: str) -> str:
+    """A name of others: nothing in it may steer a terminal or fill it."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else _shown(name)
 
 
 def _shown(value: Any) -> str:

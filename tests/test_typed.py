@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from speechcmd.typed import as_plain, as_type, describe, required_fields
+from speechcmd.typed import as_plain, as_type, check_schema, describe, required_fields
 
 pytestmark = pytest.mark.runtime
 
@@ -101,17 +101,38 @@ def test_unknown_fields_are_refused_where_they_must_be() -> None:
         as_type({"epoch": 3}, Strict)
 
 
+@pytest.mark.parametrize(
+    ("found", "shown"), [({"schema": 2}, "2"), ({"schema": True}, "True"), ({}, "nothing")]
+)
+def test_another_schema_is_refused(found: dict[str, Any], shown: str) -> None:
+    check_schema({"schema": 1}, 1)
+    check_schema([], 1)
+    with pytest.raises(ValueError, match=f"^schema: expected 1, which this version reads, got {shown}$"):
+        check_schema(found, 1)
+
+
 def test_a_long_value_is_shown_in_part() -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         as_type(WHOLE | {"kind": "x" * 1000}, Result)
     assert len(str(caught.value)) < 120
 
 
+@pytest.mark.parametrize("name", ["\x1b[31m", "a\nb", "\u202eb", "x" * 1000])
+def test_names_of_others_are_shown_safely(name: str) -> None:
+    for content, kind in ((WHOLE | {"by_label": {name: 2}}, Result), ({name: 2}, Strict)):
+        with pytest.raises(ValueError, match="expected") as caught:
+            as_type(content, kind)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 150
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
         (Annotated[float, Meta(gt=0, lt=1)], "a number over 0 and under 1"),
+        (Annotated[float, Meta(gt=0, le=1)], "a number over 0 and at most 1"),
         (Annotated[int, Meta(le=9)], "a whole number of at most 9"),
+        (Annotated[int, Meta(ge=1, le=2**31)], "a whole number from 1 to 2147483648"),
         (Annotated[list[int], Meta(min_length=2, max_length=2)], "a list of 2 entries"),
         (Annotated[str, Meta(pattern="^a+$")], "text like ^a+$"),
         (bool | None, "true or false or nothing"),

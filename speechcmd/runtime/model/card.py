@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Annotated, Any
 
-from speechcmd.errors import JOINERS, ModelError, is_printable, printable
+from msgspec import Meta
+
+from speechcmd.errors import JOINERS, ModelError, is_printable
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import NEVER_FIRE, normalise_label
+from speechcmd.typed import as_type, check_schema
 
 SCHEMA = 1
 METADATA_KEY = "speechcmd"
@@ -17,31 +20,30 @@ FLOAT32, INT8 = "float32", "int8"
 INT8_TOLERANCE = 0.5
 """Of the check vector of an int8 network: a value that is rounded the other way moves a logit that far."""
 
-# no model of ours comes near these; a damaged or hostile card must not make us allocate gigabytes
-_LARGEST = 1e30  # fits float32
-_MOST_STEPS = 1_000
-_LONGEST_WINDOW_S = 10
-_SAMPLE_RATES = range(4_000, 48_001)
-_LONGEST_REFRACTORY_S = 3_600
-_LEAST_TEMPERATURE = 0.01
-_LARGEST_TOLERANCE = 1.0  # logits that are further off are other logits
-_LONGEST_LABEL = 80
-_EXPORT_AGAIN = "re-export the model"
+# no model of ours comes near the limits; a damaged or hostile card must not make us allocate gigabytes
+Count = Annotated[int, Meta(ge=1, lt=2**31, description="a whole number above 0")]
+FewSteps = Annotated[int, Meta(ge=1, le=1_000)]
+Proportion = Annotated[float, Meta(gt=0, le=1)]
+Logit = Annotated[float, Meta(ge=-1e30, le=1e30, description="a number")]  # fits float32
+Precision = Annotated[str, Meta(pattern=f"^({FLOAT32}|{INT8})$", description=f"{FLOAT32} or {INT8}")]
 
-_T = TypeVar("_T")
+_ADVICE = "re-export the model"
+_LONGEST_WINDOW_S = 10
+_LONGEST_LABEL = 80
+_ADDED_LATER = {"precision"}  # files of earlier versions lack it
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSettings:
     """When one label fires; every time in steps counts model outputs."""
 
-    threshold: float = 0.7
+    threshold: Proportion = 0.7
     """Smoothed posterior at which the label fires."""
-    release_ratio: float = 0.7
+    release_ratio: Proportion = 0.7
     """It can fire again once its smoothed posterior was below threshold * release_ratio."""
-    refractory_s: float = 0.2
+    refractory_s: Annotated[float, Meta(ge=0, le=3_600)] = 0.2
     """Least distance between the peaks of two detections."""
-    min_steps: int = 2
+    min_steps: FewSteps = 2
     """Steps at or above the threshold without which it does not fire."""
 
     @property
@@ -57,7 +59,7 @@ class DecoderSettings:
     default: LabelSettings = LabelSettings()
     labels: dict[str, LabelSettings] = field(default_factory=dict)
     """Labels with settings of their own; all others use `default`."""
-    smoothing_steps: int = 5
+    smoothing_steps: FewSteps = 5
     """Model outputs over which posteriors are averaged."""
 
     def of(self, label: str) -> LabelSettings:
@@ -96,10 +98,11 @@ class DataSource:
 class CheckVector:
     """Known answer: the logits of `check_signals`, recomputed whenever the model is loaded."""
 
-    n_samples: int
-    logits: tuple[tuple[tuple[float, ...], ...], ...]
+    n_samples: Count
+    logits: tuple[tuple[tuple[Logit, ...], ...], ...]
     """Shape (2, n_steps, n_labels): the quiet signal, then the loud one."""
-    tolerance: float = 1e-3
+    tolerance: Proportion = 1e-3
+    """Logits that are further off than 1 are other logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +111,31 @@ class ModelCard:
 
     name: str
     labels: tuple[str, ...]
-    sample_rate: int
-    window_samples: int
+    sample_rate: Annotated[int, Meta(ge=4_000, le=48_000)]
+    window_samples: Count
     """One model input."""
-    step_samples: int
+    step_samples: Count
     """Distance between two model outputs."""
     decoder: DecoderSettings
     measured_on: str
     """What the thresholds and figures were measured on, in words."""
     architecture: str
-    parameters: int
+    parameters: Count
     data: tuple[DataSource, ...]
     licence: str
     tool_version: str
     training: dict[str, Any]
     """Free: draw of the unknown words, length, seed, figures."""
     check: CheckVector
-    temperature: float = 1.0
+    temperature: Annotated[float, Meta(ge=0.01, le=100)] = 1.0
     """Logits are divided by it before the softmax."""
-    precision: str = FLOAT32
+    precision: Annotated[str, Meta(pattern=f"^({FLOAT32}|{INT8})$", description=f"{FLOAT32} or {INT8}")] = (
+        FLOAT32
+    )
     """Of the layers between front end and last layer: `FLOAT32` or `INT8`."""
-    schema: int = SCHEMA
+    schema: Annotated[
+        int, Meta(ge=SCHEMA, le=SCHEMA, description=f"{SCHEMA} for this version of speechcmd")
+    ] = SCHEMA
 
     @property
     def window_s(self) -> float:
@@ -165,185 +172,40 @@ class ModelCard:
         try:
             content = parse_json(text)
         except ValueError as error:
-            raise ModelError(
-                f"the model card is not JSON ({_first_line(error)})", advice=_EXPORT_AGAIN
-            ) from None
-        if not isinstance(content, dict):
-            raise ModelError("the model card is not a JSON object", advice=_EXPORT_AGAIN)
-        card = _card_from(_Fields(content, "model card"))
-        _check_sense(card)
+            reason = (str(error).splitlines() or ["empty"])[0]
+            raise ModelError(f"the model card is not JSON ({reason})", advice=_ADVICE) from None
+        try:
+            check_schema(content, SCHEMA)
+            card = _normalised(as_type(content, cls))
+            _check_complete(content)
+            _check_sense(card)
+        except ValueError as error:
+            raise ModelError(f"model card: {error}", advice=_ADVICE) from None
         return card
 
 
-class _Fields:
-    """A JSON object that is read with one type check a field."""
-
-    def __init__(self, content: dict[str, Any], where: str) -> None:
-        self._content = content
-        self._where = where
-
-    def get(self, key: str, read: Callable[[Any], _T]) -> _T:
-        if key not in self._content:
-            raise ModelError(f"{self._where}: {key!r:.40} is missing", advice=_EXPORT_AGAIN)
-        return self._read(key, read)
-
-    def get_or(self, key: str, read: Callable[[Any], _T], default: _T) -> _T:
-        """What a card of an older version need not have."""
-        return self._read(key, read) if key in self._content else default
-
-    def _read(self, key: str, read: Callable[[Any], _T]) -> _T:
-        try:
-            return read(self._content[key])
-        except _WrongError as error:
-            raise ModelError(f"{self._where}: {key!r:.40} must be {error}", advice=_EXPORT_AGAIN) from None
-
-    def nested(self, key: str) -> _Fields:
-        return _Fields(self.get(key, _object), f"{self._where}, {printable(key):.40}")
+def _normalised(card: ModelCard) -> ModelCard:
+    own = {normalise_label(label): settings for label, settings in card.decoder.labels.items()}
+    labels = tuple(map(normalise_label, card.labels))
+    return replace(card, labels=labels, decoder=replace(card.decoder, labels=own))
 
 
-class _WrongError(Exception):
-    """What a field should have been."""
+def _check_complete(content: Mapping[str, Any]) -> None:
+    """Defaults are for whoever makes a card, not for a file that lost a field."""
+    for name, part, kind in _records_in(content):
+        for each in fields(kind):
+            if each.name not in part and each.name not in _ADDED_LATER:
+                raise ValueError(f"{name}{each.name}: expected a value, got nothing")
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _WrongError("text")
-    return value
-
-
-def _label(value: Any) -> str:
-    return normalise_label(_text(value))
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
-        raise _WrongError("a whole number above 0")
-    return value
-
-
-def _few_steps(value: Any) -> int:
-    if _count(value) > _MOST_STEPS:
-        raise _WrongError(f"at most {_MOST_STEPS}")
-    return int(value)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
-        return float(value)
-    raise _WrongError("a number")
-
-
-def _positive(value: Any) -> float:
-    if _number(value) <= 0:
-        raise _WrongError("a number above 0")
-    return float(value)
-
-
-def _refractory_s(value: Any) -> float:
-    if not 0 <= _number(value) <= _LONGEST_REFRACTORY_S:
-        raise _WrongError(f"a number of at least 0 and at most {_LONGEST_REFRACTORY_S}")
-    return float(value)
-
-
-def _tolerance(value: Any) -> float:
-    if _positive(value) > _LARGEST_TOLERANCE:
-        raise _WrongError(f"at most {_LARGEST_TOLERANCE:g}")
-    return float(value)
-
-
-def _temperature(value: Any) -> float:
-    if not _LEAST_TEMPERATURE <= _number(value) <= 1 / _LEAST_TEMPERATURE:
-        raise _WrongError(f"a number from {_LEAST_TEMPERATURE:g} to {1 / _LEAST_TEMPERATURE:g}")
-    return float(value)
-
-
-def _precision(value: Any) -> str:
-    if value not in (FLOAT32, INT8):
-        raise _WrongError(f"{FLOAT32!r} or {INT8!r}")
-    return str(value)
-
-
-def _share(value: Any) -> float:
-    if not 0 < _number(value) <= 1:
-        raise _WrongError("a number above 0 and at most 1")
-    return float(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _WrongError("an object")
-    return value
-
-
-def _list_of(read: Callable[[Any], _T]) -> Callable[[Any], tuple[_T, ...]]:
-    def read_list(value: Any) -> tuple[_T, ...]:
-        if not isinstance(value, list):
-            raise _WrongError("a list")
-        return tuple(read(item) for item in value)
-
-    return read_list
-
-
-def _schema(value: Any) -> int:
-    if value != SCHEMA or isinstance(value, bool):
-        raise _WrongError(f"{SCHEMA} for this version of speechcmd, not {value!r:.40}")
-    return SCHEMA
-
-
-def _card_from(fields: _Fields) -> ModelCard:
-    sources = fields.get("data", _list_of(_object))
-    return ModelCard(
-        schema=fields.get("schema", _schema),
-        name=fields.get("name", _text),
-        labels=fields.get("labels", _list_of(_label)),
-        sample_rate=fields.get("sample_rate", _count),
-        window_samples=fields.get("window_samples", _count),
-        step_samples=fields.get("step_samples", _count),
-        temperature=fields.get("temperature", _temperature),
-        precision=fields.get_or("precision", _precision, FLOAT32),
-        decoder=_decoder_from(fields.nested("decoder")),
-        measured_on=fields.get("measured_on", _text),
-        architecture=fields.get("architecture", _text),
-        parameters=fields.get("parameters", _count),
-        data=tuple(_source_from(_Fields(source, "model card, data")) for source in sources),
-        licence=fields.get("licence", _text),
-        tool_version=fields.get("tool_version", _text),
-        training=fields.get("training", _object),
-        check=_check_from(fields.nested("check")),
-    )
-
-
-def _decoder_from(fields: _Fields) -> DecoderSettings:
-    labels = fields.get("labels", _object)
-    own = _Fields(labels, "model card, decoder, labels")
-    return DecoderSettings(
-        default=_label_settings_from(fields.nested("default")),
-        labels={normalise_label(label): _label_settings_from(own.nested(label)) for label in labels},
-        smoothing_steps=fields.get("smoothing_steps", _few_steps),
-    )
-
-
-def _label_settings_from(fields: _Fields) -> LabelSettings:
-    return LabelSettings(
-        threshold=fields.get("threshold", _share),
-        release_ratio=fields.get("release_ratio", _share),
-        refractory_s=fields.get("refractory_s", _refractory_s),
-        min_steps=fields.get("min_steps", _few_steps),
-    )
-
-
-def _source_from(fields: _Fields) -> DataSource:
-    return DataSource(
-        name=fields.get("name", _text), licence=fields.get("licence", _text), url=fields.get("url", _text)
-    )
-
-
-def _check_from(fields: _Fields) -> CheckVector:
-    return CheckVector(
-        n_samples=fields.get("n_samples", _count),
-        logits=fields.get("logits", _list_of(_list_of(_list_of(_number)))),
-        tolerance=fields.get("tolerance", _tolerance),
-    )
+def _records_in(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], type]]:
+    yield "", content, ModelCard
+    decoder = content["decoder"]
+    yield "decoder.", decoder, DecoderSettings
+    yield "decoder.default.", decoder["default"], LabelSettings
+    for label, settings in decoder["labels"].items():
+        yield f"decoder.labels.{label!r:.40}.", settings, LabelSettings
+    yield "check.", content["check"], CheckVector
 
 
 def _is_label(text: str) -> bool:
@@ -351,27 +213,33 @@ def _is_label(text: str) -> bool:
 
 
 def _check_sense(card: ModelCard) -> None:
-    """Refuse fields that are well formed one by one and do not fit together."""
+    """Refuse fields that are well formed one by one and do not fit together.
+
+    Raises
+    ------
+    ValueError
+        With what is wrong.
+    """
     labels = set(card.labels)
     wrong = None
     if not card.words:
-        wrong = "'labels' holds no word that may fire"
+        wrong = "labels: expected a word that may fire, got none"
     elif len(labels) != len(card.labels):
-        wrong = "'labels' names a label twice"
+        wrong = "labels: a label is named twice"
     elif not all(map(_is_label, labels)):
-        wrong = "'labels' holds an empty, unprintable or endless label"
+        wrong = f"labels: expected printable text of 1 to {_LONGEST_LABEL} characters each"
     elif unknown := sorted(set(card.decoder.labels) - labels):
-        wrong = f"the decoder's 'labels' name {unknown[0]!r:.40}, which is not a label"
+        wrong = f"decoder.labels: {unknown[0]!r:.40} is not a label of this model"
     elif card.step_samples > card.window_samples:
-        wrong = f"'step_samples' ({card.step_samples}) is above 'window_samples' ({card.window_samples})"
-    elif card.sample_rate not in _SAMPLE_RATES:
-        wrong = f"'sample_rate' ({card.sample_rate}) is none that audio has"
+        wrong = (
+            f"step_samples: expected at most window_samples ({card.window_samples}), got {card.step_samples}"
+        )
     elif card.window_s > _LONGEST_WINDOW_S:
-        wrong = f"'window_samples' ({card.window_samples}) is more than {_LONGEST_WINDOW_S} s"
+        wrong = f"window_samples: expected at most {_LONGEST_WINDOW_S} s, got {card.window_samples} samples"
     elif not _is_table(card.check.logits, len(card.labels)):
-        wrong = "the check vector must hold two signals with a logit for each label"
+        wrong = "check.logits: expected two signals with a logit for each label in each step"
     if wrong:
-        raise ModelError(f"model card: {wrong}", advice=_EXPORT_AGAIN)
+        raise ValueError(wrong)
 
 
 def _is_table(logits: tuple[tuple[tuple[float, ...], ...], ...], n_labels: int) -> bool:
@@ -381,7 +249,3 @@ def _is_table(logits: tuple[tuple[tuple[float, ...], ...], ...], n_labels: int) 
         and len(logits[0]) == len(logits[1]) > 0
         and all(len(step) == n_labels for signal in logits for step in signal)
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

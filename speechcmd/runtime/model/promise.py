@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from speechcmd.runtime.model.card import ModelCard
+from speechcmd.typed import as_type
 
 CALIBRATION_KEY = "calibration"
-_NUMBERS = ("false_accepts_per_hour", "hours", "rate", "low", "high")
+NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
     """A rate of false accepts to keep, and what was counted with the thresholds of the file."""
 
-    false_accepts_per_hour: float
+    false_accepts_per_hour: NotNegative
     """The rate that was asked for."""
-    confidence: float | None
+    confidence: NotNegative | None
     """With which it is kept; None: as counted."""
-    n_events: int
-    hours: float
-    rate: float
+    n_events: Annotated[int, Meta(ge=0)]
+    hours: NotNegative
+    rate: NotNegative
     """False accepts an hour: n_events / hours."""
-    low: float
+    low: NotNegative
     """95 % interval of the rate (Poisson)."""
-    high: float
+    high: NotNegative
 
     def describe(self) -> str:
         """One line for people."""
@@ -43,18 +44,7 @@ class Promise:
 
 def promise_of(card: ModelCard) -> Promise | None:
     """Return what a model was calibrated to; None if it was not, or its numbers cannot be read."""
-    found = card.training.get(CALIBRATION_KEY)
-    if not isinstance(found, Mapping):
+    try:
+        return as_type(card.training.get(CALIBRATION_KEY), Promise)
+    except ValueError:
         return None
-    wanted, hours, rate, low, high = (_number(found.get(key)) for key in _NUMBERS)
-    n_events = found.get("n_events")
-    if wanted is None or hours is None or rate is None or low is None or high is None:
-        return None
-    if not isinstance(n_events, int) or isinstance(n_events, bool):
-        return None
-    return Promise(wanted, _number(found.get("confidence")), n_events, hours, rate, low, high)
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < math.inf else None

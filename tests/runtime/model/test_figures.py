@@ -42,6 +42,7 @@ def test_figures_survive_the_round_trip() -> None:
     [
         "", "{", "[]", "null", "[" * 100_000,
         json.dumps(CONTENT | {"schema": 2}),
+        json.dumps({key: value for key, value in CONTENT.items() if key != "schema"}),
         json.dumps({key: value for key, value in CONTENT.items() if key != "clips"}),
         json.dumps(CONTENT | {"clips": {}}),
         json.dumps(CONTENT | {"clips": CONTENT["clips"] | {"mean_recall": "much\nmore"}}),
