@@ -8,8 +8,9 @@ came. `Meta(description="a licence such as CC-BY-4.0")` says what is expected in
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -159,14 +160,21 @@ def _missing_or_unknown(value: Any, kind: Any, path: str) -> str | None:
         return None
     hints = get_type_hints(kind, include_extras=True)
     prefix = f"{path}." if path else ""
-    for name in required_fields(kind):
-        if name not in value:
-            return f"{prefix}{name}: expected {describe(hints[name])}, got nothing"
     if getattr(getattr(kind, "__struct_config__", None), "forbid_unknown_fields", False):
         for name in value:
             if name not in hints:
-                return f"{prefix}{_shown_name(name)}: expected one of {', '.join(hints)}"
+                return (
+                    f"{prefix}{_shown_name(name)}: expected one of {', '.join(hints)}{_nearest(name, hints)}"
+                )
+    for name in required_fields(kind):
+        if name not in value:
+            return f"{prefix}{name}: expected {describe(hints[name])}, got nothing"
     return None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name.lower()[:_LONGEST_NAME], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def required_fields(kind: type) -> list[str]:

@@ -16,24 +16,24 @@ it is plain: letters, digits and marks of any script, `_`, spaces, `-` within a 
 from __future__ import annotations
 
 import difflib
-import math
 import shutil
 import string
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from speechcmd.errors import JOINERS, RulesError
 from speechcmd.json_toml import parse_toml
 from speechcmd.labels import normalise_label
+from speechcmd.typed import as_type
 
 PLACEHOLDERS = ("label", "score", "start_s", "end_s", "decided_s")
 
-_KEYS = ("label", "command", "min_score", "cooldown_s", "any_label")
 _ALL = "*"
-_EXAMPLE = 'label = "yes" and command = ["notify-send", "{label}"]'
 _LONGEST_SHOWN = 40
 _APOSTROPHES = frozenset("'\N{RIGHT SINGLE QUOTATION MARK}")
 _PLAIN = frozenset(f" _-{JOINERS}") | _APOSTROPHES  # besides letters, digits and marks
@@ -53,8 +53,30 @@ class Rule:
     """Least distance between the detections of two runs."""
 
 
-class _WrongError(Exception):
-    """What is wrong with a rule, without the place."""
+class _Entry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A [[rule]] as the file holds it."""
+
+    label: Annotated[
+        str | Annotated[list[str], Meta(min_length=1)],
+        Meta(description='a word, a list of words or "*" for all'),
+    ]
+    command: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            description='a list of arguments such as ["notify-send", "{label}"], which no shell reads',
+        ),
+    ]
+    min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    cooldown_s: Annotated[float, Meta(ge=0, le=1e9, description="a number of at least 0")] = 0.0
+    any_label: bool = False
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    rule: Annotated[
+        list[dict[str, Any]],
+        Meta(min_length=1, description="[[rule]], in double brackets, with a label and a command"),
+    ]
 
 
 def load_rules(path: Path, words: Collection[str]) -> tuple[Rule, ...]:
@@ -66,17 +88,21 @@ def load_rules(path: Path, words: Collection[str]) -> tuple[Rule, ...]:
         If the file cannot be read, or at the first mistake in it, with the rule, the key and what was
         expected.
     """
-    content = _read_toml(path)
     try:
-        _check_keys(content, ("rule",))
-        tables = content.get("rule", [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise _WrongError("each rule begins with [[rule]], in double brackets")
-        if not tables:
-            raise _WrongError(f"expected at least one [[rule]] with {_EXAMPLE}, found none")
-    except _WrongError as error:
-        raise RulesError(f"{path}: {error}") from None
-    return tuple(_load_rule(path, f"rule {i}", table, words) for i, table in enumerate(tables, start=1))
+        content = parse_toml(path.read_bytes())
+    except OSError as error:
+        raise RulesError(f"the rules cannot be read ({error.strerror})", path=path) from error
+    except ValueError as error:
+        raise RulesError(f"the rules are not TOML: {error}", path=path) from None
+    where = ""
+    rules = []
+    try:
+        for number, table in enumerate(as_type(content, _File).rule, start=1):
+            where = f"rule {number}, "
+            rules.append(_rule_of(f"rule {number}", as_type(table, _Entry), words))
+    except ValueError as error:
+        raise RulesError(f"{where}{error}", path=path) from None
+    return tuple(rules)
 
 
 def fill_in(argument: str, values: dict[str, str]) -> str:
@@ -87,93 +113,38 @@ def fill_in(argument: str, values: dict[str, str]) -> str:
     )
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return parse_toml(path.read_bytes())
-    except OSError as error:
-        raise RulesError(f"{path}: the rules cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise RulesError(f"{path}: the rules are not TOML: {error}") from None
+def _rule_of(name: str, entry: _Entry, words: Collection[str]) -> Rule:
+    labels = _labels_of(entry, words)
+    for argument in entry.command:
+        _check_argument(argument)
+    _check_labels_stay_arguments(entry.command[1:], labels, entry.any_label)
+    command = (_find_program(entry.command[0]), *entry.command[1:])
+    return Rule(name, labels, command, entry.min_score, entry.cooldown_s)
 
 
-def _load_rule(path: Path, name: str, table: dict[str, Any], words: Collection[str]) -> Rule:
-    key = ""
-    try:
-        _check_keys(table, _KEYS)
-        key = ", label"
-        labels = _read_labels(_required(table, "label"), words)
-        key = ", command"
-        command = _read_command(_required(table, "command"))
-        key = ", any_label"
-        any_label = _read_flag(table.get("any_label", False))
-        key = ", command"
-        _check_labels_stay_arguments(command[1:], labels, any_label)
-        key = ", min_score"
-        min_score = _read_number(table.get("min_score", 0.0), largest=1.0)
-        key = ", cooldown_s"
-        cooldown_s = _read_number(table.get("cooldown_s", 0.0))
-    except _WrongError as error:
-        raise RulesError(f"{path}: {name}{key}: {error}") from None
-    return Rule(name, labels, command, min_score, cooldown_s)
-
-
-def _check_keys(table: dict[str, Any], known: Collection[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise _WrongError(f"unknown key {_shown(key)}; {_nearest(key, known)}")
-
-
-def _required(table: dict[str, Any], key: str) -> Any:
-    if key not in table:
-        raise _WrongError(f"is missing; a rule needs {_EXAMPLE}")
-    return table[key]
-
-
-def _read_labels(value: Any, words: Collection[str]) -> frozenset[str]:
-    labels = [value] if isinstance(value, str) else value
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-        raise _WrongError(f'expected a word, a list of words or "*" for all, got {_shown(value)}')
-    labels = [normalise_label(label) for label in labels]
+def _labels_of(entry: _Entry, words: Collection[str]) -> frozenset[str]:
+    named = [entry.label] if isinstance(entry.label, str) else entry.label
+    labels = frozenset(map(normalise_label, named))
     if _ALL in labels:
         return frozenset(words)
-    for label in labels:
-        if label not in words:
-            raise _WrongError(f"{_shown(label)} is not a word of this model; {_nearest(label, words)}")
-    return frozenset(labels)
-
-
-def _read_command(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        raise _WrongError(
-            f"expected a list of arguments, got the text {_shown(value)}; "
-            'no shell reads it, so write each argument by itself: ["notify-send", "{label}"]'
-        )
-    if not isinstance(value, list) or not all(isinstance(argument, str) for argument in value):
-        raise _WrongError(
-            f'expected a list of arguments such as ["notify-send", "{{label}}"], got {_shown(value)}'
-        )
-    if not value or not value[0]:
-        raise _WrongError("expected a program and its arguments, got no program")
-    for argument in value:
-        _check_argument(argument)
-    return (_find_program(value[0]), *value[1:])
+    for label in sorted(labels.difference(words)):
+        raise ValueError(f"label: {_shown(label)} is not a word of this model; {_nearest(label, words)}")
+    return labels
 
 
 def _check_argument(argument: str) -> None:
     if "\0" in argument:
-        raise _WrongError(f"{_shown(argument)} holds a zero character, which no argument can")
+        raise ValueError(f"command: {_shown(argument)} holds a zero character, which no argument can")
     try:
         parts = list(string.Formatter().parse(argument))
     except ValueError:
-        raise _WrongError(
-            f"{_shown(argument)} holds a single brace; write {{{{ or }}}} for a brace"
+        raise ValueError(
+            f"command: {_shown(argument)} holds a single brace; write {{{{ or }}}} for a brace"
         ) from None
     for _, field, form, conversion in parts:
-        if field is None:
-            continue
-        if field not in PLACEHOLDERS or form or conversion:
-            raise _WrongError(
-                f"unknown placeholder in {_shown(argument)}; known are "
+        if field is not None and (field not in PLACEHOLDERS or form or conversion):
+            raise ValueError(
+                f"command: unknown placeholder in {_shown(argument)}; known are "
                 + " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
                 + ", and {{ or }} is a brace"
             )
@@ -181,11 +152,13 @@ def _check_argument(argument: str) -> None:
 
 def _find_program(template: str) -> str:
     if any(field is not None for _, field, _, _ in string.Formatter().parse(template)):
-        raise _WrongError(f"the program {_shown(template)} cannot hold a placeholder; name one program")
+        raise ValueError(
+            f"command: the program {_shown(template)} cannot hold a placeholder; name one program"
+        )
     program = fill_in(template, {})
     found = shutil.which(program)
     if found is None:
-        raise _WrongError(f"no program {_shown(program)} is found; install it or give its full path")
+        raise ValueError(f"command: no program {_shown(program)} is found; install it or give its full path")
     return found
 
 
@@ -209,31 +182,18 @@ def _check_labels_stay_arguments(arguments: Sequence[str], labels: Collection[st
     holding = [parts for parts in parsed if any(field == "label" for _, field, _, _ in parts)]
     for label in sorted(labels) if holding else ():
         if label.startswith("-") and any(parts[0][:2] == ("", "label") for parts in holding):
-            raise _WrongError(
-                f"the word {_shown(label)} would be read as an option; put text before {{label}}"
+            raise ValueError(
+                f"command: the word {_shown(label)} would be read as an option; put text before {{label}}"
             )
         if not any_label and not is_plain(label):
-            raise _WrongError(
-                f"the word {_shown(label)} holds more than letters, digits, spaces, - _ and ', which some "
-                "programs run; use the variable SPEECHCMD_LABEL, or any_label = true if it does not"
+            raise ValueError(
+                f"command: the word {_shown(label)} holds more than letters, digits, spaces, - _ and ', "
+                "which some programs run; use the variable SPEECHCMD_LABEL, "
+                "or any_label = true if it does not"
             )
 
 
-def _read_flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongError(f"expected true or false, got {_shown(value)}")
-    return value
-
-
-def _read_number(value: Any, largest: float = math.inf) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= largest:
-        expected = "a number of at least 0" if math.isinf(largest) else f"a number from 0 to {largest:g}"
-        raise _WrongError(f"expected {expected}, got {_shown(value)}")
-    return float(value)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Collection[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name.lower(), names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
