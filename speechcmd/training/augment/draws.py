@@ -13,6 +13,7 @@ from speechcmd.training.data.to_device import put
 
 # of the window: nearer a word is in view as a rule, farther nothing of it
 HALF_SEEN_SHIFT = (0.2, 0.8)
+VOICES = 3  # in babble: of so many no word is made out
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class AugmentConfig:
     edge of the window or beyond. `warp_percent` makes vocal tracts up to that much longer or shorter.
     `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after.
     `tilt_db`, either way, is what a microphone passes the highest band better than the lowest, and
-    `noise_tilt_db` the same for the noise that is mixed in; in
+    `noise_tilt_db` the same for the noise that is mixed in; in `babble_percent` of the noisy clips it is
+    `VOICES` people of the split's running speech who talk at once; in
     `narrow_percent` of the clips nothing lies above some frequency of 4000 Hz or more.
     """
 
@@ -50,6 +52,7 @@ class AugmentConfig:
     neighbour_percent: float = 0.0
     tilt_db: float = 0.0
     noise_tilt_db: float = 0.0
+    babble_percent: float = 0.0
     narrow_percent: float = 0.0
 
     @classmethod

@@ -7,6 +7,7 @@ Every function takes a whole batch on any device and leaves its inputs as they a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -70,6 +71,15 @@ def shift_bands(log_mel: Tensor, gain_db: Tensor, frontend: FrontEndConfig = Fro
     """
     gain = torch.pow(10.0, gain_db.to(log_mel) / 10.0).unsqueeze(1)
     return _to_power(log_mel, frontend.log_floor).mul_(gain).add_(frontend.log_floor).log_()
+
+
+def add_log_mel(parts: Sequence[Tensor], frontend: FrontEndConfig = FrontEndConfig()) -> Tensor:
+    """Several sounds at once, each as loud as it is: their powers add.
+
+    Shape: (batch, n_frames, n_mels) each -> (batch, n_frames, n_mels).
+    """
+    power = torch.stack([_to_power(part, frontend.log_floor) for part in parts]).sum(dim=0)
+    return power.add_(frontend.log_floor).log_()
 
 
 def mix_log_mel_noise(

@@ -18,6 +18,7 @@ from models.frontend import FrontEndConfig
 from speechcmd.arrays import BoolArray, FloatArray, IntArray
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.training.augment.draws import (
+    VOICES,
     AugmentConfig,
     draw_factor,
     draw_gain,
@@ -28,6 +29,7 @@ from speechcmd.training.augment.draws import (
     noise_scale,
 )
 from speechcmd.training.augment.features import (
+    add_log_mel,
     change_speed,
     mix_log_mel_noise,
     shift_level,
@@ -252,6 +254,11 @@ class ClipDataset(Dataset[Batch]):
         snr_db = draw_snr(self._augment, len(waveform), rng)
         noisy = np.flatnonzero(np.isfinite(snr_db))
         noise = self._cut_noise(among, len(noisy), rng)
+        speech = self._task.speech[~self._has_frames[self._task.speech]]
+        crowd = self._draw_crowd(speech, len(noisy), rng)
+        if len(crowd):
+            voices = [self._cut_noise(speech, len(crowd), rng) for _ in range(VOICES)]
+            noise[put(crowd, self._device)] = torch.stack(voices).sum(dim=0)
         tilt_db = self._draw_noise_tilt(len(noisy), rng)
         if tilt_db is not None:
             noise = tilt_noise(noise, tilt_db, self._frontend)
@@ -315,7 +322,12 @@ class ClipDataset(Dataset[Batch]):
         rng = generator_for("frame_noise", self._seed, epoch, number)
         snr_db = draw_snr(self._augment, len(log_mel), rng)
         noisy = np.flatnonzero(np.isfinite(snr_db))
-        noise = self._cut_frame_noise(len(noisy), log_mel.shape[1], rng)
+        n_frames, speech = log_mel.shape[1], self._task.speech
+        noise = self._cut_frame_noise(self._task.noise, len(noisy), n_frames, rng)
+        crowd = self._draw_crowd(speech, len(noisy), rng)
+        if len(crowd):
+            voices = [self._cut_frame_noise(speech, len(crowd), n_frames, rng) for _ in range(VOICES)]
+            noise[put(crowd, self._device)] = add_log_mel(voices, self._frontend)
         rows = put(noisy, self._device)
         ratio = put(snr_db[noisy], self._device)
         tilt_db = self._draw_noise_tilt(len(noisy), rng)
@@ -327,11 +339,19 @@ class ClipDataset(Dataset[Batch]):
         most = self._augment.noise_tilt_db
         return put(rng.uniform(-most, most, n_drawn).astype(np.float32), self._device) if most else None
 
-    def _cut_frame_noise(self, n_drawn: int, n_frames: int, rng: np.random.Generator) -> Tensor:
-        """Noise of feature stores, else that of audio stores through the front end."""
-        among = self._task.noise[self._has_frames[self._task.noise]]
+    def _draw_crowd(self, speech: IntArray, n_noisy: int, rng: np.random.Generator) -> IntArray:
+        """Which of the clips with noise get babble instead."""
+        if not self._augment.babble_percent or len(speech) == 0:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(draw_share(self._augment.babble_percent, n_noisy, rng))
+
+    def _cut_frame_noise(
+        self, recordings: IntArray, n_drawn: int, n_frames: int, rng: np.random.Generator
+    ) -> Tensor:
+        """Recordings of feature stores, else those of audio stores through the front end."""
+        among = recordings[self._has_frames[recordings]]
         if len(among) == 0:
-            noise = self._cut_noise(self._task.noise, n_drawn, rng)
+            noise = self._cut_noise(recordings, n_drawn, rng)
             log_mel: Tensor = front_end_on(self._frontend, self._device)(noise)
             return log_mel
         drawn, starts, order = self._draw_noise(among, n_drawn, rng)

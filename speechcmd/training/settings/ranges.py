@@ -27,7 +27,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "augment.room_percent": (0, 100), "augment.image_percent": (0, 100),
     "augment.half_seen_percent": (0, 100), "augment.warp_percent": (0, 30),
     "augment.neighbour_percent": (0, 100), "augment.tilt_db": (0, 60), "augment.noise_tilt_db": (0, 60),
-    "augment.narrow_percent": (0, 100),
+    "augment.babble_percent": (0, 100), "augment.narrow_percent": (0, 100),
     "n_mels": (STANDARD_BANDS, MOST_BANDS),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -14,6 +14,7 @@ from scipy.signal import butter, fftconvolve, sosfilt
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd.training.augment.draws import mix_noise
 from speechcmd.training.augment.features import (
+    add_log_mel,
     change_floor,
     change_speed,
     cut_bands,
@@ -271,3 +272,9 @@ def test_autocast_touches_no_log_mel(change: Callable[[torch.Tensor], torch.Tens
         changed = change(log_mel.clone())
     assert changed.dtype == torch.float32
     assert torch.equal(changed, expected)
+
+
+def test_sounds_at_once_add_their_powers() -> None:
+    powers = [torch.full((1, 2, 3), value) for value in (0.5, 2.0, 0.25)]
+    together = add_log_mel([torch.log(power + FLOOR) for power in powers])
+    assert torch.allclose(together, torch.log(torch.full((1, 2, 3), 2.75 + FLOOR)))

@@ -243,6 +243,26 @@ def test_mixed_noise_has_the_asked_ratio(store: Store, task: SplitTask, tilt_db:
     assert torch.allclose(snr_db, torch.full((8,), 12.0), atol=0.02)
 
 
+@pytest.mark.parametrize(("percent", "expected"), [(0.0, {1.0}), (50.0, {1.0, -1.0}), (100.0, {-1.0})])
+def test_babble_is_made_of_running_speech(percent: float, expected: set[float]) -> None:
+    """A noise above zero, speech below it and a word: the sign of what is mixed in tells where it is from."""
+    audio = np.repeat(np.array([100, -3_000, 20_000], np.int16), 4_000)
+    first = np.array([0, 4_000, 8_000])
+    examples = Examples(
+        ("n", "s", "w"), np.array([2, 1, 0]), first=first, end=first + 4_000, speech_start=first,
+        speech_end=first + 4_000, centre=np.full(3, 2_000), floor_db=np.full(3, -50, np.float32),
+        is_word=np.array([False, False, True]), source=np.zeros(3, np.int64), is_mined=np.zeros(3, np.bool_),
+    )  # fmt: skip
+    none = np.zeros(0, np.int64)
+    task = SplitTask(examples, np.array([2]), none, np.array([0]), np.array([1]), np.array([0]))
+    noisy = replace(OFF, noise_percent=100.0, noise_snr_db=(20.0, 20.0), babble_percent=percent)
+    store = Store.__new__(Store)
+    store.__dict__["audio"] = audio  # a cached property: nothing is read
+    batch = ClipDataset(store, task, 2_000, noisy).__getitems__(keys([2] * 16))
+    added = batch.waveform - 20_000 / 32_768
+    assert set(added.sign().mean(dim=1).tolist()) == expected
+
+
 def test_noise_shorter_than_the_window_brings_no_neighbour_along() -> None:
     """The store holds 100 samples of noise and then a loud clip: only the noise may be mixed in."""
     audio = np.concatenate([np.full(100, 100), np.full(5_000, 20_000)]).astype(np.int16)
