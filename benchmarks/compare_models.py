@@ -5,31 +5,32 @@ usage: python benchmarks/compare_models.py STORE NEGATIVES... --models MODEL... 
 
 STORE has clips of the split, noise and music; NEGATIVES are recordings or folders of the split's role in which no
 command is said, as `evaluate-stream` takes them. In DIR two hours are made of STORE, if they are not there: words
-alone, and other words alone, each over noise at 20, 10, 5 and 0 dB. Thresholds move together from the model's own; the smoothing is the model's
-own but for --smoothing.
+alone, and other words alone, each over noise at 20, 10, 5 and 0 dB. Thresholds move together from the model's own;
+--smoothing gives all models one smoothing.
 
-"speech": the rate is counted in NEGATIVES. "speech, words": in the other words alone as well, as if a third of
-an hour of them came to an hour of speech. Missed are shares of the words, each of the ten counts alike.
-Intervals are 95 % of 1,000 draws of the recordings (or minutes) of both kinds, so luck with the few
-false accepts of a rate is in them; "against" is the difference to the first model in the same draws.
+"speech": the rate is counted in NEGATIVES. "speech, words": in the other words alone as well, as if twenty minutes
+of them came to an hour of speech. Missed are shares of the words, each of the ten counts alike. Intervals are 95 % of
+1,000 draws of recordings (or minutes) of all kinds, so luck with the few false accepts of a rate is in
+them; "change" is against the first model, in the same draws.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.split import SPLIT_OF_ROLE
 from data_prep.store import Store
+from speechcmd.arrays import DoubleArray
 from speechcmd.evaluation.streams.curve import choose_offsets
 from speechcmd.evaluation.streams.material import PIECE_S, Material, listen_to
-from speechcmd.evaluation.streams.outcome import Fate, Scorer
+from speechcmd.evaluation.streams.outcome import Fate, Outcome, Scorer
 from speechcmd.evaluation.streams.recording_set import collect_recordings
 from speechcmd.evaluation.streams.sweep import shift_thresholds
 from speechcmd.evaluation.synthesis.stream_maker import make_stream
@@ -39,23 +40,21 @@ from speechcmd.runtime.recognition.recognizer import Recognizer
 
 N_OFFSETS, N_DRAWS = 48, 1_000
 OTHERS_SHARE = 1 / 3  # hours of other words to an hour of speech
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Heard:
     """What one model hears, by unit: a recording, or a minute of a longer one.
 
-    `found` (n_offsets, n_words) with the unit, the SNR and the label of each word; false accepts (n_offsets,
-    n_units) and hours (n_units,) of the speech and of the other words.
+    Of the words how many were `said` (n_units, n_snrs, n_labels) and `found` (n_offsets, n_units, n_snrs,
+    n_labels); of the speech and the other words the false accepts (n_offsets, n_units) and hours (n_units,).
     """
 
-    found: npt.NDArray[np.bool_]
-    unit: npt.NDArray[np.int64]
-    snr_db: Floats
-    label: npt.NDArray[np.int64]
-    n_false: dict[str, npt.NDArray[np.int64]]
-    hours: dict[str, Floats]
+    snrs_db: tuple[float, ...]
+    said: DoubleArray
+    found: DoubleArray
+    n_false: dict[str, DoubleArray]
+    hours: dict[str, DoubleArray]
 
 
 def streams_of(store: Store, folder: Path, split: str) -> tuple[Path, Path]:
@@ -90,19 +89,34 @@ def hear(
         name: [scorer.score(shift_thresholds(settings, offset)) for offset in offsets]
         for name, scorer in scorers.items()
     }
-    said = materials["words"]
+    snrs_db, said, found = _count_words(materials["words"], outcomes["words"])
     counted = {name: _count_false(materials[name], outcomes[name]) for name in ("others", "speech")}
     return Heard(
-        np.array([one.fates == Fate.FOUND for one in outcomes["words"]]),
-        said.word_units,
-        np.array([float(str(word.attributes["snr_db"])) for word in said.words]),
-        said.word_labels,
+        snrs_db,
+        said,
+        found,
         {name: n_false for name, (n_false, _) in counted.items()},
         {name: hours for name, (_, hours) in counted.items()},
     )
 
 
-def _count_false(material: Material, outcomes: list[Any]) -> tuple[npt.NDArray[np.int64], Floats]:
+def _count_words(
+    material: Material, outcomes: Sequence[Outcome]
+) -> tuple[tuple[float, ...], DoubleArray, DoubleArray]:
+    """The SNRs, the words said and those found: see `Heard`."""
+    snr_db = np.array([float(str(word.attributes["snr_db"])) for word in material.words])
+    snrs_db = tuple(sorted(set(snr_db.tolist()), reverse=True))
+    place = np.array([snrs_db.index(snr) for snr in snr_db.tolist()])
+    cell = (material.word_units, place, material.word_labels)
+    said = np.zeros((int(material.word_units.max()) + 1, len(snrs_db), len(material.card.words)))
+    np.add.at(said, cell, 1)
+    found = np.zeros((len(outcomes), *said.shape))
+    for row, outcome in enumerate(outcomes):
+        np.add.at(found[row], cell, outcome.fates == Fate.FOUND)
+    return snrs_db, said, found
+
+
+def _count_false(material: Material, outcomes: Sequence[Outcome]) -> tuple[DoubleArray, DoubleArray]:
     """False accepts and hours of each unit; recordings in which a command sounds are left out."""
     units = [
         (number, piece)
@@ -111,7 +125,7 @@ def _count_false(material: Material, outcomes: list[Any]) -> tuple[npt.NDArray[n
         for piece in range(int(one.duration_s // PIECE_S) + 1)
     ]
     place = {unit: index for index, unit in enumerate(units)}
-    n_false = np.zeros((len(outcomes), len(units)), dtype=np.int64)
+    n_false = np.zeros((len(outcomes), len(units)))
     for row, outcome in enumerate(outcomes):
         for one in outcome.false_accepts:
             length_s = material.heard[one.recording].duration_s
@@ -123,42 +137,28 @@ def _count_false(material: Material, outcomes: list[Any]) -> tuple[npt.NDArray[n
 
 
 def curve_of(
-    heard: Heard, draw: dict[str, npt.NDArray[np.int64]] | None, with_others: bool
-) -> tuple[Floats, Floats]:
-    """False accepts an hour and shares found by SNR and of all, over thresholds, in one draw of the units.
+    heard: Heard, weights: dict[str, DoubleArray], with_others: bool
+) -> tuple[DoubleArray, DoubleArray]:
+    """False accepts an hour and shares found by SNR and of all, over thresholds; each unit counts as often as
+    its weight says.
 
     Shape: (n_offsets,), (n_offsets, n_snrs + 1).
     """
-    weights = {
-        name: np.ones(len(heard.hours[name])) if draw is None else draw[name].astype(float)
-        for name in heard.hours
-    }
     rates = {
-        name: heard.n_false[name] @ weights[name] / (heard.hours[name] @ weights[name]) for name in weights
+        name: n_false @ weights[name] / (heard.hours[name] @ weights[name])
+        for name, n_false in heard.n_false.items()
     }
     rate = rates["speech"]
     if with_others:
         rate = (rate + OTHERS_SHARE * rates["others"]) / (1 + OTHERS_SHARE)
-    weight = np.ones(len(heard.unit)) if draw is None else draw["words"][heard.unit].astype(float)
-    shares = [_share_found(heard, weight * (heard.snr_db == snr)) for snr in _snrs(heard)]
-    return rate, np.stack([*shares, np.mean(shares, axis=0)], axis=1)
+    said = np.einsum("u,usl->sl", weights["words"], heard.said)
+    found = np.einsum("u,ousl->osl", weights["words"], heard.found)
+    is_said = said > 0  # of a draw a word may be missing
+    shares = (found / np.where(is_said, said, 1)).sum(axis=2) / is_said.sum(axis=1)
+    return rate, np.concatenate([shares, shares.mean(axis=1, keepdims=True)], axis=1)
 
 
-def _share_found(heard: Heard, weight: Floats) -> Floats:
-    """Mean over the labels of the share of their words that are found. Shape: (n_offsets,)."""
-    by_label = [
-        heard.found[:, own] @ weight[own] / weight[own].sum()
-        for own in (heard.label == label for label in np.unique(heard.label))
-        if weight[own].sum()
-    ]
-    return np.asarray(np.mean(by_label, axis=0), dtype=np.float64)
-
-
-def _snrs(heard: Heard) -> list[float]:
-    return sorted(set(heard.snr_db.tolist()), reverse=True)
-
-
-def missed_at(rate: Floats, found: Floats, wanted: float) -> Floats:
+def missed_at(rate: DoubleArray, found: DoubleArray, wanted: float) -> DoubleArray:
     """Missed in percent where a rate is kept, between two thresholds. Shape: (n_columns,)."""
     over = np.flatnonzero(rate > wanted)
     last = int(over[-1]) if len(over) else -1  # thresholds rise: from the next one on the rate is kept
@@ -168,26 +168,31 @@ def missed_at(rate: Floats, found: Floats, wanted: float) -> Floats:
     if last >= 0:
         share = (wanted - rate[last + 1]) / (rate[last] - rate[last + 1])
         kept = kept + share * (found[last] - kept)
-    missed: Floats = 100 * (1 - kept)
+    missed: DoubleArray = 100 * (1 - kept)
     return missed
 
 
-def draw_units(heard: Heard, rng: np.random.Generator) -> dict[str, npt.NDArray[np.int64]]:
-    """How often each unit comes in one draw with replacement."""
-    sizes = {"words": int(heard.unit.max()) + 1} | {name: len(hours) for name, hours in heard.hours.items()}
-    return {name: np.bincount(rng.integers(0, n, size=n), minlength=n) for name, n in sizes.items()}
+def draw_units(heard: Heard, rng: np.random.Generator | None) -> dict[str, DoubleArray]:
+    """How often each unit comes in one draw with replacement; once each without a generator."""
+    sizes = {"words": len(heard.said)} | {name: len(hours) for name, hours in heard.hours.items()}
+    return {
+        name: np.ones(n)
+        if rng is None
+        else np.bincount(rng.integers(0, n, size=n), minlength=n).astype(float)
+        for name, n in sizes.items()
+    }
 
 
 def compare(models: dict[str, Heard], rates: list[float]) -> list[dict[str, Any]]:
     """A row for each model, kind of negatives, rate and SNR, with intervals; the first model is the reference."""
     first = next(iter(models.values()))
-    columns = [f"{snr:g} dB" for snr in _snrs(first)] + ["all"]
+    columns = [f"{snr:g} dB" for snr in first.snrs_db] + ["all"]
     rows = []
     for with_others in (False, True):
-        drawn: dict[str, Floats] = {}
+        drawn: dict[str, DoubleArray] = {}
         for name, heard in models.items():
             rng = np.random.default_rng(0)  # the same draws for each model
-            draws = [None, *(draw_units(heard, rng) for _ in range(N_DRAWS))]
+            draws = [draw_units(heard, None), *(draw_units(heard, rng) for _ in range(N_DRAWS))]
             curves = [curve_of(heard, draw, with_others) for draw in draws]
             drawn[name] = np.array([[missed_at(*curve, rate) for rate in rates] for curve in curves])
         reference = drawn[next(iter(models))]
@@ -213,7 +218,7 @@ def show(rows: list[dict[str, Any]], heard: Heard) -> None:
     """A line for each model, kind and rate."""
     hours = {name: values.sum() for name, values in heard.hours.items()}
     print(
-        f"{len(heard.unit)} words; {hours['speech']:.2f} h of speech, {hours['others']:.2f} h of other words"
+        f"{heard.said.sum():.0f} words; {hours['speech']:.2f} h of speech, {hours['others']:.2f} h of other words"
     )
     lines: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -224,7 +229,7 @@ def show(rows: list[dict[str, Any]], heard: Heard) -> None:
         spread = ", ".join(f"{each:.1f}" for each in last["interval"])
         change = ", ".join(f"{each:+.1f}" for each in last["change_interval"])
         print(
-            f"{against}, {rate:g} an hour, {Path(model).stem}: missed % {cells} [{spread}]; "
+            f"{against}, {rate:g} an hour, {model}: missed % {cells} [{spread}]; "
             f"change {last['change']:+.1f} [{change}]"
         )
 
