@@ -197,7 +197,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(store: Store, tmp
     make_stream(store, tmp_path / "stream.wav", settings)
     code = (
         "import sys; from pathlib import Path; from data_prep.store import Store;"
-        "from speechcmd.evaluation import stream_plan;"
+        "from speechcmd.evaluation.synthesis import stream_plan;"
         "from speechcmd.evaluation.synthesis.stream_maker import make_stream, StreamSettings;"
         f"stream_plan.PIECE_S = {PIECE_S};"
         f"settings = StreamSettings({WORDS}, minutes=0.3, snrs_db={SNRS_DB}, gap_s=(0.3, 1.0));"
