@@ -27,10 +27,10 @@ from torch.utils.data import DataLoader, Dataset
 from data_prep.store import Store
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.registry import create_model
-from speechcmd.training.augment.draws import AugmentConfig
-from speechcmd.training.data.audio_gather import place_windows
+from speechcmd.training.augment.placement import place_windows
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import FixedSampler
+from speechcmd.training.settings.config import AugmentConfig
 
 LABELLED = 10  # words of the task; the same for both sides
 

@@ -24,8 +24,7 @@ from arguments import trainings
 from runs import RECIPE, answer_clips, open_stores, train_whole, with_changes
 
 from data_prep.store import Store
-from speechcmd.training.augment.draws import AugmentConfig
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 PLAIN = "as it is"
 OFF = {"time_shift_ms": 0.0, "noise_percent": 0.0, "gain_db": 0.0, "time_masks": 0, "band_masks": 0}

@@ -15,14 +15,13 @@ from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
 from data_prep.store import Store
 from data_prep.task import TaskConfig, draw_evaluation, make_split_task
-from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
-from speechcmd.training.loop.step import log_mel_of
 from speechcmd.training.loop.teacher import load_network
 from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 from speechcmd.training.settings.recipe import apply_settings, read_recipe
 
 RECIPE_FILE = Path(__file__).resolve().parents[1] / "recipes" / "architectures.toml"

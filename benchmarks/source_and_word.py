@@ -32,12 +32,12 @@ from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.store import Row, Store
 from data_prep.task import TaskConfig, make_split_task
 from speechcmd.evaluation.intervals import wilson_interval
-from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
-from speechcmd.training.loop.step import log_mel_of
 from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.settings.config import AugmentConfig
 
 PROXIES = ("up", "stop")
 CHANNEL_PERCENT = 50.0

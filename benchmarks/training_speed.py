@@ -31,11 +31,12 @@ from data_prep.store import Store
 from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.network import KeywordNetwork
 from models.registry import create_model
-from speechcmd.training.data.dataset import Batch, ClipDataset, make_loader
-from speechcmd.training.data.examples import take_cached
+from speechcmd.training.batch import Batch, log_mel_of
+from speechcmd.training.data.dataset import ClipDataset, make_loader
+from speechcmd.training.data.feature_cache import take_cached
 from speechcmd.training.data.sampler import FixedSampler
+from speechcmd.training.loop.batch_loss import BatchLoss
 from speechcmd.training.loop.optimisation import make_optimizer
-from speechcmd.training.loop.step import TrainingStep, log_mel_of
 from speechcmd.training.settings.config import TrainConfig
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "stop", "go")
@@ -72,7 +73,7 @@ class Trained:
         self.network = create_model(architecture, len(WORDS) + 2, 16_000)
         if channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)
-        self.step = TrainingStep(self.network, self.config).train()
+        self.step = BatchLoss(self.network, self.config).train()
         self.optimizer = make_optimizer(self.network, self.config)
         self.autocast: Callable[[], object] = (
             nullcontext if precision == "fp32" else lambda: torch.autocast("cpu", torch.bfloat16)

@@ -24,12 +24,11 @@ from data_prep.task import make_split_task
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.runtime.recognition.recognizer import Recognizer
-from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.loop.checkpoint import BEST, save_checkpoint
-from speechcmd.training.loop.step import log_mel_of
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 from speechcmd.training.settings.recipe import apply_settings, read_recipe
 
 N_CLIPS = 1_024

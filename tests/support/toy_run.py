@@ -16,10 +16,9 @@ from toy_line import command
 from data_prep.store import Store
 from data_prep.synthetic import make_corpus
 from models.registry import find_architecture
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.export.onnx_export import ExportConfig, ExportReport, export_run
 from speechcmd.training.loop.trainer import Trainer
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 WORDS = ("no", "up")
 OTHER_WORDS = ("bird", "zero")

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from speechcmd.cli.options.common import check_length, read_labels
 from speechcmd.labels import TEN_WORDS, join_labels
 
-if TYPE_CHECKING:
-    from speechcmd.cli.console.progress import StepProgress
-    from speechcmd.training.loop.trainer import EpochMetrics, StepReport
-
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-
-SPEECH_HEARD = "running speech heard"  # between epochs: beside the bar
 
 
 def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -180,7 +174,6 @@ def train(
     """
     from data_prep.open_store import open_store
     from models.registry import list_architectures
-    from speechcmd.cli.options import train_series
     from speechcmd.cli.options.train_settings import make_config
     from speechcmd.folder_lock import lock_folder
     from speechcmd.training.loop.checkpoint import LAST, load_checkpoint
@@ -197,15 +190,16 @@ def train(
         begun = TrainConfig.from_json(load_checkpoint(run / LAST)["config"]) if goes_on else None
         config = make_config(context, options, opened[0].info["length"], begun)
         if folds:
-            train_series.cross_validate(opened, config, run, resume, folds)
+            _cross_validate(opened, config, run, resume, folds)
         elif learning_curve:
-            train_series.draw_learning_curve(opened, config, run, resume)
+            _draw_learning_curve(opened, config, run, resume)
         else:
             _train_one(opened, config, run, resume)
 
 
 def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
     from speechcmd.cli.console.progress import StepProgress
+    from speechcmd.cli.console.training_progress import SPEECH_HEARD, describe_network, report_training
     from speechcmd.training.data.shipped_negatives import describe_negatives
     from speechcmd.training.loop.checkpoint import LAST
     from speechcmd.training.loop.trainer import Trainer
@@ -234,33 +228,36 @@ def _train_one(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
     click.echo(f"Next: speechcmd export {run} -o {config.architecture}.onnx")
 
 
-def describe_network(network: Any, config: Any) -> str:
-    """What is trained, in one line."""
-    seconds = network.window_samples / network.frontend.config.sample_rate
-    return (
-        f"{config.architecture}: {network.count_parameters():,} parameters, window {seconds:.3f} s, "
-        f"{len(config.words)} words, _unknown_, _silence_"
-    )
+def _cross_validate(stores: list[Any], config: Any, run: Path, resume: bool, n_folds: int) -> None:
+    """Train each fold and print the table of them."""
+    from speechcmd.cli.console.progress import StepProgress
+    from speechcmd.cli.console.training_progress import make_watcher
+    from speechcmd.training.series import cross_validation
+
+    with StepProgress("train") as progress:
+        result = cross_validation.cross_validate(stores, config, n_folds, run, resume, make_watcher(progress))
+    click.echo(f"{'fold':<10}{'speakers':>10}{'clips':>10}{'accuracy of the best epoch':>28}")
+    for fold in result.folds:
+        click.echo(f"{fold.name:<10}{fold.n_speakers:>10,}{fold.n_clips:>10,}{fold.accuracy:>26.2f} %")
+    click.echo(f"{'mean ± standard deviation':<30}{result.mean:>19.2f} ± {result.deviation:.2f} %")
+    click.echo(result.reading)
+    click.echo(f"Figures: {run / cross_validation.FOLDS_FILE}")
 
 
-def report_training(report: StepReport | EpochMetrics, n_epochs: int, progress: StepProgress) -> None:
-    """Move the bar after a batch, print a line after an epoch."""
-    from speechcmd.training.loop.trainer import StepReport
+def _draw_learning_curve(stores: list[Any], config: Any, run: Path, resume: bool) -> None:
+    """Train on each share of the clips and print what the curve says."""
+    from speechcmd.cli.console.progress import StepProgress
+    from speechcmd.cli.console.training_progress import make_watcher
+    from speechcmd.training.series import learning_curve
 
-    if isinstance(report, StepReport):
-        note = (
-            f"epoch {report.epoch + 1}/{n_epochs}  loss {report.loss:.3f}  accuracy {report.accuracy:.1f} %  "
-            f"{report.clips_per_s:,.0f} clips/s"
-        )
-        progress.update(report.epoch * report.n_batches + report.batch, n_epochs * report.n_batches, note)
-    else:
-        # both would not fit into 80 columns; the bar shows the speed too
-        last = f"{report.clips_per_s:,.0f} clips/s"
-        if report.stream_recall is not None:
-            last = f"stream {report.stream_recall:.2f} %"
+    with StepProgress("train") as progress:
+        curve = learning_curve.trace_learning_curve(stores, config, run, resume, make_watcher(progress))
+    click.echo(f"{'clips':>10}{'epochs':>8}{'steps':>9}{'training':>12}{'validation':>13}")
+    for point in curve.points:
         click.echo(
-            f"epoch {report.epoch + 1:3d}/{n_epochs}  "
-            f"train {report.train_loss:.3f} {report.train_accuracy:5.1f} %  "
-            f"validation {report.validation_loss:.3f} {report.validation_accuracy:5.2f} %  {last}",
-            err=True,
+            f"{point.n_clips:>10,}{point.n_epochs:>8}{point.n_steps:>9,}{point.training_accuracy:>10.2f} %"
+            f"{point.validation_accuracy:>11.2f} %"
         )
+    for line in curve.reading:
+        click.echo(line)
+    click.echo(f"Picture: {run / learning_curve.PICTURE_FILE}; figures: {run / learning_curve.CURVE_FILE}")

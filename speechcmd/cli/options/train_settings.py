@@ -54,7 +54,7 @@ def make_config(
 
 
 def _settings_of(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    from speechcmd.training.augment.draws import AugmentConfig
+    from speechcmd.training.settings.config import AugmentConfig
     from speechcmd.training.settings.recipe import parse_setting
 
     for name, value in given.items():

@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.frontend import FrontEndConfig, hz_to_mel
+from speechcmd.arrays import BoolArray
+from speechcmd.training.settings.config import AugmentConfig
+from speechcmd.training.to_device import put
 
 _SILENT_POWER = 1e-10
 _NOTHING_LEFT = 1e-20
@@ -203,3 +207,25 @@ def _smeared(power: Tensor, first: Tensor, second: Tensor, kept: Tensor) -> Tens
         state = torch.baddbmm(state * gathered[:, :, :1] * kept, gathered[:, :, -size:], chunk)
         state = state.clamp_min_(_NOTHING_LEFT)  # denormal numbers are slow
     return torch.cat(parts, dim=1)
+
+
+def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
+    """Cover spans of frames and of bands with `fill`, the mean of each band.
+
+    Shape: (batch, n_frames, n_mels) and (n_mels,) -> (batch, n_frames, n_mels).
+    """
+    n_clips, n_frames, n_mels = log_mel.shape
+    covered = _spans(config.time_masks, config.time_mask_frames, n_clips, n_frames, rng)[:, :, None]
+    covered = covered | _spans(config.band_masks, config.band_mask_bands, n_clips, n_mels, rng)[:, None, :]
+    return torch.where(put(covered, log_mel.device), fill, log_mel)
+
+
+def _spans(n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator) -> BoolArray:
+    """True inside random spans. Shape: (n_clips, size)."""
+    covered = np.zeros((n_clips, size), dtype=np.bool_)
+    places = np.arange(size)
+    for _ in range(n_spans):
+        width = rng.integers(0, min(longest, size) + 1, size=(n_clips, 1))
+        first = rng.integers(0, size - width + 1)
+        covered |= (places >= first) & (places < first + width)
+    return covered

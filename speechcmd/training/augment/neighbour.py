@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from speechcmd.training.augment.draws import draw_share
-from speechcmd.training.data.to_device import put
+from speechcmd.training.to_device import put
 
 GAP_FRAMES = (10, 80)  # between two words
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models.frontend import FrontEndConfig, hz_to_mel
 from speechcmd.arrays import FloatArray
-from speechcmd.training.data.to_device import put
+from speechcmd.training.to_device import put
 
 _N_TAPS = 10
 _DEGREE = 3
@@ -25,6 +25,27 @@ _DIRECT_DB = (-3.0, 12.0)
 _EARLY_S = (0.002, 0.05)
 _EARLY_REFLECTIONS = 12
 _MUFFLED_HZ = (1500.0, 7000.0)
+
+
+def mix_noise(waveform: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
+    """Add noise at a ratio of mean powers over the window; the inputs stay as they are.
+
+    Shape: (batch, n_samples) twice, (batch,) -> (batch, n_samples).
+    """
+    return (noise_scale(waveform, noise, snr_db) * noise).add_(waveform)
+
+
+def noise_scale(waveform: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
+    """What noise is multiplied by to lie at a ratio of mean powers under a signal.
+
+    Shape: (batch, n_samples) twice, (batch,) -> (batch, 1).
+    """
+    # norms, not means of squares: those would write both signals to memory once more
+    signal_rms, noise_rms = (
+        torch.linalg.vector_norm(x, dim=1) / x.shape[1] ** 0.5 for x in (waveform, noise)
+    )
+    ratio: Tensor = signal_rms / noise_rms.clamp_min(1e-5) * 10.0 ** (-snr_db / 20.0)
+    return ratio.unsqueeze(1)
 
 
 def resample_windows(waveform: Tensor, factor: Tensor, n_samples: int) -> Tensor:

@@ -9,25 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data_prep.task import SplitTask
-from data_prep.word_window import place_around_word
 from speechcmd.arrays import AnyArray, FloatArray, IntArray
 from speechcmd.audio.samples import INT16_SCALE
-from speechcmd.training.data.to_device import put
+from speechcmd.training.to_device import put
 
 NOISE_TABLE_SAMPLES = 2**18
-
-
-def place_windows(
-    task: SplitTask, indices: IntArray, n_samples: int, shift: IntArray, rng: np.random.Generator
-) -> IntArray:
-    """First sample of each window: around a word, or anywhere in a recording. Shape: (batch,)."""
-    examples = task.examples
-    word = examples.speech_start[indices], examples.speech_end[indices], examples.centre[indices]
-    starts = place_around_word(*word, n_samples) + shift
-    first, end = examples.first[indices], examples.end[indices]
-    anywhere = first + np.floor(rng.uniform(size=len(indices)) * np.maximum(1, end - first - n_samples + 1))
-    return np.where(examples.is_word[indices], starts, anywhere).astype(np.int64)
 
 
 def gather_windows(audio: Tensor, starts: IntArray, n_samples: int, gain: FloatArray) -> Tensor:

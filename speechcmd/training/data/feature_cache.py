@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from data_prep.feature_store import FeatureStore, check_free, move_feature_store, write_feature_store
+from data_prep.row_source import AnyStore
 from data_prep.store import Row, Store
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd import __version__
@@ -26,6 +27,7 @@ from speechcmd.errors import StoreError
 from speechcmd.files import remove_leftovers, scratch_folder
 from speechcmd.progress import Progress
 
+CACHE_FRAMES = 128  # of a clip in a cache, or a multiple: one cache for every window of up to 1.3 s
 CACHE_VERSION = 2  # raise it when the same store and settings give other features
 _BLOCK = 128  # windows in memory at a time
 
@@ -40,6 +42,23 @@ class Piece:
     row: Row
     source: Row
     first: int
+
+
+def take_cached(
+    stores: Sequence[AnyStore],
+    frontend: FrontEndConfig,
+    window_frames: int,
+    folder: Path,
+    on_progress: Progress | None = None,
+) -> list[AnyStore]:
+    """The stores, those of audio replaced by their log-mel in a cache, computed where it is not there."""
+    n_frames = -(-window_frames // CACHE_FRAMES) * CACHE_FRAMES
+    return [
+        store
+        if isinstance(store, FeatureStore)
+        else cached_features(store, frontend, n_frames, folder, on_progress)
+        for store in stores
+    ]
 
 
 def cached_features(

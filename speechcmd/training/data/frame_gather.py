@@ -9,7 +9,7 @@ from torch import Tensor
 from data_prep.feature_store import FeatureStore
 from speechcmd.arrays import IntArray
 from speechcmd.training.augment.features import change_floor
-from speechcmd.training.data.to_device import put
+from speechcmd.training.to_device import put
 
 QUIET_FRAMES = 10
 

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from data_prep.task import SplitTask, TaskConfig, draw_epoch, draw_recordings
 from speechcmd.arrays import IntArray
-from speechcmd.training.data.counter_random import generator_for
+from speechcmd.training.counter_random import generator_for
 
 
 class ItemKey(NamedTuple):

@@ -15,9 +15,9 @@ from data_prep.store import Store
 from data_prep.task import SplitTask
 from models.frontend import FrontEndConfig, LogMel
 from speechcmd.arrays import BoolArray, FloatArray, IntArray
+from speechcmd.training.augment.upper_bands import UpperBands
 from speechcmd.training.data.audio_gather import fill_ends, gather_windows
 from speechcmd.training.data.frame_gather import FrameSource
-from speechcmd.training.data.upper_bands import UpperBands
 
 
 class AudioWindows:
@@ -91,6 +91,11 @@ class FrameWindows:
         for store, part in by_source(self._stores, self._task, indices):
             image[part] = frames_on(store, self._device, self._frontend.log_floor).is_image
         return image
+
+
+def order_by_store(task: SplitTask, indices: IntArray, has_frames: BoolArray) -> IntArray:
+    """The order that sorts examples by store, those of audio first, and else leaves them as they are."""
+    return np.lexsort((task.examples.source[indices], has_frames[indices]))
 
 
 def by_source(

@@ -19,13 +19,13 @@ from data_prep.row_source import JoinedStores
 from data_prep.task import draw_evaluation, make_split_task
 from models.network import KeywordNetwork
 from speechcmd.progress import Progress
-from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.batch import answer_batches
 from speechcmd.training.data.dataset import ClipDataset, make_loader
-from speechcmd.training.data.examples import learn_upper_bands, split_by_fold
+from speechcmd.training.data.folds import split_by_fold
+from speechcmd.training.data.missing_bands import learn_upper_bands
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.export.run_clips import stores_of
-from speechcmd.training.loop.step import answer_batches
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 _BATCH_SIZE = 256
 _PENALTY = 1e-3  # of the squares: a label of few clips stays about where it is

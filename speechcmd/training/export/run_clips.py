@@ -18,13 +18,12 @@ from speechcmd.audio.samples import Waveform, int16_to_float32
 from speechcmd.errors import StoreError, TrainingError
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import name_labels
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.data.dataset import ClipDataset, make_loader
-from speechcmd.training.data.examples import split_by_fold
+from speechcmd.training.data.folds import split_by_fold
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.data.shipped_negatives import reopen_shipped
 from speechcmd.training.loop.run_folder import RUN_FILE
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 _BATCH_SIZE = 50
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechcmd.arrays import FloatArray, IntArray
-from speechcmd.training.data.to_device import put
 from speechcmd.training.loop.targets import View
+from speechcmd.training.to_device import put
 
 _LEAST = 1e-6
 

@@ -17,13 +17,13 @@ import torch
 
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.shipped_negatives import ShippedStore
-from data_prep.task import TaskConfig, digest_of_names, draw_unknown
+from data_prep.task import digest_of_names, draw_unknown
 from speechcmd import __version__
 from speechcmd.errors import TrainingError
 from speechcmd.files import open_binary, write_text
 from speechcmd.json_toml import parse_json
-from speechcmd.training.data.examples import TrainingData, note_heard_voices
 from speechcmd.training.data.shipped_negatives import record_shipped
+from speechcmd.training.data.training_data import TrainingData, note_heard_voices
 from speechcmd.training.loop.checkpoint import BEST, LAST
 from speechcmd.training.settings.config import TrainConfig
 
@@ -38,9 +38,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def begin(
-        self, stores: Sequence[AnyStore], config: TrainConfig, task_config: TaskConfig, data: TrainingData
-    ) -> None:
+    def begin(self, stores: Sequence[AnyStore], config: TrainConfig, data: TrainingData) -> None:
         """Start a new run.
 
         Raises
@@ -57,7 +55,7 @@ class RunFolder:
         self.write("config.toml", config.to_toml())
         draws = {}
         for split, task in (("training", data.training), ("validation", data.validation)):
-            drawn = draw_unknown(task, task_config)
+            drawn = draw_unknown(task, config.task)
             names = [task.examples.paths[index] for index in drawn]
             self.write(f"unknown_{split}.txt", "".join(f"{name}\n" for name in names))
             draws[split] = {"n_clips": len(drawn), "sha256": digest_of_names(names)}

@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from data_prep.task import Examples
-from speechcmd.arrays import FloatArray, IntArray
-
 WHOLE, HALF = 0.9, 0.5  # of the word: from here on it is seen, up to here it is not
-# of a window: what is longer was found with noise around it, or would never be in view; its middle counts
-LONGEST = 0.7
 NEARER_FRAMES = 10  # to the middle of the window than its neighbour: a word that is asked for
 
 
@@ -30,22 +24,6 @@ class View:
 
     whole: Tensor
     half: Tensor
-
-
-def word_spans(
-    examples: Examples, indices: IntArray, starts: IntArray, n_window: int, hop_length: int
-) -> FloatArray:
-    """First and last frame of words in windows of `n_window` samples from `starts` on; NaN for recordings.
-
-    Shape: (batch,) twice -> (batch, 2).
-    """
-    reach = round(LONGEST / 2 * n_window)
-    centre = examples.centre[indices]
-    first = np.maximum(examples.speech_start[indices], centre - reach)
-    last = np.minimum(examples.speech_end[indices], centre + reach)
-    spans: FloatArray = (np.stack([first - starts, last - starts], axis=1) / hop_length).astype(np.float32)
-    spans[~examples.is_word[indices]] = np.nan
-    return spans
 
 
 def make_view(spans: Tensor, is_unknown: Tensor, n_steps: int, step_frames: int, window_frames: int) -> View:
@@ -77,15 +55,6 @@ def leave_to_neighbours(
         whole=view.whole & (is_alone | (own + NEARER_FRAMES <= other)),
         half=view.half & (is_alone | (share <= HALF)),
     )
-
-
-def without_long(spans: Tensor, window_frames: int) -> Tensor:
-    """The spans, NaN for those that fill a window: words found with noise around.
-
-    Shape: (batch, 2) -> (batch, 2).
-    """
-    is_long = spans[:, 1] - spans[:, 0] > LONGEST * window_frames - 2
-    return spans.masked_fill(is_long.unsqueeze(1), torch.nan)
 
 
 def _seen_share(spans: Tensor, n_steps: int, step_frames: int, window_frames: int) -> Tensor:

@@ -21,20 +21,25 @@ from models.network import KeywordNetwork
 from models.registry import check_settings, create_model
 from speechcmd.errors import TrainingError
 from speechcmd.progress import Progress
-from speechcmd.training.data.dataset import Batch
-from speechcmd.training.data.examples import TrainingData, learn_upper_bands, take_cached
+from speechcmd.training.augment.upper_bands import UpperBands
+from speechcmd.training.batch import Batch, answer_batches, log_mel_of
+from speechcmd.training.data.feature_cache import take_cached
 from speechcmd.training.data.loader_process import until_lost
+from speechcmd.training.data.missing_bands import learn_upper_bands
 from speechcmd.training.data.shipped_negatives import add_negatives
-from speechcmd.training.data.upper_bands import UpperBands
+from speechcmd.training.data.training_data import TrainingData
+from speechcmd.training.loop.batch_loss import BatchLoss
 from speechcmd.training.loop.best_epoch import Choice
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
+from speechcmd.training.loop.loss import class_weights
 from speechcmd.training.loop.optimisation import learning_rate, make_optimizer
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.step import TrainingStep, answer_batches, log_mel_of
 from speechcmd.training.loop.teacher import digest_weights, fill_network, load_teacher, take_weights
 from speechcmd.training.loop.weight_average import make_average
-from speechcmd.training.loop.whole_clip import WholeClips, answer_whole_clips
-from speechcmd.training.mining.scan import Found
+from speechcmd.training.loop.whole_clip import WholeClips, answer_whole_clips, load_whole_clips
+from speechcmd.training.mining.hard_windows import HardWindows
+from speechcmd.training.mining.speech_scan import MinedWindows
+from speechcmd.training.mining.stream_recall import load_heard_words, measure_stream_recall
 from speechcmd.training.settings.config import TrainConfig, check_same_training
 from speechcmd.training.settings.duration import take_duration
 from speechcmd.training.settings.ranges import check_limits
@@ -108,28 +113,30 @@ class Trainer:
         own = stores if isinstance(stores, Sequence) else [stores]
         given = add_negatives(own, config)
         self.stores = given
-        task = config.task
-        self.labels = task.labels
-        self.data = TrainingData(given, config, task, self.fabric.device)
+        self.labels = config.task.labels
+        self.data = TrainingData(given, config, self.fabric.device)
         self.config = config = self.data.config
         torch.manual_seed(config.seed)
         n_samples = self.data.source.length_samples(config.length)
         check_settings(config.architecture, config.model)
         network = create_model(
-            config.architecture, len(task.labels), n_samples, config.frontend, **config.model
+            config.architecture, len(self.labels), n_samples, config.frontend, **config.model
         )
         # the layout in which two-dimensional convolutions train fastest: docs/figures.md
         self.network: KeywordNetwork = network.to(memory_format=torch.channels_last)
         if config.initial and not resume:
-            take_weights(self.network, config, task.labels)
+            take_weights(self.network, config, self.labels)
         upper = learn_upper_bands(self.data.source, self.data.training, self.network)
-        self.step = self._make_step(upper)
+        self.loss = self._make_loss(upper)
         if config.feature_cache:
-            frontend, frames = self.network.frontend.config, self.step.window_frames
+            frontend, frames = self.network.frontend.config, self.loss.window_frames
             cached = take_cached(given, frontend, frames, Path(config.feature_cache), on_progress)
-            self.data = TrainingData(cached, config, task, self.fabric.device)
-        self.data.make_loaders(self.network, self.step.window_frames, upper)
-        self.step = self.fabric.setup_module(self.step)
+            self.data = TrainingData(cached, config, self.fabric.device)
+        self.data.make_loaders(self.network, self.loss.window_frames, upper)
+        self.hard = HardWindows(self.data, self.fabric.device)
+        self.whole_clips, self.n_whole_clips = load_whole_clips(self.data, self.network)
+        self._heard_words = load_heard_words(self.data, self.network)
+        self.loss = self.fabric.setup_module(self.loss)
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.network, config))
         self.average = make_average(self.network, config.ema)
         self.epoch = 0
@@ -141,19 +148,19 @@ class Trainer:
         if resume:
             self._resume(given)
         else:
-            self.run.begin(given, config, task, self.data)
+            self.run.begin(given, config, self.data)
 
-    def _make_step(self, upper: UpperBands | None) -> Any:
+    def _make_loss(self, upper: UpperBands | None) -> Any:
         config = self.config
         teacher = load_teacher(Path(config.teacher), self.labels, config.fold) if config.teacher else None
         self._teacher_digest = digest_weights(teacher.network) if teacher else ""
-        weights = self.data.class_weights() if config.class_balance else None
+        weights = self._class_weights() if config.class_balance else None
         if teacher and teacher.network.frontend.config.n_mels > config.n_mels:
             raise TrainingError(
                 f"{config.teacher}: expected a teacher of n_mels = {config.n_mels} or less, got one of "
                 f"{teacher.network.frontend.config.n_mels}; train with as many"
             )
-        return TrainingStep(self.network, config, weights, teacher, upper)
+        return BatchLoss(self.network, config, weights, teacher, upper)
 
     def fit(self, report: Report, on_scan: Progress | None = None) -> None:
         """Train until the last epoch or until validation has stopped getting better.
@@ -202,7 +209,7 @@ class Trainer:
         self.data.sampler.epoch = self.epoch
         n_batches, began = len(self.data.sampler), time.perf_counter()
         every = GPU_REPORT_BATCHES if self.fabric.device.type == "cuda" else 1
-        self.step.train()
+        self.loss.train()
         # stay on the device: each number that is read waits for it
         sums = torch.zeros(2, dtype=torch.float64, device=self.fabric.device)
         n_clips = 0
@@ -222,9 +229,9 @@ class Trainer:
         if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
             raise TrainingError(self._why_diverged("validation"))
         whole = self.hear_whole_clips()
-        recall = self.data.stream_recall(self.answering, on_scan) if self.config.select == "stream" else None
+        recall = self.stream_recall(on_scan) if self.config.select == "stream" else None
         # windows and whole clips together: each clip of them counts alike
-        share = self.data.n_whole_clips / (self.data.n_validation_clips + self.data.n_whole_clips)
+        share = self.n_whole_clips / (len(self.data.validation_clips) + self.n_whole_clips)
         right_of_both = (1 - share) * validation_accuracy + share * whole.accuracy
         return EpochMetrics(
             self.epoch, loss, 100 * right, validation_loss, validation_accuracy,
@@ -237,17 +244,17 @@ class Trainer:
         """Before an epoch; an untrained network has nothing to tell."""
         is_trained = self.epoch > 0 or bool(self.config.initial)
         if self.config.hard_percent and is_trained and self.epoch % self.config.hard_every == 0:
-            self.data.find_hard(self.answering, on_scan)
+            self.hard.find(self.answering, on_scan)
 
     def _train_batch(self, batch: Batch) -> Tensor:
         """Train on one batch. Its loss times its clips, and its right answers: (2,)."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss, right = self.step(batch.to(self.fabric.device))
+        loss, right = self.loss(batch.to(self.fabric.device))
         self.fabric.backward(loss)
         if self.config.gradient_clip:
             # of a loss that is no number too: it is said where the loss is read
             self.fabric.clip_gradients(
-                self.step, self.optimizer, max_norm=self.config.gradient_clip, error_if_nonfinite=False
+                self.loss, self.optimizer, max_norm=self.config.gradient_clip, error_if_nonfinite=False
             )
         self.optimizer.step()
         if self.average is not None:
@@ -268,7 +275,23 @@ class Trainer:
 
     def hear_whole_clips(self) -> WholeClips:
         """What validation clips are answered as a user feeds them."""
-        return answer_whole_clips(self.answering, self.data.whole_clips, self.labels, self.fabric.device)
+        return answer_whole_clips(self.answering, self.whole_clips, self.labels, self.fabric.device)
+
+    def stream_recall(self, on_scan: Progress | None = None) -> float:
+        """Validation words in percent that are found at few false accepts in validation speech."""
+        data = self.data
+        return measure_stream_recall(
+            self.answering,
+            data.source.stores,
+            data.validation,
+            self._heard_words,
+            self.fabric.device,
+            on_scan,
+        )
+
+    def _class_weights(self) -> Tensor:
+        """Weight of the clips of each label. Shape: (n_labels,)."""
+        return torch.from_numpy(class_weights(self.data.count_labels(), self.config.class_balance))
 
     def _set_learning_rate(self, epoch: float) -> None:
         for group in self.optimizer.param_groups:
@@ -300,7 +323,7 @@ class Trainer:
             save_checkpoint(self.run.path / BEST, {**state, "network": self.answering.state_dict()})
         state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         state["teacher_digest"] = self._teacher_digest
-        state["hard"] = self.data.hard.to_tensors()
+        state["hard"] = self.hard.mined.to_tensors()
         if self.average is not None:
             state["average"] = self.average.state_dict()
         # last: a kill between the two leaves a best that the repeated epoch writes again
@@ -322,7 +345,7 @@ class Trainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         if "hard" in state:  # an older run had none
-            self.data.use_hard(Found.from_tensors(state["hard"]), self.network.window_samples)
+            self.hard.use(MinedWindows.from_tensors(state["hard"]), self.network.window_samples)
         self.epoch = state["epoch"]
         self.best_accuracy = state["best_accuracy"]
         # an older run was chosen by accuracy alone

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from data_prep.row_source import AnyStore
 from data_prep.task import SplitTask
@@ -19,10 +20,10 @@ from models.network import KeywordNetwork
 from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.progress import Progress
-from speechcmd.training.augment.draws import AugmentConfig
-from speechcmd.training.data.dataset import Batch
-from speechcmd.training.loop.step import answer_batches
-from speechcmd.training.mining.scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
+from speechcmd.training.batch import Batch, answer_batches
+from speechcmd.training.data.training_data import TrainingData
+from speechcmd.training.mining.speech_scan import SMOOTHED_STEPS, scan_speech, smoothed_scores
+from speechcmd.training.settings.config import AugmentConfig
 
 # the mean over several: at one alone, luck with a few recordings would choose
 FALSE_ACCEPTS_PER_HOUR = (1.0, 2.0, 5.0, 10.0)
@@ -39,6 +40,12 @@ def noise_under_words(n_samples: int) -> AugmentConfig:
     lowest_db, highest_db = SNR_DB
     ratios_db = (lowest_db - longer_db, highest_db - longer_db)
     return replace(AugmentConfig.off(), noise_percent=100.0, noise_snr_db=ratios_db)
+
+
+def load_heard_words(data: TrainingData, network: KeywordNetwork) -> DataLoader[Batch]:
+    """Validation words over noise, in windows of `HEARD_STEPS` answers."""
+    n_samples = network.window_samples + (HEARD_STEPS - 1) * network.step_samples
+    return data.load_validation(data.validation.words, n_samples, noise_under_words(n_samples))
 
 
 def measure_stream_recall(

@@ -14,7 +14,7 @@ from data_prep.row_source import AnyStore
 from speechcmd.errors import TrainingError
 from speechcmd.files import write_text
 from speechcmd.labels import UNKNOWN
-from speechcmd.training.data.examples import speakers_of, split_by_fold
+from speechcmd.training.data.folds import speakers_of, split_by_fold
 from speechcmd.training.series.series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.settings.config import TrainConfig
 from speechcmd.training.settings.ranges import check_limits
@@ -97,12 +97,10 @@ def cross_validate(
     members = plan_folds(stores, config, n_folds)
     folds: list[Fold] = []
     for member, trainer in run_series(stores, members, folder, resume, watcher):
-        kept_back = speakers_of(stores)[len(folds) :: n_folds]
-        fold = Fold(
-            member.name, len(kept_back), trainer.data.n_validation_clips, trainer.data.count_training_clips(),
-            trainer.epoch, trainer.best_accuracy,
-        )  # fmt: skip
-        folds.append(fold)
+        held_out = speakers_of(stores)[len(folds) :: n_folds]
+        data, n_speakers = trainer.data, len(held_out)
+        n_clips, n_training = len(data.validation_clips), data.count_training_clips()
+        folds.append(Fold(member.name, n_speakers, n_clips, n_training, trainer.epoch, trainer.best_accuracy))
     result = CrossValidation(tuple(folds))
     write_text(folder / FOLDS_FILE, result.to_json())
     return result

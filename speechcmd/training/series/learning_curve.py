@@ -12,8 +12,8 @@ import torch
 from data_prep.row_source import AnyStore
 from speechcmd.errors import TrainingError
 from speechcmd.files import write_text
-from speechcmd.training.data.examples import TrainingData
 from speechcmd.training.data.shipped_negatives import add_negatives
+from speechcmd.training.data.training_data import TrainingData
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
 from speechcmd.training.loop.trainer import Trainer
 from speechcmd.training.series.curve_picture import draw_learning_curve
@@ -90,7 +90,7 @@ def plan_shares(stores: Sequence[AnyStore], config: TrainConfig) -> list[Member]
             "it draws its own shares"
         )
     check_not_taught(config, "it may have been trained on the clips that a share leaves out")
-    all_clips = TrainingData(stores, config, config.task, torch.device("cpu"))
+    all_clips = TrainingData(stores, config, torch.device("cpu"))
     config = all_clips.config  # with the epochs and the batches of all clips
     n_steps = config.epochs * len(all_clips.sampler)
     members = []
@@ -110,8 +110,7 @@ def _share_unknown(unknown: str, percent: float) -> str:
 
 
 def _steps_of_epoch(stores: Sequence[AnyStore], config: TrainConfig) -> int:
-    task = config.task
-    return len(TrainingData(stores, config, task, torch.device("cpu")).sampler)
+    return len(TrainingData(stores, config, torch.device("cpu")).sampler)
 
 
 def _measure(member: Member, trainer: Trainer) -> CurvePoint:
@@ -125,6 +124,6 @@ def _measure(member: Member, trainer: Trainer) -> CurvePoint:
         n_steps=trainer.epoch * len(trainer.data.sampler),
         n_known=n_known,
         training_accuracy=training_accuracy,
-        n_validation=trainer.data.n_validation_clips,
+        n_validation=len(trainer.data.validation_clips),
         validation_accuracy=trainer.best_accuracy,
     )

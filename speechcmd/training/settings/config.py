@@ -12,10 +12,62 @@ from models.frontend import FrontEndConfig
 from speechcmd.errors import TrainingError
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import TEN_WORDS, normalise_label
-from speechcmd.training.augment.draws import AugmentConfig
 
 STANDARD_BANDS = FrontEndConfig().n_mels
 MOST_BANDS = 53  # the highest ends below the 8 kHz of what is sampled at 16
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to training batches; a zero switches a part off.
+
+    `time_shift_ms` moves the window either way, from a place in which a word lies `late_ms` after its
+    middle. `noise_percent` of the clips get background noise at a signal-to-noise ratio between the two
+    `noise_snr_db`. `gain_db` either way. SpecAugment (Park et al. 2019, arXiv 1904.08779) covers
+    `time_masks` spans of up to `time_mask_frames` and `band_masks` of up to `band_mask_bands` with the
+    mean. `speed_percent` makes words up to that much faster or slower. `room_percent` of the clips are
+    heard through a made-up room, `image_percent` of those that are no images already through an 8-bit
+    JPEG image of their log-mel. `half_seen_percent` of the words are moved so far that they lie at the
+    edge of the window or beyond. `warp_percent` makes vocal tracts up to that much longer or shorter.
+    `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after.
+    `tilt_db`, either way, is what a microphone passes the highest band better than the lowest, and
+    `noise_tilt_db` the same for the noise that is mixed in; in `babble_percent` of the noisy clips it is
+    three people of the split's running speech who talk at once; in
+    `narrow_percent` of the clips nothing lies above some frequency of 4000 Hz or more.
+    """
+
+    time_shift_ms: float = 100.0
+    late_ms: float = 0.0
+    noise_percent: float = 50.0
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    gain_db: float = 10.0
+    time_masks: int = 1
+    time_mask_frames: int = 8
+    band_masks: int = 1
+    band_mask_bands: int = 6
+    speed_percent: float = 0.0
+    room_percent: float = 25.0
+    image_percent: float = 0.0
+    half_seen_percent: float = 25.0
+    warp_percent: float = 0.0
+    neighbour_percent: float = 0.0
+    tilt_db: float = 0.0
+    noise_tilt_db: float = 0.0
+    babble_percent: float = 0.0
+    narrow_percent: float = 0.0
+
+    @classmethod
+    def off(cls) -> AugmentConfig:
+        """Nothing is done: for validation."""
+        return cls(
+            time_shift_ms=0.0, noise_percent=0.0, gain_db=0.0, time_masks=0, band_masks=0, room_percent=0.0,
+            half_seen_percent=0.0,
+        )  # fmt: skip
+
+    @property
+    def longest_factor(self) -> float:
+        """How many times its own length a window needs to be played faster."""
+        return 1 + self.speed_percent / 100
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 from data_prep.task import check_unknown
 from speechcmd.errors import TrainingError
-from speechcmd.training.loop.optimisation import OPTIMIZERS, SCHEDULES
 from speechcmd.training.settings.config import MOST_BANDS, STANDARD_BANDS, TrainConfig
 
 _ANY = math.inf  # however large, but a number
@@ -31,8 +30,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "n_mels": (STANDARD_BANDS, MOST_BANDS),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "optimizer": tuple(OPTIMIZERS),
-    "schedule": tuple(SCHEDULES),
+    "optimizer": ("adamw", "adam", "sgd", "rmsprop"),
+    "schedule": ("cosine", "linear", "step", "constant"),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("auto", "32-true", "bf16-mixed"),
     "select": ("accuracy", "stream"),

@@ -27,8 +27,7 @@ from models.registry import list_architectures, list_settings
 from speechcmd.errors import TrainingError
 from speechcmd.json_toml import check_integers, parse_json, parse_toml
 from speechcmd.labels import normalise_label, split_labels
-from speechcmd.training.augment.draws import AugmentConfig
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 Settings = dict[str, Any]
 

@@ -14,8 +14,8 @@ from toy_run import toy_store_path
 from toy_speech import toy_speech
 
 from models.registry import list_architectures
-from speechcmd.cli.commands.train import report_training
 from speechcmd.cli.commands.train import train as train_command
+from speechcmd.cli.console.training_progress import report_training
 from speechcmd.cli.main import cli
 from speechcmd.training.loop.checkpoint import load_checkpoint
 

@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from speechcmd.training.augment.draws import (
-    AugmentConfig,
-    draw_gain,
-    draw_snr,
-    draw_time_shift,
-    mix_noise,
-    spec_augment,
-)
-from speechcmd.training.data.counter_random import PURPOSES, generator_for, torch_seed_for
+from speechcmd.training.augment.draws import draw_gain, draw_snr
+from speechcmd.training.augment.features import spec_augment
+from speechcmd.training.augment.placement import draw_time_shift
+from speechcmd.training.augment.waveforms import mix_noise
+from speechcmd.training.counter_random import PURPOSES, generator_for, torch_seed_for
+from speechcmd.training.settings.config import AugmentConfig
 
 OFF = AugmentConfig.off()
 

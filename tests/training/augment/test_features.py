@@ -12,7 +12,6 @@ import torch
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from models.frontend import FrontEndConfig, LogMel
-from speechcmd.training.augment.draws import mix_noise
 from speechcmd.training.augment.features import (
     add_log_mel,
     change_floor,
@@ -25,6 +24,7 @@ from speechcmd.training.augment.features import (
     warp_bands,
 )
 from speechcmd.training.augment.image_channel import through_image
+from speechcmd.training.augment.waveforms import mix_noise
 
 FLOOR = FrontEndConfig().log_floor
 N_CLIPS = 24

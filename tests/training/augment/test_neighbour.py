@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from speechcmd.training.augment.neighbour import GAP_FRAMES, put_beside
-from speechcmd.training.loop.targets import View, leave_to_neighbours, make_view, without_long
+from speechcmd.training.augment.placement import without_long
+from speechcmd.training.loop.targets import View, leave_to_neighbours, make_view
 
 NOTHING = [math.nan, math.nan]
 SPANS = 60 + torch.tensor([[40.0, 50.0], [45.0, 52.0], NOTHING, [30.0, 38.0], [48.0, 61.0], [44.0, 49.0]])

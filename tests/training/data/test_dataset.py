@@ -12,7 +12,8 @@ from toy_run import WORDS, toy_store
 
 from data_prep.store import Store
 from data_prep.task import Examples, SplitTask, TaskConfig, draw_evaluation, make_split_task
-from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.augment.placement import place_windows
+from speechcmd.training.batch import Batch
 from speechcmd.training.data.audio_gather import (
     fill_at_once,
     fill_ends,
@@ -20,10 +21,10 @@ from speechcmd.training.data.audio_gather import (
     gather_at_once,
     gather_rows,
     gather_windows,
-    place_windows,
 )
-from speechcmd.training.data.dataset import Batch, ClipDataset, make_loader
+from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import EpochSampler, FixedSampler, ItemKey
+from speechcmd.training.settings.config import AugmentConfig
 
 OFF = AugmentConfig.off()
 N_SAMPLES = 6_000

@@ -20,10 +20,10 @@ from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.frontend import LogMel
 from models.registry import create_model
 from speechcmd.arrays import AnyArray
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.augment.features import change_floor, shift_level
 from speechcmd.training.augment.image_channel import through_image
-from speechcmd.training.data.audio_gather import place_windows
+from speechcmd.training.augment.placement import place_windows
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.frame_gather import (
     FrameSource,
@@ -34,7 +34,8 @@ from speechcmd.training.data.frame_gather import (
 )
 from speechcmd.training.data.sampler import FixedSampler, ItemKey
 from speechcmd.training.data.windows import AudioWindows, FrameWindows
-from speechcmd.training.loop.step import TrainingStep, log_mel_of
+from speechcmd.training.loop.batch_loss import BatchLoss
+from speechcmd.training.settings.config import AugmentConfig
 
 CPU = torch.device("cpu")
 OFF = AugmentConfig.off()
@@ -319,9 +320,9 @@ def test_noise_is_dealt_out_whatever_the_store_of_the_clip(monkeypatch: pytest.M
             windows, "cut", lambda self, drawn, *rest, of=store_of: torch.from_numpy(of[drawn])
         )
         dealt = (
-            dataset._cut_noise(dataset._task.noise, 200, rng)
+            dataset.background.noise.waveforms(200, rng)
             if windows is AudioWindows
-            else dataset._cut_frame_noise(200, N_FRAMES, rng)
+            else dataset.background.noise.log_mel(200, N_FRAMES, rng)
         ).float()
         assert 60 < float(dealt.sum()) < 140  # both stores' noise
         assert abs(float(dealt[:100].mean() - dealt[100:].mean())) < 0.25  # standard error 0.07
@@ -344,11 +345,11 @@ def test_the_image_channel_leaves_images_alone() -> None:
     network = create_model("mlp", 4, N_SAMPLES, hidden=4)
     before = log_mel_of(network, batch).clone()
     steps = [
-        TrainingStep(network, toy_config("mlp", augment=replace(OFF, image_percent=percent)))
+        BatchLoss(network, toy_config("mlp", augment=replace(OFF, image_percent=percent)))
         for percent in (0.0, 100.0)
     ]
     unchanged, given = (
-        step._make_features(batch._replace(log_mel=batch.log_mel.clone()))[0] for step in steps
+        step.make_features(batch._replace(log_mel=batch.log_mel.clone()))[0] for step in steps
     )
     assert torch.equal(unchanged, before)
     assert torch.equal(given[batch.is_image], before[batch.is_image])
@@ -356,10 +357,8 @@ def test_the_image_channel_leaves_images_alone() -> None:
     matches = (phases == given).flatten(2).all(dim=2)
     assert bool(matches[:, ~batch.is_image].any(dim=0).all())  # coded, at some place of the grid
     assert len(set(matches[:, ~batch.is_image].float().argmax(dim=0).tolist())) > 3
-    half = TrainingStep(network, toy_config("mlp", augment=replace(OFF, image_percent=50.0)))
+    half = BatchLoss(network, toy_config("mlp", augment=replace(OFF, image_percent=50.0)))
     coded = (
-        (half._make_features(batch._replace(log_mel=batch.log_mel.clone()))[0] != before)
-        .flatten(1)
-        .any(dim=1)
+        (half.make_features(batch._replace(log_mel=batch.log_mel.clone()))[0] != before).flatten(1).any(dim=1)
     )
     assert 0 < int(coded.sum()) < int((~batch.is_image).sum())

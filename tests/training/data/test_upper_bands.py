@@ -19,20 +19,20 @@ from models.frontend import FrontEndConfig, LogMel
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.runtime.recognition.recognizer import Recognizer
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.augment.image_channel import through_image
+from speechcmd.training.augment.upper_bands import UpperBands
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
-from speechcmd.training.data.examples import check_front_end, learn_upper_bands
+from speechcmd.training.data.missing_bands import learn_upper_bands
 from speechcmd.training.data.sampler import FixedSampler
-from speechcmd.training.data.upper_bands import UpperBands
+from speechcmd.training.data.store_checks import check_front_end
 from speechcmd.training.export.label_balance import balance_labels
 from speechcmd.training.export.onnx_export import export_run
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.step import log_mel_of
 from speechcmd.training.loop.teacher import load_network
 from speechcmd.training.loop.trainer import StepReport, Trainer
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 WIDE = FRONT_END.with_bands(48)
 SILENT = math.log(FRONT_END.log_floor)
@@ -145,10 +145,10 @@ def test_a_part_of_the_bands_is_no_other_front_end() -> None:
 def test_copies_through_the_image_channel_get_bands_as_images_do(tmp_path: Path) -> None:
     config = toy_config("cnn", n_mels=48, augment=replace(PLAIN, image_percent=100.0))
     trainer = Trainer([toy_images(), toy_store()], config, tmp_path)
-    step, batch = trainer.step, next(iter(trainer.data.train_batches))
+    step, batch = trainer.loss, next(iter(trainer.data.train_batches))
     before = log_mel_of(trainer.network, batch).clone()
-    given = step._make_features(batch)[0]
-    upper = step._upper
+    given = step.make_features(batch)[0]
+    upper = step._augmentation._upper
     torch.testing.assert_close(given, upper.extend(given))
     assert torch.equal(given[batch.is_image], before[batch.is_image])
     own = ~batch.is_image
@@ -163,7 +163,7 @@ def test_clips_are_cut_off_at_many_bands_above_the_lower_ones(tmp_path: Path) ->
     trainer = Trainer(toy_store(), config, tmp_path)
     batch = next(iter(trainer.data.train_batches))
     before = log_mel_of(trainer.network, batch).clone()
-    given = trainer.step._make_features(batch)[0]
+    given = trainer.loss.make_features(batch)[0]
     is_cut = (given == SILENT).all(dim=1) & ~(before == SILENT).all(dim=1)
     n_cut = is_cut.sum(dim=1)
     assert torch.equal(given[..., :40], before[..., :40])

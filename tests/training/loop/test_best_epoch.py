@@ -54,7 +54,7 @@ def test_windows_and_whole_clips_choose_together(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(trainer, "evaluate", lambda batches: (1.0, 100.0))
     monkeypatch.setattr(trainer, "hear_whole_clips", lambda: WholeClips(3.0, 50.0))
     trainer.fit(lambda report: None)
-    n_windows, n_whole = trainer.data.n_validation_clips, trainer.data.n_whole_clips
+    n_windows, n_whole = len(trainer.data.validation_clips), trainer.n_whole_clips
     assert 0 < n_whole < n_windows  # silence is no clip
     assert trainer.best.score == pytest.approx((100 * n_windows + 50 * n_whole) / (n_windows + n_whole))
     assert trainer.best.loss == pytest.approx((n_windows + 3 * n_whole) / (n_windows + n_whole))

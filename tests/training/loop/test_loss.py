@@ -18,7 +18,8 @@ from toy_run import PLAIN, toy_config, toy_store
 
 from models.network import KeywordNetwork
 from models.registry import create_model
-from speechcmd.training.data.dataset import Batch
+from speechcmd.training.batch import Batch
+from speechcmd.training.loop.batch_loss import BatchLoss
 from speechcmd.training.loop.loss import (
     Mixture,
     answer_losses,
@@ -29,7 +30,6 @@ from speechcmd.training.loop.loss import (
     weight_size,
 )
 from speechcmd.training.loop.optimisation import OPTIMIZERS, make_optimizer
-from speechcmd.training.loop.step import TrainingStep
 from speechcmd.training.loop.targets import whole_view
 from speechcmd.training.loop.teacher import Teacher
 from speechcmd.training.loop.trainer import Trainer
@@ -226,8 +226,8 @@ def toy_batch(n_frames: int = N_FRAMES) -> Batch:
     )
 
 
-def step_of(config: TrainConfig, **options: object) -> TrainingStep:
-    return TrainingStep(toy_network(), replace(config, augment=PLAIN), **options)  # type: ignore[arg-type]
+def step_of(config: TrainConfig, **options: object) -> BatchLoss:
+    return BatchLoss(toy_network(), replace(config, augment=PLAIN), **options)  # type: ignore[arg-type]
 
 
 BARE = TrainConfig(words=NAMES[:2], label_smoothing=0.0)
@@ -354,7 +354,7 @@ def test_a_teacher_that_runs_each_window_is_asked_for_the_middle_answer(
     ).eval()
     assert own.window_frames == N_FRAMES + 2 * n_before + 1  # its grid
     config = replace(BARE, n_steps=5, teacher_weight=1.0, augment=replace(PLAIN, late_ms=late_ms))
-    step = TrainingStep(toy_network(), config, teacher=Teacher(own, NAMES, NAMES, taught_late_ms)).eval()
+    step = BatchLoss(toy_network(), config, teacher=Teacher(own, NAMES, NAMES, taught_late_ms)).eval()
     batch = toy_batch(step.window_frames)
     loss, _ = step(batch._replace(spans=torch.full((6, 2), math.nan)))
     span = N_FRAMES + 4 * 4

@@ -22,12 +22,11 @@ from toy_run import WORDS, toy_config, toy_store, toy_store_path, train
 
 from data_prep.feature_store import FeatureStore
 from models.registry import list_architectures
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from speechcmd.training.loop.optimisation import OPTIMIZERS
 from speechcmd.training.loop.run_folder import RunFolder
 from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 
 class StopError(Exception):

@@ -22,13 +22,12 @@ from toy_run import WORDS, toy_config, toy_run, toy_store, toy_store_path, train
 
 from speechcmd.errors import StoreError, TrainingError
 from speechcmd.files import write_text
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.loop.checkpoint import LAST, load_checkpoint
 from speechcmd.training.loop.optimisation import learning_rate, make_optimizer
 from speechcmd.training.loop.run_folder import RunFolder
 from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
 from speechcmd.training.series.curve_picture import _draw_over_epochs
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 # --- what goes wrong
 
@@ -59,7 +58,7 @@ def test_features_are_made_in_full_precision_whatever_the_network_computes_in(
             "embedding",
             lambda log_mel, hear=hear: (features.append(log_mel), hear(log_mel))[1],
         )
-        trainer.step(next(iter(trainer.data.train_batches)))
+        trainer.loss(next(iter(trainer.data.train_batches)))
     assert features[1].dtype == torch.float32
     assert torch.equal(*features)
 

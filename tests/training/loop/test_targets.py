@@ -17,11 +17,12 @@ from toy_run import WORDS, toy_store
 from data_prep.row_source import AnyStore
 from data_prep.store import Store
 from data_prep.task import Examples, TaskConfig, make_split_task
-from speechcmd.training.augment.draws import HALF_SEEN_SHIFT, AugmentConfig, draw_half_seen
+from speechcmd.training.augment.placement import HALF_SEEN_SHIFT, draw_half_seen, word_spans
 from speechcmd.training.data.dataset import ClipDataset
 from speechcmd.training.data.sampler import ItemKey
 from speechcmd.training.loop.loss import answer_losses, soft_targets
-from speechcmd.training.loop.targets import View, make_view, whole_view, word_spans
+from speechcmd.training.loop.targets import View, make_view, whole_view
+from speechcmd.training.settings.config import AugmentConfig
 
 NAN = math.nan
 N_WINDOW = 480 + 39 * 160  # 40 frames; a word counts up to 2352 samples from its centre

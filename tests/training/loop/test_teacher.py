@@ -18,9 +18,9 @@ from toy_run import PLAIN, WORDS, temporary_folder, toy_config, toy_run, toy_sto
 
 from models.network import KeywordNetwork
 from models.registry import create_model
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint, save_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.step import log_mel_of
 from speechcmd.training.loop.teacher import Teacher, load_teacher, take_weights
 from speechcmd.training.loop.trainer import StepReport, Trainer
 from speechcmd.training.settings.config import TrainConfig
@@ -47,8 +47,8 @@ def student_config(architecture: str = "mlp", **changes: object) -> TrainConfig:
 
 def test_student_and_teacher_hear_their_own_windows(tmp_path: Path) -> None:
     trainer = Trainer([toy_images(), toy_store()], student_config("lstm", augment=PLAIN), tmp_path)
-    teacher = trainer.step._teachers[0].network
-    assert teacher.window_frames == trainer.step.window_frames > trainer.network.window_frames + 10
+    teacher = trainer.loss._teachers[0].network
+    assert teacher.window_frames == trainer.loss.window_frames > trainer.network.window_frames + 10
     assert not teacher.training
     batch = next(iter(trainer.data.train_batches))
     log_mel = log_mel_of(trainer.network, batch)
@@ -80,11 +80,11 @@ def test_a_student_comes_to_answer_as_its_teacher(tmp_path: Path) -> None:
     )
     losses = []
     trainer = Trainer(toy_store(), config, tmp_path)
-    before = [parameter.clone() for parameter in trainer.step._teachers[0].network.state_dict().values()]
+    before = [parameter.clone() for parameter in trainer.loss._teachers[0].network.state_dict().values()]
     trainer.fit(lambda seen: losses.append(seen.loss) if isinstance(seen, StepReport) else None)
     assert np.mean(losses[-3:]) < 0.4 * losses[0]
     assert losses[-1] > 0  # a divergence
-    for old, new in zip(before, trainer.step._teachers[0].network.state_dict().values(), strict=True):
+    for old, new in zip(before, trainer.loss._teachers[0].network.state_dict().values(), strict=True):
         assert torch.equal(old, new)  # who teaches does not learn
     best = load_checkpoint(tmp_path / BEST)["network"]
     assert best.keys() == trainer.network.state_dict().keys()  # and is not kept in the student's files

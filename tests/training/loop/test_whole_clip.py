@@ -25,7 +25,7 @@ def test_the_answers_are_those_of_the_model_file(
     recognizer = Recognizer.load(toy_export(architecture).path)
     card, labels = recognizer.card, (*WORDS, "_unknown_", "_silence_")
     n_right = n_clips = 0
-    for batch in trainer.data.whole_clips:
+    for batch in trainer.whole_clips:
         for waveform, truth in zip(batch.waveform.numpy(), batch.labels.tolist(), strict=True):
             levels = measure_levels(waveform, hop_samples(card))
             posteriors = recognizer.posteriors(waveform)
@@ -33,7 +33,7 @@ def test_the_answers_are_those_of_the_model_file(
             n_right += pick_label(scores, card.labels) == labels[truth]
             n_clips += 1
     heard = trainer.hear_whole_clips()
-    assert n_clips == trainer.data.n_whole_clips > 10
+    assert n_clips == trainer.n_whole_clips > 10
     assert heard.accuracy == pytest.approx(100 * n_right / n_clips)
     assert heard.loss > 0
 

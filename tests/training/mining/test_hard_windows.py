@@ -18,15 +18,14 @@ from toy_speech import ToneNetwork, toy_speech
 from data_prep.feature_store import FeatureStore
 from data_prep.store import Store
 from speechcmd.audio.samples import int16_to_float32
-from speechcmd.training.augment.draws import AugmentConfig
+from speechcmd.training.augment.placement import without_long
+from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.sampler import ItemKey
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.step import log_mel_of
-from speechcmd.training.loop.targets import without_long
 from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
 from speechcmd.training.loop.whole_clip import WholeClips
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 HALF_ULP = 2.0**-8  # of float16 between 8 and 16
 UNKNOWN = 2
@@ -53,19 +52,20 @@ def test_a_window_is_cut_where_it_was_heard(
 ) -> None:
     """In the recording itself, the audio of which the test knows; with its neighbours around it."""
     trainer = Trainer(stores(), config_of(cached, n_steps=n_steps), tmp_path)
-    trainer.data._trained._augment = replace(PLAIN, late_ms=late_ms)
+    trainer.data.trained.augment_as(replace(PLAIN, late_ms=late_ms))
     data, network = trainer.data, trainer.network
     assert [isinstance(store, FeatureStore) for store in data.source.stores] == [cached] * 2
-    data.find_hard(network)
-    assert len(data.sampler.hard) == data.sampler.n_hard == len(data.hard.start) > 5
-    batch = data._trained.__getitems__([ItemKey(0, 0, int(index)) for index in data.sampler.hard])
+    trainer.hard.find(network)
+    mined = trainer.hard.mined
+    assert len(data.sampler.hard) == data.sampler.n_hard == len(mined.start) > 5
+    batch = data.trained.__getitems__([ItemKey(0, 0, int(index)) for index in data.sampler.hard])
     assert (batch.labels == UNKNOWN).all()
     log_mel = log_mel_of(network, batch)
     assert log_mel.shape[1] == network.window_frames + 4 * (n_steps - 1)
     n_before, n_crossing = 4 * (n_steps - 1) // 2, 0
     middles = batch.spans.mean(dim=1)  # as if a word filled the middle window
     assert torch.allclose(middles, torch.full_like(middles, n_before + network.window_samples / 320))
-    for row, (example, start) in enumerate(zip(data.hard.example, data.hard.start, strict=True)):
+    for row, (example, start) in enumerate(zip(mined.example, mined.start, strict=True)):
         recording = next(
             row for row in toy_speech().rows if row.path == data.training.examples.paths[example]
         )
@@ -82,16 +82,16 @@ def test_what_was_mined_is_nobodys_neighbour_at_any_speed(tmp_path: Path) -> Non
     """Played faster it is shorter than a window, and no word all the same."""
     augment = replace(PLAIN, speed_percent=20.0, neighbour_percent=100.0)
     trainer = Trainer(stores(), config_of(augment=augment), tmp_path)
-    trainer.data.find_hard(trainer.network)
-    batch = trainer.data._trained.__getitems__(
+    trainer.hard.find(trainer.network)
+    batch = trainer.data.trained.__getitems__(
         [ItemKey(0, 0, int(index)) for index in trainer.data.sampler.hard]
     )
     assert batch.is_mined.all()
     spans = without_long(batch.spans, trainer.network.window_frames)
     assert not spans.isnan().all()  # their length does not tell
-    _, neighbours = trainer.step._make_features(batch)
+    _, neighbours = trainer.loss.make_features(batch)
     assert neighbours.isnan().all()
-    words = trainer.data._trained.__getitems__([ItemKey(0, 0, n) for n in range(8)])
+    words = trainer.data.trained.__getitems__([ItemKey(0, 0, n) for n in range(8)])
     assert not words.is_mined.any()
 
 
@@ -99,8 +99,8 @@ def test_windows_are_those_with_the_highest_scores(tmp_path: Path) -> None:
     """Whoever listens to them by hand hears words there."""
     trainer = Trainer(stores(), config_of(), tmp_path)
     trainer.network.head.weight.data *= 20
-    trainer.data.find_hard(trainer.network)
-    hard, network = trainer.data.hard, trainer.network.eval()
+    trainer.hard.find(trainer.network)
+    hard, network = trainer.hard.mined, trainer.network.eval()
     by_name = {row.path: int16_to_float32(toy_speech().samples_of(row)) for row in toy_speech().rows}
     means = []
     for example, start in zip(hard.example, hard.start, strict=True):
@@ -135,7 +135,7 @@ def test_an_epoch_has_the_mined_and_others(tmp_path: Path) -> None:
     n_lost = 3  # of the last short batch
     n_talks = sum(index in talks for index in before)
     assert n_hard - n_lost <= n_talks <= n_hard  # speech as it comes, until some are found
-    data.find_hard(trainer.network)
+    trainer.hard.find(trainer.network)
     n_found = len(sampler.hard)
     assert 10 < n_found < n_hard  # there is too little speech
     assert set(sampler.hard.tolist()) == set(
@@ -152,9 +152,9 @@ def test_an_epoch_has_the_mined_and_others(tmp_path: Path) -> None:
         assert n_hard - n_found - n_lost <= others <= n_hard - n_found
         places = [place for place, index in enumerate(indices) if index in sampler.hard]
         assert min(places) < len(indices) / 4 < len(indices) * 3 / 4 < max(places)
-    examples = data._trained._task.examples
+    examples = data.trained._task.examples
     assert (examples.labels[sampler.hard] == UNKNOWN).all()
-    assert len(data._trained) == len(examples) == len(data.training.examples) + n_found
+    assert len(data.trained) == len(examples) == len(data.training.examples) + n_found
     assert drawn(1) == drawn(1) != drawn(2)
 
 
@@ -173,7 +173,7 @@ def test_when_they_are_found(
     """Each `hard_every` epochs, by a network that has learnt something."""
     config = config_of(epochs=4, hard_every=hard_every, initial=str(toy_run(initial)) if initial else "")
     trainer, seen = Trainer(stores(), config, tmp_path), []
-    monkeypatch.setattr(trainer.data, "find_hard", lambda network, on_scan: seen.append(trainer.epoch))
+    monkeypatch.setattr(trainer.hard, "find", lambda network, on_scan: seen.append(trainer.epoch))
     for trainer.epoch in range(4):
         trainer._find_hard()
     assert seen == epochs
@@ -218,7 +218,7 @@ def test_the_best_epoch_is_the_one_that_finds_most(tmp_path: Path, monkeypatch: 
     trainer, seen = Trainer(stores(), config, tmp_path), []
     monkeypatch.setattr(trainer, "evaluate", lambda batches: (1.0, accuracies[trainer.epoch]))
     monkeypatch.setattr(trainer, "hear_whole_clips", lambda: WholeClips(1.0, accuracies[trainer.epoch]))
-    monkeypatch.setattr(trainer.data, "stream_recall", lambda network, on_scan: recalls[trainer.epoch])
+    monkeypatch.setattr(trainer, "stream_recall", lambda on_scan: recalls[trainer.epoch])
     trainer.fit(lambda report: seen.append(report) if isinstance(report, EpochMetrics) else None)
     best = load_checkpoint(tmp_path / BEST)
     assert (best["epoch"], best["best_score"], best["best_accuracy"]) == (3, 60.0, 70.0)
@@ -260,8 +260,8 @@ def test_without_running_speech_there_is_one_line(
 def test_balanced_classes_count_the_mined(tmp_path: Path) -> None:
     """Each label has the same weight in an epoch, that of the windows that were found included."""
     trainer = Trainer(stores(), config_of(batch_size=2, hard_percent=60.0, class_balance=1.0), tmp_path)
-    trainer.data.find_hard(trainer.network)
-    labels = trainer.data._trained._task.examples.labels
+    trainer.hard.find(trainer.network)
+    labels = trainer.data.trained._task.examples.labels
     drawn = [labels[key.example] for batch in trainer.data.sampler for key in batch]
-    shares = trainer.data.class_weights().numpy() * np.bincount(drawn, minlength=4)
+    shares = trainer._class_weights().numpy() * np.bincount(drawn, minlength=4)
     assert shares == pytest.approx(np.full(4, shares.mean()), rel=2 / min(Counter(drawn).values()))

@@ -19,7 +19,8 @@ from toy_run import WORDS, temporary_folder, toy_config, toy_store
 
 from data_prep.store import Row, Store
 from speechcmd.errors import TrainingError
-from speechcmd.training.data.examples import TrainingData, speakers_of, split_by_fold
+from speechcmd.training.data.folds import speakers_of, split_by_fold
+from speechcmd.training.data.training_data import TrainingData
 from speechcmd.training.export.run_clips import draw_run_clips
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder

@@ -22,7 +22,7 @@ from data_prep.store import Store
 from data_prep.task import TaskConfig, make_split_task
 from speechcmd.errors import TrainingError
 from speechcmd.evaluation.intervals import wilson_interval
-from speechcmd.training.data.examples import TrainingData, take_share
+from speechcmd.training.data.training_data import TrainingData, take_share
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
 from speechcmd.training.loop.trainer import Trainer
@@ -155,8 +155,7 @@ def steps_of(config: TrainConfig) -> int:
 
 
 def data_of(config: TrainConfig) -> TrainingData:
-    task = TaskConfig(config.words, config.unknown, config.speech_percent, config.seed)
-    return TrainingData([toy_store()], config, task, torch.device("cpu"))
+    return TrainingData([toy_store()], config, torch.device("cpu"))
 
 
 def test_shares_are_nested_and_trained_for_the_same_number_of_steps() -> None:

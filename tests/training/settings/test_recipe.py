@@ -15,8 +15,7 @@ from toy_run import toy_store_path
 from speechcmd.cli.commands.train import train as train_command
 from speechcmd.cli.main import cli
 from speechcmd.cli.options.train_settings import _NAMES, _SWITCHES
-from speechcmd.training.augment.draws import AugmentConfig
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 from speechcmd.training.settings.ranges import _CHOICES, _RANGES, check_limits, parse_fold
 from speechcmd.training.settings.recipe import apply_settings, parse_setting, read_recipe, setting_names
 

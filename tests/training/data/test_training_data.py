@@ -19,18 +19,12 @@ from toy_run import OTHER_WORDS, WORDS, toy_config, toy_store
 from data_prep.row_source import JoinedStores
 from data_prep.store import Row, Store
 from data_prep.task import SplitTask, TaskConfig, make_split_task
-from speechcmd.training.augment.draws import AugmentConfig
 from speechcmd.training.data.dataset import ClipDataset
-from speechcmd.training.data.examples import (
-    TrainingData,
-    check_front_end,
-    check_together,
-    note_heard_voices,
-    split_by_fold,
-    take_share,
-)
+from speechcmd.training.data.folds import split_by_fold
 from speechcmd.training.data.sampler import ItemKey
-from speechcmd.training.settings.config import TrainConfig
+from speechcmd.training.data.store_checks import check_front_end, check_together
+from speechcmd.training.data.training_data import TrainingData, note_heard_voices, take_share
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 CPU = torch.device("cpu")
 N_SPEAKERS, N_TESTED = 23, 4
@@ -128,17 +122,16 @@ def test_a_smaller_share_is_part_of_a_larger_one() -> None:
 
 def test_a_share_without_words_is_one_line() -> None:
     config = toy_config(clips_percent=0.1)
-    task = TaskConfig(WORDS)
-    message = failure(lambda: TrainingData([toy_store()], config, task, CPU))
+    message = failure(lambda: TrainingData([toy_store()], config, CPU))
     assert "clips_percent = 0.1 leaves no training clip of no, up; take a larger share" in message
 
 
 def test_the_clips_that_are_counted_and_known() -> None:
     config = toy_config(unknown="official")
-    data = TrainingData([toy_store()], config, TaskConfig(WORDS, seed=config.seed), CPU)
+    data = TrainingData([toy_store()], config, CPU)
     n_words = len(data.training.words)
     assert data.count_training_clips() == n_words + -(-n_words // 10)
-    everything = TrainingData([toy_store()], toy_config(), TaskConfig(WORDS, "all"), CPU)
+    everything = TrainingData([toy_store()], toy_config(), CPU)
     assert everything.count_training_clips() == n_words + len(everything.training.unknown)
 
 
@@ -238,7 +231,7 @@ def test_folds_deal_out_who_is_validated_but_not_who_is_tested(split: str, is_de
     stores = [given, Store(Path("again"), tuple(rows), {**given.info, "data_digest": "another"})]
 
     def make(fold: str) -> TrainingData:
-        return TrainingData(stores, toy_config(fold=fold), TaskConfig(WORDS), CPU)
+        return TrainingData(stores, toy_config(fold=fold), CPU)
 
     expected = "again: expected a speaker in the same split of all stores, got "
     assert failure(lambda: make("")).startswith(expected)

@@ -20,11 +20,11 @@ from data_prep.task import SplitTask, TaskConfig, make_split_task
 from models.frontend import FrontEndConfig
 from models.network import KeywordNetwork
 from models.registry import create_model, find_architecture
-from speechcmd.training.augment.draws import noise_scale
-from speechcmd.training.data.dataset import Batch
+from speechcmd.training.augment.waveforms import noise_scale
+from speechcmd.training.batch import Batch
 from speechcmd.training.data.feature_cache import cached_features
 from speechcmd.training.mining import stream_recall
-from speechcmd.training.mining.scan import Found, scan_speech
+from speechcmd.training.mining.speech_scan import MinedWindows, scan_speech
 from speechcmd.training.mining.stream_recall import measure_stream_recall, noise_under_words, threshold_at
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def task_of(*stores: AnyStore, split: str = "training") -> SplitTask:
     return make_split_task(source, TaskConfig(WORDS), split)
 
 
-def scan(network: KeywordNetwork, store: AnyStore, split: str = "training") -> tuple[Found, SplitTask]:
+def scan(network: KeywordNetwork, store: AnyStore, split: str = "training") -> tuple[MinedWindows, SplitTask]:
     task = task_of(store, split=split)
     return scan_speech(network, [toy_store(), store], task, CPU), task
 
@@ -127,7 +127,7 @@ def test_a_scan_finds_a_planted_word(open_store: Callable[[Store], AnyStore]) ->
 
 
 def test_the_hardest_in_the_order_of_the_recordings() -> None:
-    found = Found(
+    found = MinedWindows(
         np.array([4, 4, 5, 6]), np.array([0, 640, 0, 0]), np.array([0.5, 0.9, 0.5, 0.7], np.float32)
     )
     assert [found.hardest(n).example.tolist() for n in range(6)] == [
@@ -139,7 +139,7 @@ def test_the_hardest_in_the_order_of_the_recordings() -> None:
         [4, 4, 5, 6],
     ]
     assert found.hardest(3).start.tolist() == [0, 640, 0]
-    again = Found.from_tensors(found.to_tensors())
+    again = MinedWindows.from_tensors(found.to_tensors())
     assert all(np.array_equal(a, b) for a, b in zip(vars(found).values(), vars(again).values(), strict=True))
 
 

@@ -7,19 +7,9 @@ words of which there is audio: left empty, the bands would tell an image from au
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from data_prep.feature_store import FeatureStore
-from data_prep.row_source import AnyStore
-from data_prep.task import SplitTask
-from models.frontend import FrontEndConfig
-from speechcmd.arrays import IntArray
-
-N_CLIPS = 2_000  # that are learnt from
 _RIDGE = 1e-5  # added to the mean square of a band
 
 
@@ -58,18 +48,3 @@ class UpperBands:
 
 def _with_one(frames: Tensor) -> Tensor:
     return torch.cat([frames, torch.ones_like(frames[..., :1])], dim=-1)
-
-
-def count_stored_bands(stores: Sequence[AnyStore], frontend: FrontEndConfig) -> int:
-    """Bands that all stores have."""
-    own = [int(store.front_end["n_mels"]) for store in stores if isinstance(store, FeatureStore)]
-    return min([frontend.n_mels, *own])
-
-
-def clips_with_all_bands(stores: Sequence[AnyStore], task: SplitTask, frontend: FrontEndConfig) -> IntArray:
-    """Up to `N_CLIPS` clips of words, spread over those of which all bands are known."""
-    is_whole = [count_stored_bands([store], frontend) == frontend.n_mels for store in stores]
-    words = np.concatenate([task.words, task.unknown])
-    whole: IntArray = words[np.array(is_whole)[task.examples.source[words]]]
-    n_taken = min(N_CLIPS, len(whole))
-    return whole[np.arange(n_taken) * len(whole) // max(1, n_taken)]

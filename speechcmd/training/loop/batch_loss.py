@@ -1,30 +1,23 @@
-"""One training step as a module: features, augmentation of features, network, loss."""
+"""The loss of a batch as a module: augmented features, network, what its answers should have been."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.network import KeywordNetwork
 from speechcmd.labels import NEVER_FIRE, UNKNOWN
-from speechcmd.training.augment.draws import draw_factor, draw_share, spec_augment
-from speechcmd.training.augment.features import cut_bands, tilt_bands, warp_bands
-from speechcmd.training.augment.image_channel import BLOCK, through_image
-from speechcmd.training.augment.neighbour import put_beside
-from speechcmd.training.data.counter_random import generator_for, torch_seed_for
-from speechcmd.training.data.dataset import Batch
-from speechcmd.training.data.to_device import put
-from speechcmd.training.data.upper_bands import UpperBands
+from speechcmd.training.augment.pipeline import FeatureAugmentation
+from speechcmd.training.augment.upper_bands import UpperBands
+from speechcmd.training.batch import Batch, log_mel_of
+from speechcmd.training.counter_random import generator_for, torch_seed_for
 from speechcmd.training.loop.loss import answer_losses, distillation, draw_mixture, soft_targets, weight_size
-from speechcmd.training.loop.targets import View, leave_to_neighbours, make_view, whole_view, without_long
+from speechcmd.training.loop.targets import View, leave_to_neighbours, make_view, whole_view
 from speechcmd.training.loop.teacher import Teacher
-from speechcmd.training.settings.config import STANDARD_BANDS, TrainConfig
+from speechcmd.training.settings.config import TrainConfig
 
 
-class TrainingStep(nn.Module):
+class BatchLoss(nn.Module):
     """Wraps a network so that one `forward` gives the loss: what a distributed wrapper needs.
 
     `weights`: of each label's clips, (n_labels,). A `teacher` hears the same clips, in its own window.
@@ -45,7 +38,9 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.network = network
         self._config = config
-        self._upper = upper
+        self._augmentation = FeatureAugmentation(
+            config.augment, config.seed, network.frontend.config, network.window_frames, upper
+        )
         n_labels = network.head.out_features
         self.register_buffer(
             "weights", torch.ones(n_labels) if weights is None else weights, persistent=False
@@ -70,9 +65,10 @@ class TrainingStep(nn.Module):
         config = self._config
         torch.manual_seed(torch_seed_for("dropout", config.seed, batch.epoch, batch.number))
         with torch.no_grad():
-            log_mel, neighbours = self._make_features(batch)
+            log_mel, neighbours = self.make_features(batch)
             view = self._view_of(batch, neighbours, log_mel.shape[1])
-            mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, self._rng("mixup", batch))
+            mixing = generator_for("mixup", config.seed, batch.epoch, batch.number)
+            mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, mixing)
             targets = soft_targets(batch.labels, len(self.weights), config.label_smoothing)
             targets = targets * self.weights[batch.labels].unsqueeze(1)
             if mixture is not None:
@@ -90,54 +86,12 @@ class TrainingStep(nn.Module):
             loss = loss + config.l1 * weight_size(self.network)
         return loss, _count_right(logits, view, batch.labels, self.no_words)
 
-    def _make_features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def make_features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Augmented log-mel of the whole batch, and the spans of words that were put beside its own.
 
         Shape: (batch, n_frames, n_mels), (batch, 2).
         """
-        log_mel = log_mel_of(self.network, batch)
-        augment = self._config.augment
-        neighbours = torch.full_like(batch.spans, torch.nan)
-        if augment.neighbour_percent:
-            spans = without_long(batch.spans, self.network.window_frames)
-            is_mined = put(batch.is_mined, spans.device)
-            words = spans.masked_fill(is_mined.unsqueeze(1), torch.nan)
-            rng = self._rng("neighbour", batch)
-            log_mel, neighbours = put_beside(log_mel, words, augment.neighbour_percent, rng)
-        log_mel = self._hear_otherwise(log_mel, batch)
-        covered = spec_augment(log_mel, self.network.mel_mean, augment, self._rng("spec_augment", batch))
-        return covered, neighbours
-
-    def _hear_otherwise(self, log_mel: Tensor, batch: Batch) -> Tensor:
-        """The same said by others, recorded by other microphones, kept as images or in narrow band."""
-        augment, frontend = self._config.augment, self.network.frontend.config
-        n_clips, device = len(log_mel), log_mel.device
-        if augment.tilt_db:
-            tilt_db = self._rng("tilt", batch).uniform(-augment.tilt_db, augment.tilt_db, n_clips)
-            log_mel = tilt_bands(log_mel, put(tilt_db, device), frontend)
-        if augment.image_percent:
-            rng = self._rng("image", batch)
-            drawn = draw_share(augment.image_percent, n_clips, rng) & ~batch.is_image
-            # a window is cut out of a picture, and its border lies anywhere in the grid of blocks
-            phase = rng.integers(0, BLOCK, size=n_clips)[drawn]
-            rows = put(np.flatnonzero(drawn), device)
-            log_mel[rows] = self._through_image(log_mel[rows], put(phase, device))
-        if augment.warp_percent:
-            factor = draw_factor(augment.warp_percent, n_clips, self._rng("warp", batch))
-            log_mel = warp_bands(log_mel, put(factor, device), frontend)
-        if augment.narrow_percent:
-            rng = self._rng("narrow", batch)
-            n_kept = rng.integers(STANDARD_BANDS, frontend.n_mels, n_clips)
-            n_kept[~draw_share(augment.narrow_percent, n_clips, rng)] = frontend.n_mels
-            log_mel = cut_bands(log_mel, put(n_kept, device), frontend)
-        return log_mel
-
-    def _through_image(self, log_mel: Tensor, phase: Tensor) -> Tensor:
-        frontend = self.network.frontend.config
-        if self._upper is None:
-            return through_image(log_mel, phase=phase, frontend=frontend)
-        lower = log_mel[..., : self._upper.n_lower]
-        return self._upper.extend(through_image(lower, phase=phase, frontend=frontend))
+        return self._augmentation.change(log_mel_of(self.network, batch), batch, self.network.mel_mean)
 
     def _view_of(self, batch: Batch, neighbours: Tensor, n_frames: int) -> View:
         network, n_steps = self.network, self._config.n_steps
@@ -191,9 +145,6 @@ class TrainingStep(nn.Module):
         # a teacher may hear fewer bands
         return log_mel[:, n_before + first : n_before + last, : network.frontend.config.n_mels]
 
-    def _rng(self, purpose: str, batch: Batch) -> np.random.Generator:
-        return generator_for(purpose, self._config.seed, batch.epoch, batch.number)
-
 
 def _count_right(logits: Tensor, view: View, labels: Tensor, no_words: Tensor) -> Tensor:
     """Clips of which the middle answer is what was asked for: the label, or that it is no word yet. ()."""
@@ -201,23 +152,3 @@ def _count_right(logits: Tensor, view: View, labels: Tensor, no_words: Tensor) -
     answer = logits[:, middle].argmax(dim=1)
     is_no_word = torch.isin(answer, no_words)
     return torch.where(view.half[:, middle], is_no_word, answer == labels).sum()
-
-
-def log_mel_of(network: KeywordNetwork, batch: Batch) -> Tensor:
-    """Log-mel of a whole batch: computed from its audio, given for the rest.
-
-    Shape: (batch, n_frames, n_mels).
-    """
-    if len(batch.waveform) == 0:
-        return batch.log_mel
-    computed = network.features(batch.waveform)
-    return computed if len(batch.log_mel) == 0 else torch.cat([computed, batch.log_mel])
-
-
-def answer_batches(
-    network: KeywordNetwork, batches: Iterable[Batch], device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits (batch, n_steps, n_labels) and labels (batch,) of each batch of a fixed set."""
-    for given in batches:
-        batch = given.to(device)
-        yield network.classify(log_mel_of(network, batch)), batch.labels

@@ -28,7 +28,7 @@ _NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Found:
+class MinedWindows:
     """Half seconds of recordings and the highest score that a word has in each.
 
     `example` of a task and `start`, the sample where the window of that score begins, counted from the
@@ -40,7 +40,7 @@ class Found:
     score: FloatArray
 
     @classmethod
-    def nothing(cls) -> Found:
+    def nothing(cls) -> MinedWindows:
         """Nothing found."""
         return cls(_NOTHING, _NOTHING, _NOTHING.astype(np.float32))
 
@@ -49,15 +49,15 @@ class Found:
         return {name: torch.from_numpy(values) for name, values in vars(self).items()}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> Found:
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> MinedWindows:
         """What `to_tensors` gave."""
         return cls(**{name: values.numpy() for name, values in tensors.items()})
 
-    def hardest(self, n: int) -> Found:
+    def hardest(self, n: int) -> MinedWindows:
         """The `n` of them with the highest scores, in the order of the recordings."""
         # stable, so that the same network finds the same ones
         chosen = np.sort(np.argsort(-self.score, kind="stable")[:n])
-        return Found(self.example[chosen], self.start[chosen], self.score[chosen])
+        return MinedWindows(self.example[chosen], self.start[chosen], self.score[chosen])
 
 
 @torch.inference_mode()
@@ -67,7 +67,7 @@ def scan_speech(
     task: SplitTask,
     device: torch.device,
     on_scan: Progress | None = None,
-) -> Found:
+) -> MinedWindows:
     """Hear all running speech of a split. The network is left in evaluation mode.
 
     `on_scan(done, total)` counts batches of it.
@@ -75,7 +75,7 @@ def scan_speech(
     network.eval()
     reader, step = _Reader(network, stores, task, device), network.step_samples
     n_window = network.window_samples
-    nothing = Found.nothing()
+    nothing = MinedWindows.nothing()
     parts = [(nothing.example, nothing.start, nothing.score)]
     plan = list(_plan(task, len(stores), step))
     for number, (example, start) in enumerate(plan, start=1):
@@ -87,7 +87,7 @@ def scan_speech(
         parts.append(_best_of_groups(example, begin, scores))
         if on_scan:
             on_scan(number, len(plan))
-    return Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return MinedWindows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _best_of_groups(
