@@ -52,6 +52,27 @@ EVALUATION_GROUND = (
 FLOORS_OF_RUNTIME = ("model", "recognition", "output", "microphone", "listening")
 LAZY_IN_RUNTIME = {"output": ("pysubs2", "praatio"), "microphone": ("sounddevice",)}
 
+GROUND_OF_TRAINING = ("batch", "counter_random", "to_device")
+TRAINED_ON = (
+    "data_prep.store", "data_prep.feature_store", "data_prep.open_store", "data_prep.row_source", "data_prep.task",
+    "data_prep.word_window", "data_prep.split", "data_prep.voices", "data_prep.shipped_negatives",
+)  # fmt: skip
+# each room of training, and those below it that it may import
+ROOMS_OF_TRAINING = {
+    "settings": (),
+    "augment": ("settings",),
+    "data": ("settings", "augment"),
+    "mining": ("settings", "augment", "data"),
+    "loop": ("settings", "augment", "data", "mining"),
+    "series": ("settings", "augment", "data", "mining", "loop"),
+    "export": ("settings", "augment", "data", "mining", "loop"),
+}
+LIBRARIES_OF_TRAINING = {
+    "loop": ("lightning_fabric", "matplotlib"),
+    "series": ("matplotlib",),
+    "export": ("onnx", "onnxruntime.quantization"),
+}
+
 # the table of rooms, row by row; the standard library is open to all
 ROOMS = (
     room("speechcmd/errors.py"),
@@ -90,12 +111,14 @@ ROOMS = (
         for floor, name in enumerate(FLOORS_OF_RUNTIME)
     ),
     room("speechcmd/runtime/model/engine.py", "onnxruntime"),
-    room(
-        "speechcmd/training/", *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.training",
-        "models", "data_prep.store", "data_prep.feature_store", "data_prep.open_store", "data_prep.row_source",
-        "data_prep.task", "data_prep.word_window", "data_prep.split", "data_prep.voices", "data_prep.shipped_negatives",
-        "numpy", "torch", "onnx", "onnxruntime.quantization", "lightning_fabric",
-        "matplotlib", "rich",
+    room("speechcmd/training/", *GROUND_FLOOR, "models", "numpy", "torch"),
+    *(
+        room(
+            f"speechcmd/training/{name}/", *GROUND_FLOOR, VERSION, RUNTIME, *TRAINED_ON, "models",
+            *(f"speechcmd.training.{reached}" for reached in (*GROUND_OF_TRAINING, *reaches, name)),
+            "numpy", "torch", *LIBRARIES_OF_TRAINING.get(name, ()),
+        )
+        for name, reaches in ROOMS_OF_TRAINING.items()
     ),
     room("speechcmd/evaluation/", *EVALUATION_GROUND, "numpy", "scipy"),
     room(
@@ -248,7 +271,11 @@ def test_nobody_imports_onnxruntime_before_it_is_told_to_send_nothing() -> None:
         ("speechcmd/runtime/model/x.py", "def f():\n    if f:\n        import torch.nn", 1),
         ("speechcmd/runtime/model/x.py", "import sounddevice", 1),
         ("speechcmd/runtime/model/x.py", "def f():\n    import onnxruntime", 1),
-        ("speechcmd/training/x.py", "import onnxruntime", 1),
+        ("speechcmd/training/loop/x.py", "import onnxruntime", 1),
+        ("speechcmd/training/data/x.py", "from speechcmd.training.augment import pipeline", 0),
+        ("speechcmd/training/data/x.py", "def f():\n    from speechcmd.training.mining import speech_scan", 1),
+        ("speechcmd/training/settings/x.py", "from speechcmd.training.augment.draws import draw_gain", 1),
+        ("speechcmd/training/series/x.py", "from speechcmd.training.export import onnx_export", 1),
         ("speechcmd/runtime/microphone/x.py", "def f():\n    import sounddevice", 0),
         ("speechcmd/runtime/recognition/x.py", "import speechcmd.runtime.model.card", 0),
         ("speechcmd/runtime/model/x.py", "import speechcmd.runtime.recognition.decoder", 1),
@@ -263,7 +290,7 @@ def test_nobody_imports_onnxruntime_before_it_is_told_to_send_nothing() -> None:
         ("data_prep/download.py", "import torchaudio", 1),
         ("models/x.py", "import torch\nimport onnx\nimport data_prep.store", 2),
         ("models/sub/x.py", "import modelsmith", 1),
-        ("speechcmd/training/x.py", "import torch, click", 1),
+        ("speechcmd/training/loop/x.py", "import torch, click", 1),
         ("speechcmd/evaluation/x.py", "import torch", 1),
         ("speechcmd/cli/x.py", "import click\nimport numpy", 1),
         ("speechcmd/cli/x.py", "import click\ndef f():\n    import torch", 0),

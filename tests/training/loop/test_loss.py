@@ -19,6 +19,7 @@ from toy_run import PLAIN, toy_config, toy_store
 from models.network import KeywordNetwork
 from models.registry import create_model
 from speechcmd.training.batch import Batch
+from speechcmd.training.counter_random import generator_for
 from speechcmd.training.loop.batch_loss import BatchLoss
 from speechcmd.training.loop.loss import (
     Mixture,
@@ -247,7 +248,7 @@ def test_the_loss_of_a_step_by_hand() -> None:
     step.eval()  # else batch norm makes what is computed twice differ
     loss, n_right = step(batch)
 
-    mixture = draw_mixture(0.4, 6, CPU, step._rng("mixup", batch))
+    mixture = draw_mixture(0.4, 6, CPU, generator_for("mixup", config.seed, batch.epoch, batch.number))
     assert mixture is not None
     log_mel = mixture.mix(batch.log_mel)
     logits = step.network.classify(log_mel[:, 4:-4])[:, 0]
