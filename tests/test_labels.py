@@ -18,7 +18,7 @@ from data_prep.split import RoleRule
 from data_prep.store import COLUMNS, Row, read_rows, write_rows
 from speechcmd.cli.options.common import labels_option
 from speechcmd.cli.options.decoder_options import NumberRange, PerWord
-from speechcmd.evaluation.clips.clip_example import Example
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
 from speechcmd.evaluation.streams.annotation import read_annotation
 from speechcmd.labels import (
     ALL_WORDS,
@@ -123,11 +123,11 @@ def test_files_name_labels_and_clips_in_either_spelling(tmp_path: Path) -> None:
     track.write_text(f"0.5\t1.0\t{APART}\n", encoding="utf-8")
     assert read_annotation(track).words[0].label == COMPOSED
     pytest.importorskip("scipy", reason="groups are the extra evaluate's")
-    from speechcmd.evaluation.clips.group import read_metadata
+    from speechcmd.evaluation.clips.groups import read_metadata
 
     table = tmp_path / "about.csv"
     table.write_text(f"path,room\n{APART}/1.wav,hall\n", encoding="utf-8")
-    clip = Example(f"{COMPOSED}/1.wav", COMPOSED, COMPOSED, "", lambda: pytest.fail("not read"))
+    clip = LabelledClip(f"{COMPOSED}/1.wav", COMPOSED, COMPOSED, "", lambda: pytest.fail("not read"))
     assert read_metadata(table).entry_of(clip) == {"room": "hall"}
     (tmp_path / "roles.csv").write_text(f"path,role\n{COMPOSED}.wav,figures\n", encoding="utf-8")
     assert RoleRule(tmp_path).role_of(tmp_path / f"{APART}.wav") == "figures"

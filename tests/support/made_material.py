@@ -12,7 +12,7 @@ from fakes import SAMPLE_RATE, plain_card, tone_recording
 
 from speechcmd.arrays import FloatArray
 from speechcmd.evaluation.streams.annotation import Annotation, Word, write_json
-from speechcmd.evaluation.streams.material import Heard, Material, Span
+from speechcmd.evaluation.streams.heard import HeardRecording, HeardSet, Span
 from speechcmd.evaluation.streams.recording_set import GivenRecording
 from speechcmd.evaluation.streams.trace import Trace
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
@@ -62,15 +62,17 @@ def made_recording(
     duration_s: float = 10.0,
     others: Sequence[tuple[str, float, float]] = (),
     width: int = 3,
-) -> Heard:
+) -> HeardRecording:
     annotation = None if words is None else Annotation(tuple(words), duration_s=duration_s)
     recording = GivenRecording(Path(f"{kind}.wav"), kind, annotation, heard=frozenset(sounds))
     trace = made_trace(peaks, duration_s, width=width)
-    return Heard(recording, trace, tuple(words or ()), tuple(Span(*other) for other in others), duration_s)
+    return HeardRecording(
+        recording, trace, tuple(words or ()), tuple(Span(*other) for other in others), duration_s
+    )
 
 
-def made_material(*heard: Heard) -> Material:
-    return Material(CARD, heard)
+def made_material(*heard: HeardRecording) -> HeardSet:
+    return HeardSet(CARD, heard)
 
 
 def write_tones(

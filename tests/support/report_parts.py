@@ -11,10 +11,10 @@ import pytest
 from evaluation_results import LABELS, clips_result, robustness_result, stream_result
 from fakes import SAMPLE_RATE, tone_recording, toy_model
 
+from speechcmd.evaluation.mistakes import Sound
 from speechcmd.evaluation.report import page, report_folder, saliency
 from speechcmd.evaluation.report.drawing import Picture
 from speechcmd.evaluation.report.report_folder import write_report
-from speechcmd.evaluation.sounds import Sound
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 HOSTILE = "<img src=x onerror=\"console.error('run')\">"

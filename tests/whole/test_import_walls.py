@@ -46,7 +46,7 @@ VERSION = "speechcmd.__version__"
 RUNTIME = "speechcmd.runtime"
 EVALUATION_GROUND = (
     *GROUND_FLOOR, VERSION, RUNTIME, "speechcmd.evaluation.intervals", "speechcmd.evaluation.provenance",
-    "speechcmd.evaluation.sounds", "speechcmd.evaluation.wording",
+    "speechcmd.evaluation.mistakes", "speechcmd.evaluation.wording",
 )  # fmt: skip
 # each may import itself and those before it
 FLOORS_OF_RUNTIME = ("model", "recognition", "output", "microphone", "listening")

@@ -53,8 +53,8 @@ def card(
     measured on this very model file. What was not measured is said to be so.
     """
     from speechcmd.cli.console.output import open_output
-    from speechcmd.evaluation.report.headline_figures import make_figures
     from speechcmd.evaluation.report.markdown_card import make_card
+    from speechcmd.evaluation.report.released_figures import make_figures
     from speechcmd.runtime.model.file import load_model_file
 
     notes = _read_notes(notes_file) if notes_file else ""

@@ -18,10 +18,10 @@ from speechcmd.cli.options.robustness_options import (
 )
 
 if TYPE_CHECKING:
-    from speechcmd.evaluation.clips.clip_run import Answers
+    from speechcmd.evaluation.clips.answers import Answers
     from speechcmd.evaluation.clips.clip_set import ClipSet
-    from speechcmd.evaluation.clips.group import Metadata
-    from speechcmd.evaluation.sounds import Sound
+    from speechcmd.evaluation.clips.groups import Metadata
+    from speechcmd.evaluation.mistakes import Sound
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
 
@@ -79,7 +79,7 @@ def evaluate(
     archive, extracted or not. Every clip goes through the model as with `speechcmd classify`.
     """
     from speechcmd.evaluation.clips.clip_set import open_clip_set
-    from speechcmd.evaluation.clips.group import match_metadata, read_metadata
+    from speechcmd.evaluation.clips.groups import match_metadata, read_metadata
     from speechcmd.evaluation.report.report_folder import make_encodable
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
@@ -112,8 +112,8 @@ def _evaluate_clips(
     metadata: Metadata | None,
     is_reported: bool,
 ) -> Findings:
-    from speechcmd.evaluation.clips.clip_result import make_clip_result, pick_sounds
     from speechcmd.evaluation.clips.clip_text import render_text
+    from speechcmd.evaluation.clips.evaluate_clips import make_clip_result, pick_sounds
 
     answers = _classify(recognizer, clips)
     result = make_clip_result(recognizer, model, clips, answers, metadata)
@@ -131,7 +131,7 @@ def _evaluate_robustness(
 
 def _classify(recognizer: Recognizer, clips: ClipSet) -> Answers:
     from speechcmd.cli.console.progress import StepProgress
-    from speechcmd.evaluation.clips.clip_run import classify_clips
+    from speechcmd.evaluation.clips.answers import classify_clips
 
     with StepProgress("clips") as progress:
         return classify_clips(

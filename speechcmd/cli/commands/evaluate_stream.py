@@ -19,7 +19,7 @@ from speechcmd.cli.options.stream_options import (
 )
 
 if TYPE_CHECKING:
-    from speechcmd.evaluation.streams.material import Material
+    from speechcmd.evaluation.streams.heard import HeardSet
     from speechcmd.runtime.model.card import DecoderSettings
 
 _ROLES = ("figures", "calibrate", "train")
@@ -114,7 +114,7 @@ def evaluate_stream(
 
 
 def _measure(
-    material: Material,
+    material: HeardSet,
     settings: DecoderSettings,
     model: str | None,
     targets: tuple[float, ...],
@@ -122,9 +122,9 @@ def _measure(
     jobs: int,
 ) -> dict[str, Any]:
     from speechcmd.evaluation.provenance import describe_run
-    from speechcmd.evaluation.streams.curve import choose_offsets
-    from speechcmd.evaluation.streams.stream_result import Measurement, stream_result
+    from speechcmd.evaluation.streams.evaluate_streams import Measurement, stream_result
     from speechcmd.evaluation.streams.sweep import shift_thresholds
+    from speechcmd.evaluation.streams.trade_off import choose_offsets
 
     offsets = choose_offsets(material, settings, n_offsets)
     outcomes = score_settings(material, [shift_thresholds(settings, offset) for offset in offsets], jobs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from speechcmd.evaluation.sounds import Sound
+    from speechcmd.evaluation.mistakes import Sound
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
 report_option = click.option(
@@ -33,7 +33,7 @@ def prepare_report(folder: Path | None) -> None:
     """
     from tempfile import TemporaryFile
 
-    from speechcmd.evaluation.report.result_files import read_results
+    from speechcmd.evaluation.report.results import read_results
 
     if folder is None:
         return

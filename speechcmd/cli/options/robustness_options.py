@@ -88,7 +88,7 @@ def run_robustness(
     """Measure, with a progress bar: the content of `robustness.json`."""
     from data_prep.split import SPLIT_OF_ROLE
     from speechcmd.cli.console.progress import StepProgress
-    from speechcmd.evaluation.robustness.robustness import MOST_CLIPS, make_robustness_result
+    from speechcmd.evaluation.robustness.evaluate_robustness import MOST_CLIPS, make_robustness_result
 
     role = next((role for role, split in SPLIT_OF_ROLE.items() if split == clips.split), "figures")
     noises = [_noise_files(path, role) for path in options.noises]

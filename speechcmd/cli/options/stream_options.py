@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from speechcmd.evaluation.streams.material import Material
+    from speechcmd.evaluation.streams.heard import HeardSet
     from speechcmd.evaluation.streams.outcome import Outcome
     from speechcmd.evaluation.streams.recording_set import RecordingSet
     from speechcmd.runtime.model.card import DecoderSettings
@@ -37,11 +37,11 @@ def say_what_is_measured(recordings: RecordingSet, role: str) -> None:
     click.echo("speechcmd: " + ", ".join(parts), err=True)
 
 
-def hear_recordings(recognizer: Recognizer, recordings: RecordingSet) -> Material:
+def hear_recordings(recognizer: Recognizer, recordings: RecordingSet) -> HeardSet:
     """Run the network over all recordings, with a progress bar."""
     from speechcmd.audio.reading import claimed_duration_s
     from speechcmd.cli.console.progress import AudioProgress
-    from speechcmd.evaluation.streams.material import listen_to
+    from speechcmd.evaluation.streams.heard import listen_to
 
     lengths_s = [claimed_duration_s(one.path) for one in recordings.recordings]
     total_s = None if None in lengths_s else sum(length_s or 0.0 for length_s in lengths_s)
@@ -49,7 +49,7 @@ def hear_recordings(recognizer: Recognizer, recordings: RecordingSet) -> Materia
         return listen_to(recognizer, recordings.recordings, progress.advance)
 
 
-def score_settings(material: Material, settings: Sequence[DecoderSettings], jobs: int) -> list[Outcome]:
+def score_settings(material: HeardSet, settings: Sequence[DecoderSettings], jobs: int) -> list[Outcome]:
     """Try settings on the material, with a progress bar."""
     from speechcmd.cli.console.progress import StepProgress
     from speechcmd.evaluation.streams.sweep import score_all

@@ -15,9 +15,9 @@ import numpy as np
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_metric import measure_calibration
-from speechcmd.evaluation.clips.clip_run import resample_clip
+from speechcmd.evaluation.clips.answers import resample_clip
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
+from speechcmd.evaluation.clips.metrics import measure_calibration
 from speechcmd.evaluation.streams.trace import change_temperature
 from speechcmd.progress import Progress
 from speechcmd.runtime.model.card import ModelCard
@@ -42,7 +42,7 @@ class Temperature:
 
 def fit_temperature(
     recognizer: Recognizer,
-    examples: Sequence[Example],
+    examples: Sequence[LabelledClip],
     on_progress: Progress | None = None,
 ) -> Temperature:
     """Find the temperature at which the scores of clips are the most likely.
@@ -102,7 +102,7 @@ def log_loss(scores: DoubleArray, is_right: BoolArray) -> float:
     return float(-np.log(np.maximum(likely, _LEAST_SCORE)).mean())
 
 
-def _steps_of(recognizer: Recognizer, example: Example) -> Steps:
+def _steps_of(recognizer: Recognizer, example: LabelledClip) -> Steps:
     waveform = resample_clip(example.read(), recognizer.card.sample_rate)
     parts = zip(*recognizer.steps(waveform), strict=True)
     return Steps(*(np.concatenate(column) for column in parts))

@@ -27,12 +27,12 @@ import numpy as np
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.calibration.budget import share_events
 from speechcmd.evaluation.intervals import hours_needed, most_events, poisson_interval, rate_upper_bound
-from speechcmd.evaluation.streams.curve import CurvePoint, lowest_kept
-from speechcmd.evaluation.streams.material import Material
-from speechcmd.evaluation.streams.negative_hours import Negatives
+from speechcmd.evaluation.streams.heard import HeardSet
+from speechcmd.evaluation.streams.negatives import Negatives
 from speechcmd.evaluation.streams.outcome import Fate, Outcome
-from speechcmd.evaluation.streams.stream_metric import false_reject_rate
+from speechcmd.evaluation.streams.rates import false_reject_rate
 from speechcmd.evaluation.streams.sweep import logit, shift_probability, shift_thresholds
+from speechcmd.evaluation.streams.trade_off import CurvePoint, lowest_kept
 from speechcmd.labels import name_labels
 from speechcmd.runtime.model.card import DecoderSettings
 
@@ -96,7 +96,7 @@ class GoalError(EvaluationError):
 
 
 def calibrate(
-    material: Material,
+    material: HeardSet,
     goal: Goal,
     score_all: ScoreAll,
     *,
@@ -150,7 +150,7 @@ def _best_way(sweeper: _Sweeper, ways: Sequence[_Sweep]) -> _Sweep:
     return min(kept, key=lambda sweep: sweep.rejected + _UNHEARD_COST * _count_unheard(material, sweep))
 
 
-def _check(material: Material, negatives: Negatives, goal: Goal) -> None:
+def _check(material: HeardSet, negatives: Negatives, goal: Goal) -> None:
     """Refuse what cannot be measured or proved."""
     if negatives.hours <= 0:
         raise EvaluationError("no audio without keywords: give recordings of speech, noise and music")
@@ -278,7 +278,7 @@ def _try_ways(sweeper: _Sweeper, settings: DecoderSettings) -> list[_Sweep]:
     return [sweep, *sweeper.sweep(ways, _FINE)]
 
 
-def _count_unheard(material: Material, sweep: _Sweep) -> int:
+def _count_unheard(material: HeardSet, sweep: _Sweep) -> int:
     """Labels that are said and never heard any more at the rate."""
     heard = set(material.word_labels[sweep.outcome.fates == Fate.FOUND].tolist())
     return len(set(material.word_labels.tolist()) - heard)

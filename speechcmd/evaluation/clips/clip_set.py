@@ -8,7 +8,6 @@ from pathlib import Path
 from data_prep.split import SPLITS
 from data_prep.store import INDEX_FILE, INFO_FILE
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.clips.clip_example import ClipSet, Draw, Example
 from speechcmd.evaluation.clips.clip_source import (
     ClipSource,
     FolderSource,
@@ -16,10 +15,11 @@ from speechcmd.evaluation.clips.clip_source import (
     collect_all,
     draw_clip_set,
 )
-from speechcmd.evaluation.clips.official import is_official_archive, open_official_archive
+from speechcmd.evaluation.clips.labelled_clip import ClipSet, Draw, LabelledClip
+from speechcmd.evaluation.clips.official_archive import is_official_archive, open_official_archive
 from speechcmd.labels import SILENCE, TEN_WORDS, UNKNOWN, name_labels
 
-__all__ = ["TASKS", "ClipSet", "Draw", "Example", "open_clip_set"]
+__all__ = ["TASKS", "ClipSet", "Draw", "LabelledClip", "open_clip_set"]
 
 TASKS = ("own", "12", "35")
 UNKNOWN_RULES = ("official", "all")

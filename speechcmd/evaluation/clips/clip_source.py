@@ -28,8 +28,8 @@ from speechcmd.arrays import IntArray
 from speechcmd.audio.reading import duration_s, read_int16
 from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
 from speechcmd.errors import AudioError, EvaluationError
-from speechcmd.evaluation.clips.clip_example import ClipSet, Draw, Example, check_regular
-from speechcmd.evaluation.clips.official import check_official_count
+from speechcmd.evaluation.clips.labelled_clip import ClipSet, Draw, LabelledClip, check_regular
+from speechcmd.evaluation.clips.official_archive import check_official_count
 from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN, name_labels
 
 SILENCE_SAMPLES = SAMPLE_RATE
@@ -169,15 +169,17 @@ def _rows_at(task: SplitTask, indices: IntArray, row_of: dict[str, Row]) -> list
     return [row_of[task.examples.paths[index]] for index in indices]
 
 
-def _word_example(source: ClipSource, row: Row, label: str) -> Example:
-    return Example(row.path, row.word, label, row.speaker, partial(_read_word, source, row))
+def _word_example(source: ClipSource, row: Row, label: str) -> LabelledClip:
+    return LabelledClip(row.path, row.word, label, row.speaker, partial(_read_word, source, row))
 
 
 def _read_word(source: ClipSource, row: Row) -> Waveform:
     return int16_to_float32(source.read(row))
 
 
-def _draw_silence(source: ClipSource, task: SplitTask, seed: int, row_of: dict[str, Row]) -> list[Example]:
+def _draw_silence(
+    source: ClipSource, task: SplitTask, seed: int, row_of: dict[str, Row]
+) -> list[LabelledClip]:
     """Windows of background noise, of one second and at a random level, as many as the rule says."""
     # the recordings are those of `draw_evaluation`; place and level come from a seed of their own
     among = np.random.Generator(np.random.PCG64(seed + 1))
@@ -188,7 +190,7 @@ def _draw_silence(source: ClipSource, task: SplitTask, seed: int, row_of: dict[s
         gain_db = float(rng.uniform(*EVALUATION_SILENCE_DB))
         path = f"{row.path}@{start / SAMPLE_RATE:.5f}s{gain_db:+.2f}dB"
         read = partial(_read_silence, source, row, start, gain_db)
-        examples.append(Example(path, "", SILENCE, "", read))
+        examples.append(LabelledClip(path, "", SILENCE, "", read))
     return examples
 
 

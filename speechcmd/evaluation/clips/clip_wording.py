@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speechcmd.evaluation.clips.clip_interval import BY_SPEAKER, WILSON
+from speechcmd.evaluation.clips.share_interval import BY_SPEAKER, WILSON
 from speechcmd.evaluation.wording import NOTHING, as_percent
 
 _MOST_NAMED = 5

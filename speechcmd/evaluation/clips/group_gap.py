@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
-from speechcmd.evaluation.clips.clip_interval import LEAST_UNITS
+from speechcmd.evaluation.clips.share_interval import LEAST_UNITS
 from speechcmd.evaluation.intervals import bootstrap_interval
 
 LEAST_CLIPS = 20  # a smaller group says nothing about the largest gap

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from speechcmd.evaluation.clips.clip_metric import mean_recall
+from speechcmd.evaluation.clips.metrics import mean_recall
 from speechcmd.evaluation.streams.stream_text import describe_promise
 from speechcmd.evaluation.wording import (
     NOT_MEASURED,

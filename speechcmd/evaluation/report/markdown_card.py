@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import printable
-from speechcmd.evaluation.report import table
+from speechcmd.evaluation.report import tables
 from speechcmd.evaluation.report.headline import summarise_clips, summarise_robustness, summarise_stream
-from speechcmd.evaluation.report.headline_figures import read_own_results, stream_figures
 from speechcmd.evaluation.report.page import TEMPLATES, describe_measured
-from speechcmd.evaluation.report.result_files import refuse_unreadable
-from speechcmd.evaluation.report.table import Table
-from speechcmd.evaluation.streams.stream_result import AS_SET, SNR
+from speechcmd.evaluation.report.released_figures import read_own_results, stream_figures
+from speechcmd.evaluation.report.results import refuse_unreadable
+from speechcmd.evaluation.report.tables import Table
+from speechcmd.evaluation.streams.evaluate_streams import AS_SET, SNR
 from speechcmd.evaluation.wording import (
     NOT_MEASURED,
     NOTHING,
@@ -193,24 +193,24 @@ def _make_sections(results: Mapping[str, dict[str, Any]], figures: StreamFigures
     has_words = bool(stream and stream["n_words"])
     has_false_accepts = bool(stream and any(row["hours"] for row in stream["points"][0]["by_kind"]))
     robustness = results.get("robustness")
-    others = table.tabulate_unknown(clips) if clips else None
+    others = tables.tabulate_unknown(clips) if clips else None
     return [
-        _Section("Recall and precision", [table.tabulate_labels(clips)] if clips else []),
+        _Section("Recall and precision", [tables.tabulate_labels(clips)] if clips else []),
         *([_Section(others.title, [others])] if others else []),
         _Section("Calibration of the score", _calibration_tables(clips)),
-        _Section("Groups of speakers", [table.tabulate_groups(clips)] if clips and clips["groups"] else []),
+        _Section("Groups of speakers", [tables.tabulate_groups(clips)] if clips and clips["groups"] else []),
         _Section(
             "Words missed for so many false accepts",
             [_tabulate_points(figures)] if figures and has_words else [],
         ),
-        _Section("Settings of the thresholds", [table.tabulate_points(stream)] if stream else []),
-        _Section("False accepts", [table.tabulate_kinds(stream)] if stream and has_false_accepts else []),
+        _Section("Settings of the thresholds", [tables.tabulate_points(stream)] if stream else []),
+        _Section("False accepts", [tables.tabulate_kinds(stream)] if stream and has_false_accepts else []),
         _Section(
             "Words missed and delay",
-            [table.tabulate_stream_labels(stream["points"][0])] if stream and has_words else [],
+            [tables.tabulate_stream_labels(stream["points"][0])] if stream and has_words else [],
         ),
         _Section("Words missed in noise", _snr_tables(stream or {})),
-        _Section("Robustness", [table.tabulate_robustness(robustness)] if robustness else []),
+        _Section("Robustness", [tables.tabulate_robustness(robustness)] if robustness else []),
     ]
 
 
@@ -256,7 +256,7 @@ def _calibration_tables(clips: dict[str, Any] | None) -> list[Table]:
 
 
 def _snr_tables(stream: dict[str, Any]) -> list[Table]:
-    found = table.tabulate_attribute(SNR, stream["points"][:1] if stream else [])  # as the model is set
+    found = tables.tabulate_attribute(SNR, stream["points"][:1] if stream else [])  # as the model is set
     return [found] if found.rows else []
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechcmd.evaluation.report import clip_picture, stream_picture, table
+from speechcmd.evaluation.report import clip_picture, stream_picture, tables
 from speechcmd.evaluation.report.drawing import Picture
 from speechcmd.evaluation.report.headline import (
     Headline,
@@ -17,7 +17,7 @@ from speechcmd.evaluation.report.headline import (
     summarise_robustness,
     summarise_stream,
 )
-from speechcmd.evaluation.report.table import Table, reached_points
+from speechcmd.evaluation.report.tables import Table, reached_points
 from speechcmd.evaluation.wording import as_count, as_duration, as_number, join_words
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -103,20 +103,20 @@ def _clips_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Sectio
 
 
 def _clip_blocks(result: dict[str, Any]) -> Iterator[Block]:
-    yield Block([clip_picture.draw_recalls(result)], [table.tabulate_labels(result)])
-    yield Block([clip_picture.draw_confusion(result)], [table.tabulate_confusion(result)])
-    yield Block([clip_picture.draw_reliability(result)], [table.tabulate_calibration(result)])
-    speakers, tables = clip_picture.draw_speakers(result), table.tabulate_speakers(result)
+    yield Block([clip_picture.draw_recalls(result)], [tables.tabulate_labels(result)])
+    yield Block([clip_picture.draw_confusion(result)], [tables.tabulate_confusion(result)])
+    yield Block([clip_picture.draw_reliability(result)], [tables.tabulate_calibration(result)])
+    speakers, tables = clip_picture.draw_speakers(result), tables.tabulate_speakers(result)
     if speakers:
         yield Block([speakers], tables)
     if result["groups"]:
         pictures = [clip_picture.draw_group(column) for column in result["groups"] if column["groups"]]
-        yield Block(pictures, [table.tabulate_groups(result)])
-    unknown = table.tabulate_unknown(result)
+        yield Block(pictures, [tables.tabulate_groups(result)])
+    unknown = tables.tabulate_unknown(result)
     if unknown:
         yield Block([], [unknown])
     if result["pairs"]:
-        yield Block([], [table.tabulate_pairs(result)], is_folded=False)
+        yield Block([], [tables.tabulate_pairs(result)], is_folded=False)
 
 
 def _stream_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
@@ -129,19 +129,19 @@ def _stream_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Secti
 def _stream_blocks(result: dict[str, Any]) -> Iterator[Block]:
     points = reached_points(result)
     own = points[0]
-    yield Block([], [table.tabulate_points(result)], is_folded=False)
+    yield Block([], [tables.tabulate_points(result)], is_folded=False)
     if result["curve"]:
-        yield Block([stream_picture.draw_trade_off(result)], [table.tabulate_curve(result)])
-    yield Block([stream_picture.draw_kinds(own)], [table.tabulate_kinds(result)])
+        yield Block([stream_picture.draw_trade_off(result)], [tables.tabulate_curve(result)])
+    yield Block([stream_picture.draw_kinds(own)], [tables.tabulate_kinds(result)])
     if result["n_words"]:
         delays = stream_picture.draw_delays(own)
         pictures = [stream_picture.draw_misses(own), *([delays] if delays else [])]
-        yield Block(pictures, [table.tabulate_stream_labels(point) for point in points])
+        yield Block(pictures, [tables.tabulate_stream_labels(point) for point in points])
     for name in dict.fromkeys(one["attribute"] for point in points for one in point["by_attribute"]):
         # one picture tells enough of the others
         drawn = _draw_attribute(name, points if name == "snr_db" else points[:1])
-        yield Block(drawn, [table.tabulate_attribute(name, points)])
-    yield Block([], [table.tabulate_recordings(result)])
+        yield Block(drawn, [tables.tabulate_attribute(name, points)])
+    yield Block([], [tables.tabulate_recordings(result)])
 
 
 def _draw_attribute(name: str, points: list[dict[str, Any]]) -> list[Picture]:
@@ -155,7 +155,7 @@ def _draw_attribute(name: str, points: list[dict[str, Any]]) -> list[Picture]:
 
 
 def _robustness_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
-    blocks = [Block(clip_picture.draw_conditions(result), [table.tabulate_robustness(result)])]
+    blocks = [Block(clip_picture.draw_conditions(result), [tables.tabulate_robustness(result)])]
     return Section(
         "robustness", "Distorted clips", describe_measured(result), blocks,
         _mistakes_of(result, files), result["model"], provenance_of(result), summarise_robustness(result),

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from speechcmd.audio.reading import encode_flac
 from speechcmd.audio.samples import float32_to_int16
 from speechcmd.errors import printable
+from speechcmd.evaluation.mistakes import Sound
 from speechcmd.evaluation.report.page import render_page
-from speechcmd.evaluation.report.result_files import read_results, refuse_unreadable
+from speechcmd.evaluation.report.results import read_results, refuse_unreadable
 from speechcmd.evaluation.report.saliency import LEAST_FALL, Saliency, explain_answer
 from speechcmd.evaluation.report.sound_picture import draw_sound
-from speechcmd.evaluation.sounds import Sound
 from speechcmd.files import open_binary
 from speechcmd.folder_lock import lock_folder
 from speechcmd.progress import Progress

@@ -12,7 +12,7 @@ import numpy as np
 
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
-from speechcmd.evaluation.clips.clip_run import resample_clip
+from speechcmd.evaluation.clips.answers import resample_clip
 from speechcmd.evaluation.robustness.distortion import TELEPHONE_RATE, fit_length
 
 # libsndfile turns its compression level, 0 to 1, into a bit rate evenly between these, for mono at 16 kHz

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from speechcmd.audio.samples import Waveform
-from speechcmd.evaluation.clips.clip_run import Distort
+from speechcmd.evaluation.clips.answers import Distort
 from speechcmd.evaluation.robustness.codec import (
     Codec,
     code_and_decode,

@@ -14,7 +14,7 @@ from speechcmd.audio.loudness import measure_rms
 from speechcmd.audio.reproducible_noise import white_noise
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16, int16_to_float32
-from speechcmd.evaluation.clips.clip_run import resample_clip
+from speechcmd.evaluation.clips.answers import resample_clip
 from speechcmd.runtime.recognition.stream import measure_floor
 
 TELEPHONE_RATE = 8_000

@@ -61,7 +61,7 @@ def read_noise(files: NoiseFiles, seed: int) -> NoiseSource:
     if len(paths) > MOST_RECORDINGS:
         chosen = np.random.default_rng(seed).choice(len(paths), MOST_RECORDINGS, replace=False)
         paths = [paths[number] for number in sorted(chosen)]
-    recordings = [_Recording(path) for path in paths]
+    recordings = [_NoiseRecording(path) for path in paths]
 
     def draw(n_samples: int, rng: np.random.Generator) -> Waveform:
         return even_out(recordings[int(rng.integers(len(recordings)))].draw(n_samples, rng), rng)
@@ -69,7 +69,7 @@ def read_noise(files: NoiseFiles, seed: int) -> NoiseSource:
     return NoiseSource(files.name, draw)
 
 
-class _Recording:
+class _NoiseRecording:
     """Samples of a recording, and where in it there is sound: many are padded with digital zero."""
 
     def __init__(self, path: Path) -> None:

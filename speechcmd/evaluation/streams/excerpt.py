@@ -13,7 +13,7 @@ from speechcmd.audio.mixing import Mixer
 from speechcmd.audio.reading import open_audio
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import Waveform, finite_samples
-from speechcmd.evaluation.sounds import Sound
+from speechcmd.evaluation.mistakes import Sound
 from speechcmd.runtime.model.card import ModelCard
 
 _BEFORE_S, _AFTER_S = 1.6, 0.4

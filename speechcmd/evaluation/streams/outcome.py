@@ -9,8 +9,8 @@ from enum import IntEnum
 import numpy as np
 
 from speechcmd.arrays import DoubleArray, IntArray
+from speechcmd.evaluation.streams.heard import HeardRecording, HeardSet
 from speechcmd.evaluation.streams.matching import match_words
-from speechcmd.evaluation.streams.material import Heard, Material
 from speechcmd.evaluation.streams.trace import Replayer
 from speechcmd.runtime.model.card import DecoderSettings
 from speechcmd.runtime.recognition.decoder import Detection
@@ -55,7 +55,7 @@ class Outcome:
 class Scorer:
     """Scores decoders on one material; the second costs less than the first."""
 
-    def __init__(self, material: Material) -> None:
+    def __init__(self, material: HeardSet) -> None:
         self._material = material
         self._replayers = [Replayer(material.card, one.trace) for one in material.heard]
 
@@ -85,7 +85,7 @@ class Scorer:
 
 
 def _judge_words(
-    one: Heard, detections: Sequence[Detection], heard_by: IntArray
+    one: HeardRecording, detections: Sequence[Detection], heard_by: IntArray
 ) -> tuple[IntArray, DoubleArray]:
     fates = np.full(len(one.words), Fate.MISSED, dtype=np.int64)
     delays = np.full(len(one.words), np.nan)
@@ -98,6 +98,6 @@ def _judge_words(
     return fates, delays
 
 
-def _false_accept(one: Heard, number: int, detection: Detection, word: int = -1) -> FalseAccept:
+def _false_accept(one: HeardRecording, number: int, detection: Detection, word: int = -1) -> FalseAccept:
     kind = one.kind_at(detection.decided_s) if word < 0 else one.recording.kind
     return FalseAccept(detection.label, number, detection.decided_s, detection.score, kind, word)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.streams.material import Material
+from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import Outcome, Scorer
 from speechcmd.processes import WorkerLostError, map_in_order
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings
@@ -49,7 +49,7 @@ def _inside(probability: float) -> float:
 
 
 def score_all(
-    material: Material,
+    material: HeardSet,
     settings: Sequence[DecoderSettings],
     *,
     n_processes: int = 1,
@@ -76,7 +76,7 @@ def score_all(
 
 
 def _in_processes(
-    material: Material, settings: Sequence[DecoderSettings], n_processes: int
+    material: HeardSet, settings: Sequence[DecoderSettings], n_processes: int
 ) -> Iterator[Outcome]:
     try:
         # a fork would copy onnxruntime's locks
@@ -89,7 +89,7 @@ def _in_processes(
         ) from error
 
 
-def _begin(material: Material) -> None:
+def _begin(material: HeardSet) -> None:
     global _scorer
     _scorer = Scorer(material)
 

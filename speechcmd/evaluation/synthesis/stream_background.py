@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.store import Store
 from speechcmd.audio.loudness import even_out
 from speechcmd.audio.samples import Waveform, int16_to_float32
-from speechcmd.evaluation.synthesis.stream_plan import CROSS_FADE_SAMPLES, Piece
+from speechcmd.evaluation.synthesis.stream_plan import CROSS_FADE_SAMPLES, NoisePiece
 
 _PIECES_KEPT = 4  # those that one section needs again for the next
 
@@ -19,7 +19,7 @@ _PIECES_KEPT = 4  # those that one section needs again for the next
 class Background:
     """Noise with an rms of 1 at any moment, give or take what changes within half a second."""
 
-    def __init__(self, store: Store, pieces: Sequence[Piece], seed: int) -> None:
+    def __init__(self, store: Store, pieces: Sequence[NoisePiece], seed: int) -> None:
         self._store, self._pieces, self._seed = store, pieces, seed
         self._starts = [piece.start for piece in pieces]
         self._ends = [piece.end for piece in pieces]

@@ -109,7 +109,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class NoisePiece:
     """Background: `n_samples` of a recording from its sample `skip`, laid at `start`."""
 
     row: Row
@@ -129,7 +129,7 @@ class Plan:
 
     settings: StreamSettings
     sections: tuple[Section, ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[NoisePiece, ...]
 
     @property
     def events(self) -> Iterator[Event]:
@@ -320,7 +320,7 @@ def _in_a_row(
     return events
 
 
-def _lay_noise(store: Store, settings: StreamSettings) -> Iterator[Piece]:
+def _lay_noise(store: Store, settings: StreamSettings) -> Iterator[NoisePiece]:
     """Cover the recording with noise and music; a short recording is heard several times."""
     rng = np.random.default_rng([settings.seed, 1])
     decks = []
@@ -341,6 +341,6 @@ def _lay_noise(store: Store, settings: StreamSettings) -> Iterator[Piece]:
         skip = int(rng.integers(0, max(0, row.n_samples - wanted) + 1))
         until = start + wanted - CROSS_FADE_SAMPLES
         while start < until:
-            piece = Piece(row, skip, start, min(wanted, row.n_samples))
+            piece = NoisePiece(row, skip, start, min(wanted, row.n_samples))
             yield piece
             start = piece.end - CROSS_FADE_SAMPLES

@@ -287,7 +287,7 @@ def test_a_report_that_cannot_be_written_is_noticed_before_the_run(
     def run_for_hours(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("speechcmd.evaluation.clips.clip_run.classify_clips", run_for_hours)
+    monkeypatch.setattr("speechcmd.evaluation.clips.answers.classify_clips", run_for_hours)
     monkeypatch.setattr("speechcmd.cli.commands.evaluate.run_robustness", run_for_hours)
     (tmp_path / "file").write_text("in the way")
     result = run("store", *options, "--report", str(tmp_path / "file" / "below"))

@@ -13,9 +13,8 @@ from click.testing import CliRunner, Result
 from fakes import tone_recording, toy_model
 
 from speechcmd.cli.main import cli
-from speechcmd.evaluation.robustness import robustness
 from speechcmd.evaluation.robustness.condition import Condition, make_conditions
-from speechcmd.evaluation.robustness.robustness import MOST_CLIPS
+from speechcmd.evaluation.robustness.evaluate_robustness import MOST_CLIPS
 
 RATE = 16_000
 

@@ -18,27 +18,27 @@ from speechcmd.evaluation.calibration import thresholds as calibration
 from speechcmd.evaluation.calibration.budget import share_events
 from speechcmd.evaluation.calibration.thresholds import Calibration, Goal, GoalError, calibrate
 from speechcmd.evaluation.streams.annotation import Word
-from speechcmd.evaluation.streams.material import Heard, Material
+from speechcmd.evaluation.streams.heard import HeardRecording, HeardSet
 from speechcmd.evaluation.streams.outcome import Outcome, Scorer
 from speechcmd.runtime.model.card import DecoderSettings
 
 SHORT = (0.02,)  # no averaging
 
 
-def run(material: Material, goal: Goal, smoothings_s: Sequence[float] = SHORT) -> Calibration:
+def run(material: HeardSet, goal: Goal, smoothings_s: Sequence[float] = SHORT) -> Calibration:
     def score_all(asked: Sequence[DecoderSettings]) -> list[Outcome]:
         return [Scorer(material).score(one) for one in asked]
 
     return calibrate(material, goal, score_all, smoothings_s=smoothings_s)
 
 
-def negatives(peaks: Sequence[tuple[str, float]], hours: float = 0.01) -> Heard:
+def negatives(peaks: Sequence[tuple[str, float]], hours: float = 0.01) -> HeardRecording:
     """Noise in which labels rise: (label, posterior), a second apart."""
     placed = [(label, 1.0 * (n + 1), posterior) for n, (label, posterior) in enumerate(peaks)]
     return made_recording(placed, kind="noise", duration_s=3600 * hours)
 
 
-def positives(yes: float = 0.95, no: float = 0.95) -> Heard:
+def positives(yes: float = 0.95, no: float = 0.95) -> HeardRecording:
     words = [Word("yes", 2.0, 2.4), Word("no", 6.0, 6.4), Word("yes", 12.0, 12.4), Word("no", 16.0, 16.4)]
     peaks = [(word.label, word.end_s + 0.1, yes if word.label == "yes" else no) for word in words]
     return made_recording(peaks, words, kind="stream", duration_s=20.0)

@@ -296,7 +296,7 @@ def test_one_voice_in_training_and_in_tests_is_said(tmp_path: Path) -> None:
     assert [example.path for example in clips.examples] == ["high/high_2.wav", "low/low_2.wav"]
     assert clips.voices.startswith("one voice (the names of the files tell no speakers apart)")
     pytest.importorskip("scipy", reason="results are the extra evaluate's")
-    from speechcmd.evaluation.clips.clip_result import describe_source
+    from speechcmd.evaluation.clips.evaluate_clips import describe_source
 
     assert describe_source(clips)["voices"] == clips.voices
 

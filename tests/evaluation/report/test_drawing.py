@@ -32,7 +32,7 @@ from speechcmd.evaluation.report.page import render_page
 from speechcmd.evaluation.report.saliency import Saliency
 from speechcmd.evaluation.report.sound_picture import draw_sound
 from speechcmd.evaluation.report.stream_picture import draw_attribute, draw_delays, draw_kinds, draw_trade_off
-from speechcmd.evaluation.report.table import tabulate_robustness
+from speechcmd.evaluation.report.tables import tabulate_robustness
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS_PER_IN = 72

@@ -20,10 +20,10 @@ from page_reader import PageReader
 from report_parts import leave_out_pictures, whole_report
 
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.report.headline_figures import read_own_results
+from speechcmd.evaluation.mistakes import Sound
+from speechcmd.evaluation.report.released_figures import read_own_results
 from speechcmd.evaluation.report.report_folder import make_encodable, write_report
-from speechcmd.evaluation.report.result_files import read_results
-from speechcmd.evaluation.sounds import Sound
+from speechcmd.evaluation.report.results import read_results
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 HOSTILE = "</style><script>alert('x')</script><img src=http://example.org/x.png>"

@@ -7,11 +7,11 @@ import pytest
 from made_material import made_material, made_recording
 
 from speechcmd.evaluation.streams.annotation import Word
-from speechcmd.evaluation.streams.material import Material
+from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import Fate, Outcome, Scorer
 
 
-def score(material: Material) -> Outcome:
+def score(material: HeardSet) -> Outcome:
     return Scorer(material).score(material.card.decoder)
 
 

@@ -9,7 +9,12 @@ from stream_store import SAMPLE_RATE, tone, write_store
 from data_prep.store import Store
 from speechcmd.audio.samples import Waveform
 from speechcmd.evaluation.synthesis.stream_background import Background, equal_power_fade
-from speechcmd.evaluation.synthesis.stream_plan import CROSS_FADE_SAMPLES, Piece, StreamSettings, plan_stream
+from speechcmd.evaluation.synthesis.stream_plan import (
+    CROSS_FADE_SAMPLES,
+    NoisePiece,
+    StreamSettings,
+    plan_stream,
+)
 
 pytestmark = pytest.mark.runtime
 
@@ -23,12 +28,12 @@ def rms(waveform: Waveform) -> float:
     return float(np.sqrt(np.mean(waveform.astype(np.float64) ** 2)))
 
 
-def laid(store: Store, name: str, n_pieces: int, seconds: float) -> list[Piece]:
+def laid(store: Store, name: str, n_pieces: int, seconds: float) -> list[NoisePiece]:
     """Pieces of one recording, one behind the other."""
     row = next(row for row in store.rows if row.path == name)
     n_samples = round(seconds * SAMPLE_RATE)
     step = n_samples - CROSS_FADE_SAMPLES
-    return [Piece(row, 0, number * step, n_samples) for number in range(n_pieces)]
+    return [NoisePiece(row, 0, number * step, n_samples) for number in range(n_pieces)]
 
 
 def test_fading_out_and_in_keeps_the_power() -> None:
@@ -66,7 +71,7 @@ def test_any_division_gives_the_same_samples(store: Store) -> None:
 def test_it_says_what_is_heard(store: Store) -> None:
     pieces = laid(store, "music/chord.wav", 2, 2.0)
     other = laid(store, "noise/barks.wav", 1, 2.0)[0]
-    pieces.append(Piece(other.row, 0, pieces[-1].end - CROSS_FADE_SAMPLES, other.n_samples))
+    pieces.append(NoisePiece(other.row, 0, pieces[-1].end - CROSS_FADE_SAMPLES, other.n_samples))
     background = Background(store, pieces, 0)
     assert background.sources(0, 3 * SAMPLE_RATE) == ["music/chord.wav"]
     assert background.sources(pieces[2].start, pieces[2].start + 1) == ["music/chord.wav", "noise/barks.wav"]

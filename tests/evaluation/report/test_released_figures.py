@@ -11,7 +11,7 @@ from evaluation_results import MODEL, SHA256, clips_result, robustness_result, s
 from fakes import plain_card
 
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.report.headline_figures import make_figures
+from speechcmd.evaluation.report.released_figures import make_figures
 from speechcmd.runtime.model.figures import Figures, Share
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from speechcmd.evaluation.clips.clip_example import ClipSet, Example
-from speechcmd.evaluation.clips.clip_metric import measure_accuracy
-from speechcmd.evaluation.clips.clip_result import describe_source
-from speechcmd.evaluation.clips.clip_run import Distort, classify_clips
+from speechcmd.evaluation.clips.answers import Distort, classify_clips
+from speechcmd.evaluation.clips.evaluate_clips import describe_source
+from speechcmd.evaluation.clips.labelled_clip import ClipSet, LabelledClip
+from speechcmd.evaluation.clips.metrics import measure_accuracy
 from speechcmd.evaluation.provenance import describe_run
 from speechcmd.evaluation.robustness.condition import ClipFacts, make_conditions
 from speechcmd.evaluation.robustness.distortion import WordPlace, find_word
@@ -117,7 +117,7 @@ def measure_robustness(
     return {"drawn": drawn, "clean": clean, "conditions": measured}
 
 
-def draw_evenly(examples: Sequence[Example], limit: int, seed: int) -> list[Example]:
+def draw_evenly(examples: Sequence[LabelledClip], limit: int, seed: int) -> list[LabelledClip]:
     """Draw up to `limit` examples, as evenly over their labels as there are, and keep their order.
 
     A larger limit draws the same ones and others.
@@ -131,7 +131,7 @@ def draw_evenly(examples: Sequence[Example], limit: int, seed: int) -> list[Exam
     return [examples[number] for number in sorted(number for _, _, number in sorted(rounds)[:limit])]
 
 
-def find_facts(examples: Sequence[Example], seed: int) -> list[ClipFacts]:
+def find_facts(examples: Sequence[LabelledClip], seed: int) -> list[ClipFacts]:
     """Find the words, their levels never 0: a clip without a word takes all of it, at the median level."""
     words = [_find_word(example) for example in examples]
     levels = [word.level for word in words if word.level > 0]
@@ -140,13 +140,13 @@ def find_facts(examples: Sequence[Example], seed: int) -> list[ClipFacts]:
     return [ClipFacts(_seed_of(example, seed), word) for example, word in zip(examples, heard, strict=True)]
 
 
-def _find_word(example: Example) -> WordPlace:
+def _find_word(example: LabelledClip) -> WordPlace:
     waveform = example.read()
     if example.label != SILENCE and len(waveform):
         return find_word(waveform)
     return WordPlace(0, len(waveform), 0.0)
 
 
-def _seed_of(example: Example, seed: int) -> int:
+def _seed_of(example: LabelledClip, seed: int) -> int:
     name = f"{seed}\n{example.path}".encode(errors="surrogateescape")
     return int.from_bytes(hashlib.sha256(name).digest(), "big")

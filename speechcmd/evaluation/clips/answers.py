@@ -11,7 +11,7 @@ from speechcmd.arrays import BoolArray, DoubleArray
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 from speechcmd.errors import AudioError, EvaluationError
-from speechcmd.evaluation.clips.clip_example import Example
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
 from speechcmd.progress import Progress
 from speechcmd.runtime.recognition.recognizer import ClipResult, Recognizer
 
@@ -28,7 +28,7 @@ class Answers:
     posteriors: DoubleArray
     """Pooled posteriors, columns in the order of the model's labels. Shape: (n_clips, n_labels)."""
 
-    def are_right(self, examples: Sequence[Example]) -> BoolArray:
+    def are_right(self, examples: Sequence[LabelledClip]) -> BoolArray:
         """Whether each answer is the label of its example. Shape: (n_clips,)."""
         pairs = zip(examples, self.labels, strict=True)
         return np.array([example.label == answer for example, answer in pairs], dtype=bool)
@@ -36,7 +36,7 @@ class Answers:
 
 def classify_clips(
     recognizer: Recognizer,
-    examples: Sequence[Example],
+    examples: Sequence[LabelledClip],
     *,
     only_labels: Collection[str] | None = None,
     distort: Distort | None = None,
@@ -79,7 +79,7 @@ def resample_clip(waveform: Waveform, sample_rate: int) -> Waveform:
 
 def _classify(
     recognizer: Recognizer,
-    example: Example,
+    example: LabelledClip,
     index: int,
     only_labels: Collection[str] | None,
     distort: Distort | None,

@@ -13,17 +13,17 @@ import soundfile
 from fakes import LABELS, tone_recording, toy_model
 
 from speechcmd.audio.samples import Waveform
-from speechcmd.evaluation.clips.clip_example import ClipSet, Example
+from speechcmd.evaluation.clips.labelled_clip import ClipSet, LabelledClip
 from speechcmd.evaluation.intervals import wilson_interval
 from speechcmd.evaluation.robustness.condition import ClipFacts, Condition, Point, make_conditions
 from speechcmd.evaluation.robustness.distortion import WordPlace, find_word
-from speechcmd.evaluation.robustness.noise_source import NoiseFiles
-from speechcmd.evaluation.robustness.robustness import (
+from speechcmd.evaluation.robustness.evaluate_robustness import (
     draw_evenly,
     find_facts,
     make_robustness_result,
     measure_robustness,
 )
+from speechcmd.evaluation.robustness.noise_source import NoiseFiles
 from speechcmd.evaluation.robustness.robustness_text import render_robustness
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
@@ -46,10 +46,10 @@ AXES = {
 }
 
 
-def make_example(label: str, number: int) -> Example:
+def make_example(label: str, number: int) -> LabelledClip:
     words = [(label, 0.3)] if label in ("low", "high") else []
     clip = tone_recording(words, 0.9, seed=number)
-    return Example(f"{label}/{number}.wav", label if words else "", label, "", lambda: clip)
+    return LabelledClip(f"{label}/{number}.wav", label if words else "", label, "", lambda: clip)
 
 
 def facts(n_clips: int = 1, level: float = 1.0) -> list[ClipFacts]:
@@ -110,8 +110,8 @@ class TestDraw:
 
 
 def test_clips_without_a_word_take_the_median_level() -> None:
-    def example(label: str, level: float) -> Example:
-        return Example("x", "", label, "", lambda: np.tile(np.float32([level, -level]), 800))
+    def example(label: str, level: float) -> LabelledClip:
+        return LabelledClip("x", "", label, "", lambda: np.tile(np.float32([level, -level]), 800))
 
     examples = [example("low", 0.1), example("_silence_", 0.5), example("high", 0.2), example("high", 0.0)]
     found = [one.word for one in find_facts([*examples, example("low", 0.3)], 0)]
@@ -173,7 +173,7 @@ class TestConditions:
     @pytest.mark.parametrize("value", [0.0, 0.3])
     def test_a_constant_clip_of_any_length_passes(self, n_samples: int, value: float) -> None:
         clip = np.full(n_samples, value, dtype=np.float32)
-        example = Example("x", "low", "low", "", lambda: clip)
+        example = LabelledClip("x", "low", "low", "", lambda: clip)
         for condition in make_conditions(find_facts([example], 0)):
             for point in condition.points:
                 distorted = point.distort(clip, 0)
@@ -252,7 +252,7 @@ class TestMeasure:
 
         conditions = [Condition("odd ones out", "nothing", (Point(1.0, silence_odd),), "a note")]
         monkeypatch.setattr(
-            "speechcmd.evaluation.robustness.robustness.make_conditions", lambda *_, **__: conditions
+            "speechcmd.evaluation.robustness.evaluate_robustness.make_conditions", lambda *_, **__: conditions
         )
         done: list[tuple[int, int]] = []
         clip_set = make_set(4, 4, 2)
@@ -264,7 +264,9 @@ class TestMeasure:
         assert done == [(number, 20) for number in range(1, 21)]
 
     def test_the_limit(self, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("speechcmd.evaluation.robustness.robustness.make_conditions", lambda *_, **__: [])
+        monkeypatch.setattr(
+            "speechcmd.evaluation.robustness.evaluate_robustness.make_conditions", lambda *_, **__: []
+        )
         result = measure_robustness(recognizer, make_set(4, 4, 2), limit=6, seed=3)
         assert result["drawn"] == {"n_clips": 6, "n_all": 10, "seed": 3}
         assert result["clean"]["n"] == 6

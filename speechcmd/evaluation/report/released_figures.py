@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.evaluation.clips.clip_metric import mean_recall
-from speechcmd.evaluation.report.result_files import no_results, read_results, refuse_unreadable
+from speechcmd.evaluation.clips.metrics import mean_recall
+from speechcmd.evaluation.report.results import no_results, read_results, refuse_unreadable
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.figures import ClipFigures, Figures, OperatingPoint, Rate, Share, StreamFigures
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.intervals import percentile_interval, poisson_interval, wilson_interval
-from speechcmd.evaluation.streams.material import Material
+from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
 
 ALL = "all"
@@ -32,7 +32,7 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Rates:
     """Rates of one label, or of all together; None where there is nothing to divide by."""
 
     label: str
@@ -56,15 +56,15 @@ class Row:
         return asdict(self)
 
 
-def count_row(
-    material: Material,
+def count_rates(
+    material: HeardSet,
     outcome: Outcome,
     label: str | None = None,
     *,
     among: BoolArray | None = None,
     false_accepts: Sequence[FalseAccept] | None = None,
     hours: float | None = None,
-) -> Row:
+) -> Rates:
     """Rates of a label, or of all labels together.
 
     Parameters
@@ -85,7 +85,7 @@ def count_row(
     n_words, n_found = int(mask.sum()), int((outcome.fates[mask] == Fate.FOUND).sum())
     low, high = _reject_interval(material, outcome, mask)
     fa_low, fa_high = poisson_interval(n_false, all_hours)
-    return Row(
+    return Rates(
         label=label or ALL,
         n_words=n_words,
         n_found=n_found,
@@ -103,7 +103,7 @@ def count_row(
     )
 
 
-def false_reject_rate(material: Material, outcome: Outcome) -> float:
+def false_reject_rate(material: HeardSet, outcome: Outcome) -> float:
     """Mean over the labels that are said of the share of words that were not found; nan without words."""
     rates = [
         1 - float((outcome.fates[material.word_labels == number] == Fate.FOUND).mean())
@@ -112,7 +112,7 @@ def false_reject_rate(material: Material, outcome: Outcome) -> float:
     return float(np.mean(rates)) if rates else math.nan
 
 
-def _reject_interval(material: Material, outcome: Outcome, mask: BoolArray) -> tuple[float, float]:
+def _reject_interval(material: HeardSet, outcome: Outcome, mask: BoolArray) -> tuple[float, float]:
     """Bootstrap by recording (minute of a longer one); where it has no width, Wilson's."""
     n_words, n_missed = int(mask.sum()), int((outcome.fates[mask] != Fate.FOUND).sum())
     units = _draw_units(material.word_units[mask])
@@ -134,7 +134,7 @@ def _draw_units(units: IntArray) -> IntArray | None:
     return rng.integers(0, n_units, (_N_DRAWS, n_units))
 
 
-def _delay(material: Material, outcome: Outcome, mask: BoolArray) -> Delay | None:
+def _delay(material: HeardSet, outcome: Outcome, mask: BoolArray) -> Delay | None:
     found = mask & (outcome.fates == Fate.FOUND)
     if not found.any():
         return None

@@ -9,12 +9,12 @@ from made_material import CARD, made_material, made_recording
 
 from speechcmd.evaluation.report.headline import describe_promise
 from speechcmd.evaluation.streams.annotation import Word
-from speechcmd.evaluation.streams.material import Material
-from speechcmd.evaluation.streams.negative_hours import Negatives, check_promise
+from speechcmd.evaluation.streams.heard import HeardSet
+from speechcmd.evaluation.streams.negatives import Negatives, check_promise
 from speechcmd.evaluation.streams.outcome import Scorer
 
 
-def promised(n_events: object, hours: object, n_heard: int) -> Material:
+def promised(n_events: object, hours: object, n_heard: int) -> HeardSet:
     """A model that promised so many events in so many hours, and 360 s of noise in which it hears others."""
     peaks = [("yes", 10.0 * (n + 1), 0.9) for n in range(n_heard)]
     know = made_recording([("no", 3.0, 0.9)], kind="talk", sounds=["no"])

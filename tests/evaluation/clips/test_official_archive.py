@@ -18,9 +18,8 @@ import pytest
 from clip_corpus import hiss, tone, write_wav
 
 from speechcmd.errors import AudioError, EvaluationError
-from speechcmd.evaluation.clips import official
 from speechcmd.evaluation.clips.clip_set import ClipSet, open_clip_set
-from speechcmd.evaluation.clips.official import parse_unknown_name
+from speechcmd.evaluation.clips.official_archive import parse_unknown_name
 from speechcmd.labels import TEN_WORDS
 
 pytestmark = pytest.mark.runtime

@@ -12,8 +12,8 @@ from fakes import LABELS, SAMPLE_RATE, tone_recording, toy_card, toy_model
 from speechcmd.audio.reading import read_waveform
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_run import classify_clips, resample_clip
+from speechcmd.evaluation.clips.answers import classify_clips, resample_clip
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
@@ -22,10 +22,10 @@ pytestmark = pytest.mark.runtime
 RECOGNIZER = Recognizer(Session(toy_model()), toy_card())
 
 
-def example(label: str, seed: int = 0) -> Example:
+def example(label: str, seed: int = 0) -> LabelledClip:
     words = [] if label == "_silence_" else [(label, 0.35)]
     waveform = tone_recording(words, 1.0, seed=seed)
-    return Example(f"{label}/{seed}.wav", label, label, "", lambda: waveform)
+    return LabelledClip(f"{label}/{seed}.wav", label, label, "", lambda: waveform)
 
 
 EXAMPLES = [example("low"), example("_silence_"), example("high"), example("low", 1)]
@@ -78,7 +78,7 @@ def test_a_model_of_another_rate_gets_its_rate() -> None:
     card = toy_card(sample_rate=8_000)
     slow = Recognizer(Session(toy_model()), card)
     # half the rate: to this network a tone of 1 kHz is its "high" of 2 kHz
-    sounding = Example("hum.wav", "", "high", "", lambda: 0.3 * tone)
+    sounding = LabelledClip("hum.wav", "", "high", "", lambda: 0.3 * tone)
     assert classify_clips(slow, [sounding]).labels == ["high"]
     assert classify_clips(RECOGNIZER, [sounding]).labels == ["_unknown_"]
 
@@ -87,8 +87,8 @@ def test_a_broken_clip_stops_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "yes" / "broken.wav"
     path.parent.mkdir()
     path.write_bytes(b"RIFF")
-    broken = Example("yes/broken.wav", "yes", "yes", "", partial(read_waveform, path))
-    strange = Example("yes/long.wav", "yes", "yes", "", lambda: np.zeros((2, 2), dtype=np.float32))
+    broken = LabelledClip("yes/broken.wav", "yes", "yes", "", partial(read_waveform, path))
+    strange = LabelledClip("yes/long.wav", "yes", "yes", "", lambda: np.zeros((2, 2), dtype=np.float32))
     for bad, expected in ((broken, "yes/broken.wav: not audio"), (strange, "^yes/long.wav: expected")):
         with pytest.raises(EvaluationError, match=expected) as error:
             classify_clips(RECOGNIZER, [EXAMPLES[0], bad])

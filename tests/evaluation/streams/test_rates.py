@@ -13,16 +13,16 @@ from scipy.stats import bootstrap
 from speechcmd.evaluation.intervals import wilson_interval
 from speechcmd.evaluation.streams import sweep
 from speechcmd.evaluation.streams.annotation import Word
-from speechcmd.evaluation.streams.curve import CurvePoint, choose_offsets, find_offset, trade_off
-from speechcmd.evaluation.streams.material import Material
+from speechcmd.evaluation.streams.evaluate_streams import Measurement, note_on_hours, stream_result
+from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import Scorer
-from speechcmd.evaluation.streams.stream_metric import count_row, false_reject_rate
-from speechcmd.evaluation.streams.stream_result import Measurement, note_on_hours, stream_result
+from speechcmd.evaluation.streams.rates import count_rates, false_reject_rate
 from speechcmd.evaluation.streams.sweep import logit, score_all, shift_probability, shift_thresholds
+from speechcmd.evaluation.streams.trade_off import CurvePoint, choose_offsets, find_offset, trade_off
 
 
 @pytest.fixture(scope="module")
-def material() -> Material:
+def material() -> HeardSet:
     """Twelve recordings of a yes and a no; yes is found in nine, no in six; and six minutes of music."""
     stream = []
     for number in range(12):
@@ -33,9 +33,9 @@ def material() -> Material:
     return made_material(*stream, music)
 
 
-def test_rows_by_hand(material: Material) -> None:
+def test_rows_by_hand(material: HeardSet) -> None:
     outcome = Scorer(material).score(CARD.decoder)
-    everything, yes = count_row(material, outcome), count_row(material, outcome, "yes")
+    everything, yes = count_rates(material, outcome), count_rates(material, outcome, "yes")
     assert (yes.n_words, yes.n_found, yes.n_false) == (12, 9, 3)
     assert yes.false_reject_rate == pytest.approx(0.25)
     hours = 0.1 + 12 * (10 - 0.8) / 3600
@@ -50,7 +50,7 @@ def test_rows_by_hand(material: Material) -> None:
 
 
 @pytest.fixture(scope="module")
-def sessions() -> Material:
+def sessions() -> HeardSet:
     """Forty recordings of five words: in every fourth none is heard, in the others all, sooner and sooner."""
     heard = []
     for number in range(40):
@@ -61,10 +61,10 @@ def sessions() -> Material:
     return made_material(*heard)
 
 
-def test_the_interval_is_the_bootstrap_of_an_independent_library(sessions: Material) -> None:
+def test_the_interval_is_the_bootstrap_of_an_independent_library(sessions: HeardSet) -> None:
     """Words of one recording share their fate: an interval that drew words would be half as wide."""
     outcome = Scorer(sessions).score(CARD.decoder)
-    row = count_row(sessions, outcome, "yes")
+    row = count_rates(sessions, outcome, "yes")
     assert row.false_reject_rate == 0.25
     missed = np.array([0.0 if number % 4 else 1.0 for number in range(40)])
     theirs = bootstrap((missed,), np.mean, method="percentile", n_resamples=9_999, rng=0).confidence_interval
@@ -74,9 +74,9 @@ def test_the_interval_is_the_bootstrap_of_an_independent_library(sessions: Mater
     assert row.high - row.low > 1.8 * (by_word[1] - by_word[0])
 
 
-def test_the_median_delay_and_its_interval(sessions: Material) -> None:
+def test_the_median_delay_and_its_interval(sessions: HeardSet) -> None:
     outcome = Scorer(sessions).score(CARD.decoder)
-    delay = count_row(sessions, outcome).delay_ms
+    delay = count_rates(sessions, outcome).delay_ms
     assert delay is not None
     delays = outcome.delays_s.reshape(40, 5)
     of_recordings = 1_000 * delays[~np.isnan(delays[:, 0])][:, 0]  # the five are alike
@@ -89,25 +89,25 @@ def test_the_median_delay_and_its_interval(sessions: Material) -> None:
 def test_few_recordings_have_the_interval_of_single_words() -> None:
     words = [Word("yes", 2.0 * n, 2.0 * n + 0.4) for n in range(1, 5)]
     few = made_material(*[made_recording([("yes", 2.5, 0.9)], words) for _ in range(9)])
-    row = count_row(few, Scorer(few).score(CARD.decoder))
+    row = count_rates(few, Scorer(few).score(CARD.decoder))
     assert (row.low, row.high) == wilson_interval(27, 36)
 
 
-def test_a_rate_of_nothing_has_an_interval_with_width(material: Material) -> None:
+def test_a_rate_of_nothing_has_an_interval_with_width(material: HeardSet) -> None:
     outcome = Scorer(material).score(CARD.decoder.override(threshold=0.2))
     among = np.zeros(24, dtype=bool)
     among[:10] = True
-    row = count_row(material, outcome, "yes", among=among)
+    row = count_rates(material, outcome, "yes", among=among)
     assert (row.n_words, row.false_reject_rate, row.low) == (5, 0.0, 0.0)
     assert row.high == pytest.approx(0.4345, abs=1e-3), "Wilson's limit for none of five"
 
 
 def test_nothing_to_divide_by_is_none() -> None:
     silent = made_material(made_recording([], kind="music"))
-    row = count_row(silent, Scorer(silent).score(CARD.decoder), "yes")
+    row = count_rates(silent, Scorer(silent).score(CARD.decoder), "yes")
     assert (row.false_reject_rate, row.low, row.delay_ms) == (None, None, None)
     said = made_material(made_recording([], [Word("yes", 0.0, 10.0)]))
-    assert count_row(said, Scorer(said).score(CARD.decoder)).false_accepts_per_hour is None
+    assert count_rates(said, Scorer(said).score(CARD.decoder)).false_accepts_per_hour is None
 
 
 def test_thresholds_move_on_the_logit_scale() -> None:
@@ -121,7 +121,7 @@ def test_thresholds_move_on_the_logit_scale() -> None:
     assert shifted.of("no").release_ratio == CARD.decoder.default.release_ratio
 
 
-def test_the_curve_falls_and_holds_the_model_as_set(material: Material) -> None:
+def test_the_curve_falls_and_holds_the_model_as_set(material: HeardSet) -> None:
     offsets = choose_offsets(material, CARD.decoder, 20)
     assert 0.0 in offsets
     assert len(offsets) in (19, 20)
@@ -156,7 +156,7 @@ def test_too_few_hours_are_said_in_plain_words() -> None:
     assert "3.0 h without a single one" in note
 
 
-def test_the_result_holds_points_curves_and_mistakes(material: Material) -> None:
+def test_the_result_holds_points_curves_and_mistakes(material: HeardSet) -> None:
     offsets = (-1.0, 0.0, 3.0)
     outcomes = score_all(material, [shift_thresholds(CARD.decoder, offset) for offset in offsets])
     result = stream_result(Measurement(material, offsets, tuple(outcomes)), [1.0, 0.001])
@@ -187,7 +187,7 @@ def test_an_unreachable_rate_is_said() -> None:
     assert "1 false accepts in 0.00 h are left" in point["note"]
 
 
-def test_processes_give_the_same_in_order(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_give_the_same_in_order(material: HeardSet, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [shift_thresholds(CARD.decoder, offset) for offset in (-2.0, 0.0, 1.0)]
     monkeypatch.setattr(sweep, "_WORTH_PROCESSES", 0.0)
     alone, seen = score_all(material, settings), []

@@ -10,7 +10,7 @@ from made_material import write_tones
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import Annotation, Word
-from speechcmd.evaluation.streams.material import Material, listen_to
+from speechcmd.evaluation.streams.heard import HeardSet, listen_to
 from speechcmd.evaluation.streams.recording_set import GivenRecording
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def hear(folder: Path, *words: Word, others: tuple[Word, ...] = ()) -> Material:
+def hear(folder: Path, *words: Word, others: tuple[Word, ...] = ()) -> HeardSet:
     recording = GivenRecording(folder / "a.wav", "stream", Annotation(words, others))
     return listen_to(Recognizer.load(folder / "toy.onnx"), [recording])
 

@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class HeardRecording:
     """A recording and what the network says of it.
 
     `words` are those that the model knows, `others` all else that is said, in the order of their starts.
@@ -83,14 +83,14 @@ class Heard:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class HeardSet:
     """All recordings that one measurement is made on.
 
     Words are numbered through all recordings, in the order of the recordings and of their times.
     """
 
     card: ModelCard
-    heard: tuple[Heard, ...]
+    heard: tuple[HeardRecording, ...]
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
@@ -145,11 +145,11 @@ class Material:
                 hours[kind] += value
         return hours
 
-    def at_temperature(self, temperature: float) -> Material:
+    def at_temperature(self, temperature: float) -> HeardSet:
         """Return what the same model would give with another temperature."""
         ratio = temperature / self.card.temperature
         heard = tuple(replace(one, trace=one.trace.at_temperature(ratio)) for one in self.heard)
-        return Material(replace(self.card, temperature=temperature), heard)
+        return HeardSet(replace(self.card, temperature=temperature), heard)
 
     @property
     def has_homophones(self) -> bool:
@@ -161,7 +161,7 @@ def listen_to(
     recognizer: Recognizer,
     recordings: Sequence[GivenRecording],
     on_progress: Callable[[float], None] | None = None,
-) -> Material:
+) -> HeardSet:
     """Run the network over all recordings, once.
 
     Raises
@@ -177,7 +177,7 @@ def listen_to(
     for recording in recordings:
         trace = make_trace(recognizer, recording.path, on_progress=on_progress)
         heard.append(_combine(recording, trace, recognizer.card))
-    return Material(recognizer.card, tuple(heard))
+    return HeardSet(recognizer.card, tuple(heard))
 
 
 def _check_labels(recording: GivenRecording) -> None:
@@ -194,7 +194,7 @@ def _check_labels(recording: GivenRecording) -> None:
             )
 
 
-def _combine(recording: GivenRecording, trace: Trace, card: ModelCard) -> Heard:
+def _combine(recording: GivenRecording, trace: Trace, card: ModelCard) -> HeardRecording:
     length_s = trace.n_samples / card.sample_rate
     annotation = recording.annotation or Annotation(())
     said = [one for one in annotation.others if one.label in card.words and _kind_of(one) == UNKNOWN_KIND]
@@ -203,7 +203,7 @@ def _combine(recording: GivenRecording, trace: Trace, card: ModelCard) -> Heard:
     strange = [one for one in annotation.words if one.label not in card.words]
     silent = [one for one in annotation.others if one not in said]
     others = sorted([*silent, *strange], key=_start)
-    return Heard(
+    return HeardRecording(
         recording,
         trace,
         tuple(_clipped(word, length_s) for word in words),

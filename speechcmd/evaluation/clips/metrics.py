@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
-from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_interval import share_interval
-from speechcmd.evaluation.clips.clip_run import Answers
+from speechcmd.evaluation.clips.answers import Answers
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
+from speechcmd.evaluation.clips.share_interval import share_interval
 from speechcmd.labels import UNKNOWN
 
 N_BINS = 15
@@ -27,7 +27,9 @@ WORST_SHARE = 0.1
 _N_TENTHS = 10
 
 
-def measure_clips(examples: Sequence[Example], answers: Answers, labels: Sequence[str]) -> dict[str, Any]:
+def measure_clips(
+    examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]
+) -> dict[str, Any]:
     """All figures of a run over clips, as `clips.json` holds them.
 
     Parameters
@@ -121,7 +123,7 @@ def _recall_interval(
     return {"recall_low": found.low, "recall_high": found.high, "interval": found.name}
 
 
-def list_pairs(examples: Sequence[Example], answers: Answers) -> list[dict[str, Any]]:
+def list_pairs(examples: Sequence[LabelledClip], answers: Answers) -> list[dict[str, Any]]:
     """The most frequent confusions, each with the clips to listen to, highest score first."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for example, answer, score in zip(examples, answers.labels, answers.scores, strict=True):
@@ -189,7 +191,7 @@ def _count_tenths(hits: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def _measure_unknown(examples: Sequence[Example], is_right: BoolArray) -> dict[str, Any] | None:
+def _measure_unknown(examples: Sequence[LabelledClip], is_right: BoolArray) -> dict[str, Any] | None:
     """`_unknown_` by the words that stand for it: how often is each rejected? Worst first."""
     of_unknown = np.array([example.label == UNKNOWN for example in examples], dtype=bool)
     words = [example.word for example in examples if example.label == UNKNOWN]
@@ -199,7 +201,9 @@ def _measure_unknown(examples: Sequence[Example], is_right: BoolArray) -> dict[s
     return {"mean": _mean(row["accuracy"] for row in rows), "words": rows}
 
 
-def worst_mistakes(examples: Sequence[Example], answers: Answers, n_most: int, of_a_pair: int) -> list[int]:
+def worst_mistakes(
+    examples: Sequence[LabelledClip], answers: Answers, n_most: int, of_a_pair: int
+) -> list[int]:
     """Numbers of the mistakes with the highest scores, not more than so many of one pair of labels."""
     taken: Counter[tuple[str, str]] = Counter()
     worst: list[int] = []

@@ -12,7 +12,7 @@ from speechcmd.labels import NEVER_FIRE
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class LabelledClip:
     """One clip and what it holds."""
 
     path: str
@@ -53,7 +53,7 @@ class ClipSet:
     """"" where the source has no splits."""
     labels: tuple[str, ...]
     """Labels of the task."""
-    examples: tuple[Example, ...]
+    examples: tuple[LabelledClip, ...]
     draw: Draw | None
     voices: str = ""
     """What figures do not say, if the source has voices of this split in training too."""

@@ -19,7 +19,7 @@ from speechcmd.audio.reading import read_int16
 from speechcmd.audio.samples import Waveform, int16_to_float32
 from speechcmd.audio.suffixes import READABLE
 from speechcmd.errors import AudioError, EvaluationError, printable
-from speechcmd.evaluation.clips.clip_example import ClipSet, Draw, Example, check_regular
+from speechcmd.evaluation.clips.labelled_clip import ClipSet, Draw, LabelledClip, check_regular
 from speechcmd.labels import NEVER_FIRE, SILENCE, TEN_WORDS, UNKNOWN, name_labels, normalise_label
 
 # of the complete v0.02: split -> clips of all words, clips of the 12-class task (Warden 2018; the lists)
@@ -91,7 +91,7 @@ def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> Cli
     return ClipSet(str(source), task, "", tuple(labels), tuple(examples), draw)
 
 
-def _check_distinct(source: Path, examples: Sequence[Example]) -> None:
+def _check_distinct(source: Path, examples: Sequence[LabelledClip]) -> None:
     path, n_times = next(iter(Counter(example.path for example in examples).most_common(1)), ("", 0))
     if n_times > 1:
         raise EvaluationError(
@@ -112,7 +112,7 @@ def parse_unknown_name(file: str) -> tuple[str, str]:
 
 def _example_of(
     folder: str, file: str, read: Callable[[], Waveform], labels: Sequence[str]
-) -> Example | None:
+) -> LabelledClip | None:
     if folder == SILENCE:
         word = speaker = ""
     elif folder == UNKNOWN:
@@ -121,7 +121,7 @@ def _example_of(
         word, speaker = folder, speaker_of(file)
     word = normalise_label(word)
     label = SILENCE if folder == SILENCE else word if word in labels else UNKNOWN
-    return Example(f"{folder}/{file}", word, label, speaker, read) if label in labels else None
+    return LabelledClip(f"{folder}/{file}", word, label, speaker, read) if label in labels else None
 
 
 def _is_clip(file: str) -> bool:

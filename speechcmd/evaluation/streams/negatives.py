@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from speechcmd.evaluation.intervals import predictive_interval
-from speechcmd.evaluation.streams.curve import without_homophones
-from speechcmd.evaluation.streams.material import Material
+from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import FalseAccept, Outcome
+from speechcmd.evaluation.streams.trade_off import without_homophones
 
 _MOST_EVENTS, _MOST_HOURS = 1_000_000, 1_000_000.0  # a model file may say anything
 
@@ -20,13 +20,13 @@ _MOST_EVENTS, _MOST_HOURS = 1_000_000, 1_000_000.0  # a model file may say anyth
 class Negatives:
     """Recordings without labels, if there are any, else labelled ones outside words; without homophones."""
 
-    def __init__(self, material: Material) -> None:
+    def __init__(self, material: HeardSet) -> None:
         self.material = material
         free = {number for number, one in enumerate(material.heard) if one.recording.annotation is None}
         self.are_unlabelled = bool(free)
         self._counted = free or set(range(len(material.heard)))
         heard = tuple(one for number, one in enumerate(material.heard) if number in self._counted)
-        self.hours_by_kind = Material(material.card, heard).hours(without_homophones=True)
+        self.hours_by_kind = HeardSet(material.card, heard).hours(without_homophones=True)
         self.hours = sum(self.hours_by_kind.values())
 
     @cached_property
@@ -64,7 +64,7 @@ class PromiseCheck:
         return asdict(self) | {"is_kept": self.is_kept, "is_within": self.low <= self.n_events <= self.high}
 
 
-def check_promise(material: Material, outcome: Outcome) -> PromiseCheck | None:
+def check_promise(material: HeardSet, outcome: Outcome) -> PromiseCheck | None:
     """Hold a calibrated model to its promise on other audio.
 
     None for a model without one, with other settings than its own, on the very audio that it was calibrated

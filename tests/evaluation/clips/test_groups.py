@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from speechcmd.errors import EvaluationError
-from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_metric import measure_clips
-from speechcmd.evaluation.clips.clip_run import Answers
-from speechcmd.evaluation.clips.group import (
+from speechcmd.evaluation.clips.answers import Answers
+from speechcmd.evaluation.clips.group_gap import measure_gap
+from speechcmd.evaluation.clips.groups import (
     NO_ENTRY,
     Metadata,
     group_values,
@@ -22,14 +21,15 @@ from speechcmd.evaluation.clips.group import (
     measure_groups,
     read_metadata,
 )
-from speechcmd.evaluation.clips.group_gap import measure_gap
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
+from speechcmd.evaluation.clips.metrics import measure_clips
 from speechcmd.evaluation.intervals import wilson_interval
 
 pytest.importorskip("scipy")
 
 
-def example(path: str, speaker: str = "", label: str = "yes") -> Example:
-    return Example(path, label, label, speaker, lambda: np.zeros(0, dtype=np.float32))
+def example(path: str, speaker: str = "", label: str = "yes") -> LabelledClip:
+    return LabelledClip(path, label, label, speaker, lambda: np.zeros(0, dtype=np.float32))
 
 
 def metadata_of(folder: Path, text: str) -> Metadata:
@@ -126,7 +126,7 @@ def test_ranges_are_named_with_as_many_digits_as_tell_them_apart() -> None:
 
 
 def measure(
-    clips: list[Example], is_right: np.ndarray[tuple[int], np.dtype[np.bool_]], metadata: Metadata
+    clips: list[LabelledClip], is_right: np.ndarray[tuple[int], np.dtype[np.bool_]], metadata: Metadata
 ) -> list[dict[str, Any]]:
     """The groups, where a wrong answer is "no"."""
     said = [clip.label if right else "no" for clip, right in zip(clips, is_right, strict=True)]
@@ -202,7 +202,7 @@ def test_a_column_of_too_many_texts_says_so(tmp_path: Path) -> None:
     assert [group["value"] for group in sex["groups"]] == ["a", "b"]
 
 
-def speakers_of(n_groups: int, n_speakers: int, n_clips: int) -> tuple[str, list[Example]]:
+def speakers_of(n_groups: int, n_speakers: int, n_clips: int) -> tuple[str, list[LabelledClip]]:
     """A metadata file, and clips of speakers who take turns in belonging to the groups."""
     lines = [f"s{n},g{n % n_groups:02d}" for n in range(n_speakers)]
     clips = [example(f"{n}/{c}.wav", f"s{n}") for n in range(n_speakers) for c in range(n_clips)]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_metric import (
+from speechcmd.evaluation.clips.answers import Answers
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
+from speechcmd.evaluation.clips.metrics import (
     count_confusions,
     list_pairs,
     measure_accuracy,
@@ -21,7 +22,6 @@ from speechcmd.evaluation.clips.clip_metric import (
     measure_speakers,
     worst_mistakes,
 )
-from speechcmd.evaluation.clips.clip_run import Answers
 from speechcmd.evaluation.intervals import wilson_interval
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -30,14 +30,14 @@ calibration = pytest.importorskip("sklearn.calibration")
 LABELS = ("yes", "no", "_unknown_", "_silence_")
 
 
-def example(number: int, label: str, speaker: str = "", word: str = "") -> Example:
+def example(number: int, label: str, speaker: str = "", word: str = "") -> LabelledClip:
     def read() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         raise NotImplementedError
 
-    return Example(f"{label}/{number}.wav", word or label, label, speaker, read)
+    return LabelledClip(f"{label}/{number}.wav", word or label, label, speaker, read)
 
 
-def examples_of(labels: Sequence[str]) -> list[Example]:
+def examples_of(labels: Sequence[str]) -> list[LabelledClip]:
     return [example(number, label) for number, label in enumerate(labels)]
 
 

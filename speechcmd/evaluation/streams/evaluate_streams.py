@@ -11,11 +11,11 @@ import numpy as np
 
 from speechcmd.errors import printable
 from speechcmd.evaluation.intervals import CONFIDENCE, hours_needed
-from speechcmd.evaluation.streams.curve import CurvePoint, find_offset, trade_off, without_homophones
-from speechcmd.evaluation.streams.material import Material
-from speechcmd.evaluation.streams.negative_hours import check_promise
+from speechcmd.evaluation.streams.heard import HeardSet
+from speechcmd.evaluation.streams.negatives import check_promise
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
-from speechcmd.evaluation.streams.stream_metric import Row, count_row
+from speechcmd.evaluation.streams.rates import Rates, count_rates
+from speechcmd.evaluation.streams.trade_off import CurvePoint, find_offset, trade_off, without_homophones
 from speechcmd.runtime.model.figures import QUIET_ENOUGH_DB
 
 AS_SET = "as the model is set"
@@ -28,7 +28,7 @@ _MOST_MISTAKES = 40
 class Measurement:
     """All that was tried on one material."""
 
-    material: Material
+    material: HeardSet
     offsets: tuple[float, ...]
     outcomes: tuple[Outcome, ...]
 
@@ -79,7 +79,7 @@ def _curve(curve: Sequence[CurvePoint]) -> list[dict[str, Any]]:
     return [asdict(point) for point in curve]
 
 
-def _recordings(material: Material) -> list[dict[str, Any]]:
+def _recordings(material: HeardSet) -> list[dict[str, Any]]:
     return [
         {
             "path": printable(str(one.recording.path)),
@@ -103,11 +103,11 @@ def _point(
     return head | {
         "offset": measurement.offsets[number],
         "thresholds": {word: outcome.settings.of(word).threshold for word in material.card.words},
-        "overall": count_row(material, outcome).to_dict(),
-        "by_label": [count_row(material, outcome, word).to_dict() for word in material.card.words],
+        "overall": count_rates(material, outcome).to_dict(),
+        "by_label": [count_rates(material, outcome, word).to_dict() for word in material.card.words],
         "by_kind": _by_kind(material, outcome, outcome.false_accepts, material.hours()),
         "without_homophones": {
-            "overall": count_row(material, outcome, false_accepts=clean, hours=hours).to_dict(),
+            "overall": count_rates(material, outcome, false_accepts=clean, hours=hours).to_dict(),
             "by_kind": _by_kind(material, outcome, clean, material.hours(without_homophones=True)),
         }
         if material.has_homophones
@@ -137,19 +137,19 @@ def _best_rate(measurement: Measurement, hours: float) -> str:
 
 
 def _by_kind(
-    material: Material, outcome: Outcome, false_accepts: Sequence[FalseAccept], hours: Mapping[str, float]
+    material: HeardSet, outcome: Outcome, false_accepts: Sequence[FalseAccept], hours: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     """False accepts by the kind of audio; the words are in `overall`."""
     nobody = np.zeros(len(material.words), dtype=bool)
     rows = []
     for kind, value in hours.items():
         of_kind = [one for one in false_accepts if one.kind == kind]
-        row: Row = count_row(material, outcome, among=nobody, false_accepts=of_kind, hours=value)
+        row: Rates = count_rates(material, outcome, among=nobody, false_accepts=of_kind, hours=value)
         rows.append(row.to_dict() | {"kind": kind, "n_duplicates": 0})
     return rows
 
 
-def _by_attribute(material: Material, outcome: Outcome) -> list[dict[str, Any]]:
+def _by_attribute(material: HeardSet, outcome: Outcome) -> list[dict[str, Any]]:
     """False rejects by whatever the labels say of the words and takes a few values."""
     names = dict.fromkeys(name for word in material.words for name in word.attributes)
     tables = []
@@ -164,14 +164,15 @@ def _by_attribute(material: Material, outcome: Outcome) -> list[dict[str, Any]]:
             among = np.array([one == value for one in values])
             words: Sequence[str | None] = (None, *material.card.words)
             counted = [
-                count_row(material, outcome, word, among=among, false_accepts=(), hours=0.0) for word in words
+                count_rates(material, outcome, word, among=among, false_accepts=(), hours=0.0)
+                for word in words
             ]
             rows.append({"value": value, "rows": [row.to_dict() | {"n_duplicates": None} for row in counted]})
         tables.append({"attribute": name, "values": rows})
     return tables
 
 
-def _at_10_db(material: Material, outcome: Outcome) -> dict[str, Any] | None:
+def _at_10_db(material: HeardSet, outcome: Outcome) -> dict[str, Any] | None:
     """The words whose labels say that they are at 10 dB signal to noise or better; None if there are none."""
     ratios = [word.attributes.get(SNR) for word in material.words]
     among = np.array(
@@ -179,10 +180,10 @@ def _at_10_db(material: Material, outcome: Outcome) -> dict[str, Any] | None:
     )
     if not among.any():
         return None
-    return count_row(material, outcome, among=among, false_accepts=(), hours=0.0).to_dict()
+    return count_rates(material, outcome, among=among, false_accepts=(), hours=0.0).to_dict()
 
 
-def find_mistakes(material: Material, outcome: Outcome) -> list[dict[str, Any]]:
+def find_mistakes(material: HeardSet, outcome: Outcome) -> list[dict[str, Any]]:
     """The surest false accepts first, then words that were missed; not more than three of one sort."""
     mistakes: list[dict[str, Any]] = []
     by_score = sorted(outcome.false_accepts, key=lambda one: -one.score)
@@ -202,7 +203,7 @@ def _few_of_each(entries: Sequence[dict[str, Any]], *keys: str) -> list[dict[str
     return kept
 
 
-def _false_entry(material: Material, one: FalseAccept) -> dict[str, Any]:
+def _false_entry(material: HeardSet, one: FalseAccept) -> dict[str, Any]:
     recording = material.heard[one.recording].recording
     label = material.words[one.word].label if one.word >= 0 else ""
     what = f"{one.label} instead of {label}" if label else f"{one.label}, said by nobody"
@@ -220,7 +221,7 @@ def _false_entry(material: Material, one: FalseAccept) -> dict[str, Any]:
     }
 
 
-def _missed_entry(material: Material, index: int) -> dict[str, Any]:
+def _missed_entry(material: HeardSet, index: int) -> dict[str, Any]:
     word = material.words[index]
     number = int(material.word_recordings[index])
     recording = material.heard[number].recording

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from speechcmd.evaluation.clips.clip_example import ClipSet
-from speechcmd.evaluation.clips.clip_metric import measure_clips, worst_mistakes
-from speechcmd.evaluation.clips.clip_run import Answers, resample_clip
-from speechcmd.evaluation.clips.group import Metadata, measure_groups
+from speechcmd.evaluation.clips.answers import Answers, resample_clip
+from speechcmd.evaluation.clips.groups import Metadata, measure_groups
+from speechcmd.evaluation.clips.labelled_clip import ClipSet
+from speechcmd.evaluation.clips.metrics import measure_clips, worst_mistakes
+from speechcmd.evaluation.mistakes import Sound
 from speechcmd.evaluation.provenance import describe_run
-from speechcmd.evaluation.sounds import Sound
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 MOST_SOUNDS = 12

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechcmd.evaluation.intervals import most_events
-from speechcmd.evaluation.streams.material import Material
+from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
 from speechcmd.evaluation.streams.sweep import LARGEST_THRESHOLD, logit
 from speechcmd.runtime.model.card import DecoderSettings
@@ -26,7 +26,7 @@ class CurvePoint:
     n_false: int
 
 
-def choose_offsets(material: Material, settings: DecoderSettings, n_offsets: int) -> list[float]:
+def choose_offsets(material: HeardSet, settings: DecoderSettings, n_offsets: int) -> list[float]:
     """Evenly spaced steps from thresholds of about 0.1 to where nothing is heard; 0 is among them."""
     thresholds = [settings.of(word).threshold for word in material.card.words]
     columns = [material.card.labels.index(word) for word in material.card.words]
@@ -44,7 +44,7 @@ def choose_offsets(material: Material, settings: DecoderSettings, n_offsets: int
 
 
 def trade_off(
-    material: Material, offsets: Sequence[float], outcomes: Sequence[Outcome], label: str | None = None
+    material: HeardSet, offsets: Sequence[float], outcomes: Sequence[Outcome], label: str | None = None
 ) -> list[CurvePoint]:
     """The curve of one label, or of all together, a point an offset.
 
@@ -63,7 +63,7 @@ def trade_off(
     ]
 
 
-def without_homophones(material: Material, outcome: Outcome, label: str | None = None) -> list[FalseAccept]:
+def without_homophones(material: HeardSet, outcome: Outcome, label: str | None = None) -> list[FalseAccept]:
     """False accepts outside the recordings in which the label (for None: any label) sounds."""
     kept = []
     for one in outcome.false_accepts:
@@ -91,7 +91,7 @@ def lowest_kept(curve: Sequence[CurvePoint], allowed: int) -> int | None:
     return kept
 
 
-def _reject_rate(material: Material, outcome: Outcome, label: str | None) -> float | None:
+def _reject_rate(material: HeardSet, outcome: Outcome, label: str | None) -> float | None:
     fates = outcome.fates
     if label is not None:
         fates = fates[material.word_labels == material.card.words.index(label)]

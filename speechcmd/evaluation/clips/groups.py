@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.evaluation.clips.clip_example import Example
-from speechcmd.evaluation.clips.clip_interval import number_units
-from speechcmd.evaluation.clips.clip_metric import (
+from speechcmd.evaluation.clips.answers import Answers
+from speechcmd.evaluation.clips.group_gap import measure_gap
+from speechcmd.evaluation.clips.labelled_clip import LabelledClip
+from speechcmd.evaluation.clips.metrics import (
     count_confusions,
     join_labels,
     mean_f1,
     measure_accuracy,
     measure_labels,
 )
-from speechcmd.evaluation.clips.clip_run import Answers
-from speechcmd.evaluation.clips.group_gap import measure_gap
+from speechcmd.evaluation.clips.share_interval import number_units
 from speechcmd.labels import SILENCE, normalise_text
 
 KEYS = ("path", "speaker")
@@ -44,7 +44,7 @@ class Metadata:
     by_path: dict[str, Entry | None]
     by_speaker: dict[str, Entry | None]
 
-    def entry_of(self, example: Example) -> Entry | None:
+    def entry_of(self, example: LabelledClip) -> Entry | None:
         """The row of a clip: by its path, else by its file name, else by its speaker."""
         path, speaker = normalise_text(example.path), normalise_text(example.speaker)
         by_path = self.by_path.get(path) or self.by_path.get(PurePosixPath(path).name)
@@ -104,7 +104,7 @@ def _add_row(metadata: Metadata, row: Entry) -> None:
             table[key] = entry if table.get(key, entry) == entry else None
 
 
-def match_metadata(examples: Sequence[Example], metadata: Metadata) -> list[Entry | None]:
+def match_metadata(examples: Sequence[LabelledClip], metadata: Metadata) -> list[Entry | None]:
     """The row of each clip, None where it has none.
 
     Raises
@@ -124,7 +124,7 @@ def match_metadata(examples: Sequence[Example], metadata: Metadata) -> list[Entr
 
 
 def measure_groups(
-    examples: Sequence[Example],
+    examples: Sequence[LabelledClip],
     answers: Answers,
     labels: Sequence[str],
     metadata: Metadata,
@@ -151,7 +151,7 @@ def measure_groups(
 def _measure_column(
     column: str,
     texts: Sequence[str],
-    examples: Sequence[Example],
+    examples: Sequence[LabelledClip],
     answers: Answers,
     labels: Sequence[str],
     seed: int,
@@ -173,7 +173,7 @@ def _measure_column(
 
 
 def _measure_group(
-    inside: Sequence[int], examples: Sequence[Example], answers: Answers, labels: Sequence[str]
+    inside: Sequence[int], examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]
 ) -> dict[str, Any]:
     own, said = [examples[i] for i in inside], [answers.labels[i] for i in inside]
     is_right = np.array([one.label == answer for one, answer in zip(own, said, strict=True)], dtype=bool)
