@@ -106,9 +106,9 @@ def _clip_blocks(result: dict[str, Any]) -> Iterator[Block]:
     yield Block([clip_picture.draw_recalls(result)], [tables.tabulate_labels(result)])
     yield Block([clip_picture.draw_confusion(result)], [tables.tabulate_confusion(result)])
     yield Block([clip_picture.draw_reliability(result)], [tables.tabulate_calibration(result)])
-    speakers, tables = clip_picture.draw_speakers(result), tables.tabulate_speakers(result)
+    speakers, speaker_tables = clip_picture.draw_speakers(result), tables.tabulate_speakers(result)
     if speakers:
-        yield Block([speakers], tables)
+        yield Block([speakers], speaker_tables)
     if result["groups"]:
         pictures = [clip_picture.draw_group(column) for column in result["groups"] if column["groups"]]
         yield Block(pictures, [tables.tabulate_groups(result)])

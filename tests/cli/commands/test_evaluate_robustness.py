@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from fakes import tone_recording, toy_model
 
 from speechcmd.cli.main import cli
+from speechcmd.evaluation.robustness import evaluate_robustness
 from speechcmd.evaluation.robustness.condition import Condition, make_conditions
 from speechcmd.evaluation.robustness.evaluate_robustness import MOST_CLIPS
 
@@ -62,7 +63,7 @@ def first_condition_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def make_first(*arguments: Any, **settings: Any) -> list[Condition]:
         return make_conditions(*arguments, **settings)[:1]
 
-    monkeypatch.setattr(robustness, "make_conditions", make_first)
+    monkeypatch.setattr(evaluate_robustness, "make_conditions", make_first)
 
 
 def test_text_of_all_conditions(clips: Path, model: Path) -> None:

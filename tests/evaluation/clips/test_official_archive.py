@@ -18,6 +18,7 @@ import pytest
 from clip_corpus import hiss, tone, write_wav
 
 from speechcmd.errors import AudioError, EvaluationError
+from speechcmd.evaluation.clips import official_archive
 from speechcmd.evaluation.clips.clip_set import ClipSet, open_clip_set
 from speechcmd.evaluation.clips.official_archive import parse_unknown_name
 from speechcmd.labels import TEN_WORDS
@@ -104,7 +105,7 @@ def test_the_extracted_archive_is_the_archive(folder: Path, archive: Path) -> No
 
 
 def test_a_complete_archive_says_so(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(official.OFFICIAL_COUNTS, "testing", (11_005, len(FILES)))
+    monkeypatch.setitem(official_archive.OFFICIAL_COUNTS, "testing", (11_005, len(FILES)))
     draw = open_clip_set(archive, "12", "testing", LABELS).draw
     assert draw is not None
     assert draw.rule == "all clips of the official test archive (complete)"
@@ -146,15 +147,15 @@ def test_an_archive_with_links_is_not_read(tmp_path: Path, info: tarfile.TarInfo
 
 
 def grow_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(official, "_LARGEST_CLIP_BYTES", 99)
+    monkeypatch.setattr(official_archive, "_LARGEST_CLIP_BYTES", 99)
 
 
 def grow_archive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(official, "_LARGEST_ARCHIVE_BYTES", 150)
+    monkeypatch.setattr(official_archive, "_LARGEST_ARCHIVE_BYTES", 150)
 
 
 def multiply_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(official, "_MOST_MEMBERS", 1)
+    monkeypatch.setattr(official_archive, "_MOST_MEMBERS", 1)
 
 
 @pytest.mark.parametrize(
