@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from speechcmd.evaluation.streams.curve import choose_offsets
+from speechcmd.evaluation.streams.material import PIECE_S, Material, listen_to
 
 from data_prep.split import SPLIT_OF_ROLE
 from data_prep.store import Store
 from speechcmd.arrays import DoubleArray
-from speechcmd.evaluation.streams.curve import choose_offsets
-from speechcmd.evaluation.streams.material import PIECE_S, Material, listen_to
 from speechcmd.evaluation.streams.outcome import Fate, Outcome, Scorer
 from speechcmd.evaluation.streams.recording_set import collect_recordings
 from speechcmd.evaluation.streams.sweep import shift_thresholds
