@@ -24,15 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speechcmd.evaluation.streams.curve import choose_offsets
-from speechcmd.evaluation.streams.material import PIECE_S, Material, listen_to
 
 from data_prep.split import SPLIT_OF_ROLE
 from data_prep.store import Store
 from speechcmd.arrays import DoubleArray
+from speechcmd.evaluation.streams.heard import PIECE_S, HeardSet, listen_to
 from speechcmd.evaluation.streams.outcome import Fate, Outcome, Scorer
 from speechcmd.evaluation.streams.recording_set import collect_recordings
 from speechcmd.evaluation.streams.sweep import shift_thresholds
+from speechcmd.evaluation.streams.trade_off import choose_offsets
 from speechcmd.evaluation.synthesis.stream_maker import make_stream
 from speechcmd.evaluation.synthesis.stream_plan import StreamSettings
 from speechcmd.labels import TEN_WORDS
@@ -101,7 +101,7 @@ def hear(
 
 
 def _count_words(
-    material: Material, outcomes: Sequence[Outcome]
+    material: HeardSet, outcomes: Sequence[Outcome]
 ) -> tuple[tuple[float, ...], DoubleArray, DoubleArray]:
     """The SNRs, the words said and those found: see `Heard`."""
     snr_db = np.array([float(str(word.attributes["snr_db"])) for word in material.words])
@@ -116,7 +116,7 @@ def _count_words(
     return snrs_db, said, found
 
 
-def _count_false(material: Material, outcomes: Sequence[Outcome]) -> tuple[DoubleArray, DoubleArray]:
+def _count_false(material: HeardSet, outcomes: Sequence[Outcome]) -> tuple[DoubleArray, DoubleArray]:
     """False accepts and hours of each unit; recordings in which a command sounds are left out."""
     units = [
         (number, piece)
