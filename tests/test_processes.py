@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing.synchronize
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from speechcmd.errors import CorpusError
-from speechcmd.processes import WorkerLostError, map_in_order
+from speechcmd.processes import Emit, WorkerLostError, emit_from_processes, map_in_order
 
 pytestmark = pytest.mark.runtime
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -38,6 +40,17 @@ def die_while_answering(number: int) -> bytes:
 
 def own_id(_: int) -> int:
     return os.getpid()
+
+
+def count_up(number: int, emit: Emit[int]) -> None:
+    for count in range(number):
+        emit(count)
+
+
+def wait_to_be_killed(name: str, emit: Emit[int]) -> None:
+    emit(os.getpid())
+    if name == "long":
+        time.sleep(60)
 
 
 _begun = 0
@@ -121,3 +134,31 @@ def test_no_semaphore_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="Read-only"):
         multiprocessing.Lock()
     assert list(map_in_order(functools.partial(pow, 2), [1, 2], 2)) == [2, 4]
+
+
+def test_a_task_emits_any_number_of_events() -> None:
+    told: dict[int, list[int]] = {}
+    for number, event in emit_from_processes(count_up, [3, 0, 1, 2], 2):
+        told.setdefault(number, []).append(event)
+    assert told == {0: [0, 1, 2], 2: [0], 3: [0, 1]}
+
+
+@posix
+def test_an_event_comes_before_the_end_of_its_task_and_a_lost_task_is_known() -> None:
+    with contextlib.closing(emit_from_processes(wait_to_be_killed, ["short", "long", "short"], 1)) as events:
+        assert next(events)[0] == 0
+        number, process = next(events)
+        assert number == 1
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(WorkerLostError) as caught:
+            next(events)
+    assert (caught.value.task, caught.value.how) == ("long", "was killed by signal 9")
+
+
+def test_processes_may_be_started_from_another_thread() -> None:
+    """Only the first one may change what a signal does."""
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.extend(map_in_order(abs, [-1, -2], 2)))
+    thread.start()
+    thread.join()
+    assert found == [1, 2]

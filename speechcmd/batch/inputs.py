@@ -1,4 +1,4 @@
-"""The recordings that a command line names: files, folders, patterns and standard input."""
+"""The recordings of a batch: files, folders, patterns and standard input."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from speechcmd.audio.reading import AudioSource
+from speechcmd.audio.stream_head import HEAD_BYTES, check_stream_head
 from speechcmd.audio.suffixes import ALL_SUFFIXES
+from speechcmd.audio.wav_stream import PcmFormat, PcmStream, open_wav_stream
 from speechcmd.errors import AudioError
-
-if TYPE_CHECKING:
-    from speechcmd.audio.reading import AudioSource
-    from speechcmd.audio.wav_stream import PcmFormat
 
 STANDARD_INPUT = "-"
 _STANDARD_INPUT_NAME = "stdin"
@@ -65,9 +63,6 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
     if recording.path != STANDARD_INPUT:
         yield recording.path
         return
-    from speechcmd.audio.stream_head import HEAD_BYTES, check_stream_head
-    from speechcmd.audio.wav_stream import PcmStream, open_wav_stream
-
     if sys.stdin is None:
         raise AudioError("standard input is closed")
     file = sys.stdin.buffer
@@ -83,20 +78,6 @@ def open_recording(recording: Recording, raw: PcmFormat | None = None) -> Iterat
             copy.write(piece)
         copy.seek(0)
         yield copy
-
-
-def durations_s(recordings: Sequence[Recording]) -> list[float]:
-    """Lengths from the headers, for a progress bar; zeros where they are unknown or nobody sees a bar."""
-    from speechcmd.audio.reading import claimed_duration_s
-
-    durations = [0.0] * len(recordings)
-    if not sys.stderr.isatty():
-        return durations
-    for number, recording in enumerate(recordings):
-        if recording.path != STANDARD_INPUT:
-            with suppress(AudioError):
-                durations[number] = claimed_duration_s(recording.path) or 0.0
-    return durations
 
 
 def _resolve(path: str) -> list[Recording]:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from speechcmd.batch.inputs import Recording
-from speechcmd.cli.console.output import open_output
+from speechcmd.errors import UsageError
+from speechcmd.files import write_text
 from speechcmd.json_toml import parse_json
 
 SETTINGS_NAME = ".speechcmd.json"
@@ -39,7 +38,7 @@ class ResultFolder:
 
         Raises
         ------
-        click.UsageError
+        UsageError
             If two recordings would share a file, on this system or on one where case does not count.
         """
         owners: dict[str, tuple[str, Path]] = {}
@@ -49,7 +48,7 @@ class ResultFolder:
             owner, taken = owners.setdefault(str(result).casefold(), (recording.path, result))
             if owner != recording.path and recording.problem is None:
                 where = f"{taken}" if taken == result else f"{taken} (but for upper and lower case)"
-                raise click.UsageError(
+                raise UsageError(
                     f"{owner} and {recording.path} would both be written to {where}; "
                     "use a folder for each, or the folder above them as the argument"
                 )
@@ -57,31 +56,35 @@ class ResultFolder:
         return results
 
     def record_settings(self, settings: dict[str, Any], resume: bool) -> None:
-        """Write the settings, unless they are there; other ones are replaced, or refused for `--resume`."""
+        """Write the settings, unless they are there; other ones are replaced.
+
+        Raises
+        ------
+        UsageError
+            If a run that others were done before shall go on with other settings.
+        """
         file = self.path / SETTINGS_NAME
         wanted = parse_json(json.dumps(settings))
         found = _read_settings(file)
         if found == wanted:
             return
         if resume and found is not None:
-            raise click.UsageError(
+            raise UsageError(
                 f"{self.path} holds results of other settings ({_difference(found, wanted)}); "
                 "use another folder, or leave out --resume to make all again"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        with open_output(file) as write:
-            write(json.dumps(settings, indent=1) + "\n")
+        write_text(file, json.dumps(settings, indent=1) + "\n", follow=True)
 
     def is_done(self, recording: Recording, result: Path) -> bool:
         """Whether the result is there and newer than what it was made from."""
         try:
-            made_ns = result.stat().st_mtime_ns
-            newest_ns = max(
-                Path(recording.path).stat().st_mtime_ns, (self.path / SETTINGS_NAME).stat().st_mtime_ns
+            made_ns, *sources_ns = (
+                Path(file).stat().st_mtime_ns for file in (result, recording.path, self.path / SETTINGS_NAME)
             )
         except OSError:
             return False
-        return made_ns >= newest_ns
+        return made_ns >= max(sources_ns)
 
 
 def _read_settings(file: Path) -> dict[str, Any] | None:

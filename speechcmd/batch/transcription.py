@@ -1,26 +1,22 @@
-"""Transcribing recordings: what is done for each, here or in another process, and what that tells."""
+"""One recording of a batch: what is done for it, here or in another process, and what that tells."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from speechcmd.audio.wav_stream import PcmFormat
 from speechcmd.batch.inputs import STANDARD_INPUT, Recording, open_recording
-from speechcmd.cli.console.output import open_output
 from speechcmd.errors import AudioError, ModelError, printable
-
-if TYPE_CHECKING:
-    from speechcmd.audio.wav_stream import PcmFormat
-    from speechcmd.cli.console.batch_report import Report
-    from speechcmd.runtime.model.card import DecoderSettings
-    from speechcmd.runtime.output.transcript import Transcript
-    from speechcmd.runtime.recognition.recognizer import Recognizer
+from speechcmd.files import open_text
+from speechcmd.runtime.model.card import DecoderSettings
+from speechcmd.runtime.output.formats import LineWriter, WholeFileWriter, as_text
+from speechcmd.runtime.output.transcript import LINE_FORMATS, Transcript
+from speechcmd.runtime.recognition.recognizer import Recognizer
 
 # of the disk, not of one file: the other results would fail alike
 _ERRORS_OF_ALL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -69,9 +65,10 @@ class Ended:
 
 
 Event = Found | Progressed | Ended
+Emit = Callable[[Event], None]
 
 
-def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Callable[[Event], None]) -> None:
+def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Emit) -> None:
     """Do one job; what there is to tell goes to `emit`, `Ended` last.
 
     A failed one leaves no file, neither a part nor the result of an earlier run (unless its recording is
@@ -82,9 +79,6 @@ def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Cal
     OSError
         If the output that all share, or the disk, cannot be written to: there is no going on.
     """
-    from speechcmd.runtime.output.formats import LineWriter, WholeFileWriter
-    from speechcmd.runtime.output.transcript import LINE_FORMATS
-
     path = job.recording.path
     is_line = plan.output_format in LINE_FORMATS
     writer = LineWriter(plan.transcript, path) if is_line else WholeFileWriter(plan.output_format)
@@ -143,68 +137,11 @@ def _discard_old_result(path: str, result: Path) -> None:
 
 
 @contextmanager
-def _open_result(plan: Plan, job: Job, emit: Callable[[Event], None]) -> Iterator[Callable[[str], None]]:
-    from speechcmd.runtime.output.formats import as_text
-
+def _open_result(plan: Plan, job: Job, emit: Emit) -> Iterator[Callable[[str], object]]:
     if job.result is None:
         yield lambda text: emit(Found(text)) if text else None
         return
     job.result.parent.mkdir(parents=True, exist_ok=True)
-    with open_output(job.result) as write:
-        write(as_text(plan.transcript.header()))
-        yield write
-
-
-class InOrder:
-    """Hands on what comes from several recordings at once as if they were done one after the other.
-
-    Progress is handed on at once.
-    """
-
-    def __init__(self, handle: Callable[[int, Event], None]) -> None:
-        self._handle = handle
-        self._current = 0
-        self._waiting: dict[int, list[Event]] = {}
-
-    def put(self, number: int, event: Event) -> None:
-        """Take an event of the recording of this number."""
-        if isinstance(event, Progressed):
-            self._handle(number, event)
-            return
-        self._waiting.setdefault(number, []).append(event)
-        while ready := self._waiting.pop(self._current, []):
-            for one in ready:
-                self._handle(self._current, one)
-            if not isinstance(ready[-1], Ended):
-                return
-            self._current += 1
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    plan: Plan,
-    report: Report,
-    recognizer: Recognizer,
-    n_processes: int,
-) -> None:
-    """Do all jobs, in this process or in several; results are written in the order of the jobs."""
-
-    def handle(number: int, event: Event) -> None:
-        if isinstance(event, Found):
-            report.text(event.text)
-        elif isinstance(event, Progressed):
-            report.read(number, event.seconds)
-        elif event.error is not None:
-            report.failed(number, event.error)
-        else:
-            if event.n_words == 0 and plan.output_format == "text":
-                report.note(f"{jobs[number].recording.path}: no word heard")
-            report.done(number)
-
-    if min(n_processes, len(jobs)) > 1:
-        from speechcmd.batch.workers import run_in_processes
-
-        run_in_processes(min(n_processes, len(jobs)), plan, jobs, InOrder(handle).put)
-        return
-    for number, job in enumerate(jobs):
-        transcribe_recording(recognizer, plan, job, partial(handle, number))
+    with open_text(job.result, follow=True) as file:
+        file.write(as_text(plan.transcript.header()))
+        yield file.write

@@ -1,131 +1,128 @@
-"""Several processes for `transcribe`: each loads the model once and takes one recording after the other.
-
-Each process has a pipe of its own, and no lock is shared: one that is killed ends its pipe, which the
-parent sees, and can keep nobody waiting.
-"""
+"""All recordings of a batch, one after the other or in several processes, and who hears of it."""
 
 from __future__ import annotations
 
-import signal
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Protocol
 
-from speechcmd.batch.transcription import Ended, Event, Job, Plan, transcribe_recording
+from speechcmd.batch.inputs import Recording
+from speechcmd.batch.transcription import (
+    Emit,
+    Ended,
+    Event,
+    Found,
+    Job,
+    Plan,
+    Progressed,
+    transcribe_recording,
+)
 from speechcmd.errors import SpeechcmdError
-from speechcmd.files import remove_leftovers
-from speechcmd.processes import describe_end, leave_signals_to_parent
-
-_END_S = 5.0  # a terminated process is gone in milliseconds
+from speechcmd.processes import WorkerLostError, emit_from_processes
+from speechcmd.runtime.recognition.recognizer import Recognizer
 
 
-def run_in_processes(
-    n_processes: int, plan: Plan, jobs: Sequence[Job], on_event: Callable[[int, Event], None]
+class BatchListener(Protocol):
+    """Who hears what happens, and tells people. Recordings are known by their numbers in `begin`."""
+
+    def begin(self, recordings: Sequence[Recording]) -> None:
+        """All that will be worked on."""
+
+    def text(self, text: str) -> None:
+        """Results for the output that all recordings share."""
+
+    def read(self, number: int, seconds: float) -> None:
+        """More audio of a recording was worked on."""
+
+    def note(self, line: str) -> None:
+        """Something that people may want to know."""
+
+    def done(self, number: int) -> None:
+        """A recording was worked on to its end."""
+
+    def failed(self, number: int, message: str) -> None:
+        """A recording could not be read (on), or its result not be written."""
+
+
+def run_jobs(
+    jobs: Sequence[Job], plan: Plan, listener: BatchListener, recognizer: Recognizer, n_processes: int
 ) -> None:
-    """Do jobs in processes; their events come to `on_event` with the number of the job.
+    """Do all jobs, in this process or in several; results are told in the order of the jobs.
 
     Raises
     ------
+    OSError
+        If the output that all share, or the disk, cannot be written to.
     SpeechcmdError
         If a process is killed; also whatever a process could not go on after.
     """
-    waiting = deque(enumerate(jobs))
-    workers: list[_Worker] = []
+    n_processes = min(n_processes, len(jobs))
+
+    def handle(number: int, event: Event) -> None:
+        if isinstance(event, Found):
+            listener.text(event.text)
+        elif isinstance(event, Progressed):
+            listener.read(number, event.seconds)
+        elif event.error is not None:
+            listener.failed(number, event.error)
+        else:
+            if event.n_words == 0 and plan.output_format == "text":
+                listener.note(f"{jobs[number].recording.path}: no word heard")
+            listener.done(number)
+
+    if n_processes <= 1:
+        for number, job in enumerate(jobs):
+            transcribe_recording(recognizer, plan, job, partial(handle, number))
+        return
+    in_order = InOrder(handle)
+    # a fork would copy onnxruntime's locks
+    events = emit_from_processes(_Transcriber(plan), jobs, n_processes, start_method="spawn")
     try:
-        with _interrupts_ignored():  # what is ignored here stays so in the processes
-            for _ in range(n_processes):
-                workers.append(_Worker(plan))
-        for worker in workers:
-            worker.begin(*waiting.popleft())
-        while working := {worker.pipe: worker for worker in workers if worker.job is not None}:
-            for pipe in wait(list(working)):
-                worker = working[pipe]  # type: ignore[index]
-                number, event = worker.receive()
-                on_event(number, event)
-                if isinstance(event, Ended):
-                    worker.job = None
-                    if waiting:
-                        worker.begin(*waiting.popleft())
-    finally:
-        for worker in workers:
-            worker.end()
+        with closing(events):
+            for number, event in events:
+                in_order.put(number, event)
+    except WorkerLostError as error:
+        raise SpeechcmdError(
+            f"the process that worked on it {error.how}",
+            path=error.task.recording.path if error.task else None,
+            advice="if memory ran out, run again with fewer --jobs (and --resume)",
+        ) from error
 
 
-class _Worker:
-    """One process, as its parent sees it."""
+class _Transcriber:
+    """What a process does; it loads the model for its first recording."""
 
     def __init__(self, plan: Plan) -> None:
-        context = get_context("spawn")
-        self.pipe, end = context.Pipe()
-        self.job: Job | None = None
-        self._process = context.Process(target=work, args=(end, plan), daemon=True)
-        self._process.start()
-        end.close()  # so that the pipe ends with the process
+        self._plan = plan
+        self._recognizer: Recognizer | None = None
 
-    def begin(self, number: int, job: Job) -> None:
-        self.job = job
-        try:
-            self.pipe.send((number, job))
-        except ConnectionError as error:
-            raise self._lost() from error
-
-    def receive(self) -> tuple[int, Event]:
-        try:
-            message = self.pipe.recv()
-        except (EOFError, OSError) as error:  # the second in the middle of a message
-            raise self._lost() from error
-        if isinstance(message, Exception):
-            raise message
-        answer: tuple[int, Event] = message
-        return answer
-
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.join(_END_S)
-        if self.job is not None and self.job.result is not None:
-            # it could not do so itself
-            remove_leftovers(self.job.result.parent, of=self.job.result.name)
-
-    def _lost(self) -> SpeechcmdError:
-        self._process.join(_END_S)
-        how = describe_end(self._process.exitcode)
-        path = self.job.recording.path if self.job else ""
-        return SpeechcmdError(
-            f"{path}: the process that worked on it {how}; "
-            "if memory ran out, run again with fewer --jobs (and --resume)"
-        )
+    def __call__(self, job: Job, emit: Emit) -> None:
+        if self._recognizer is None:
+            self._recognizer = Recognizer.load(self._plan.model)
+        transcribe_recording(self._recognizer, self._plan, job, emit)
 
 
-def work(pipe: Connection[Any, Any], plan: Plan) -> None:
-    """Do the jobs that come through the pipe: the main function of a process."""
-    from speechcmd.runtime.recognition.recognizer import Recognizer
+class InOrder:
+    """Hands on what comes from several recordings at once as if they were done one after the other.
 
-    leave_signals_to_parent()
-    try:
-        recognizer = Recognizer.load(plan.model)
-        while True:
-            number, job = pipe.recv()
-            transcribe_recording(recognizer, plan, job, partial(_send, pipe, number))
-    except (EOFError, ConnectionError):
-        return  # the parent is gone
-    except (SpeechcmdError, OSError) as error:
-        pipe.send(error)
-    except Exception as error:  # of a type that may not survive the pipe
-        pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
+    Progress is handed on at once.
+    """
 
+    def __init__(self, handle: Callable[[int, Event], None]) -> None:
+        self._handle = handle
+        self._current = 0
+        self._waiting: dict[int, list[Event]] = {}
 
-def _send(pipe: Connection[Any, Any], number: int, event: Event) -> None:
-    pipe.send((number, event))
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def put(self, number: int, event: Event) -> None:
+        """Take an event of the recording of this number."""
+        if isinstance(event, Progressed):
+            self._handle(number, event)
+            return
+        self._waiting.setdefault(number, []).append(event)
+        while ready := self._waiting.pop(self._current, []):
+            for one in ready:
+                self._handle(self._current, one)
+            if not isinstance(ready[-1], Ended):
+                return
+            self._current += 1

@@ -17,7 +17,7 @@ import click
 from speechcmd import __version__
 from speechcmd.cli.console.interruption import ended_by_signals, exit_status
 from speechcmd.cli.console.standard_streams import StandardOutputError, results_kept_apart
-from speechcmd.errors import AudioWarning, SpeechcmdError, printable
+from speechcmd.errors import AudioWarning, SpeechcmdError, UsageError, printable
 
 FAILED = 1
 _python_shows_warning = warnings.showwarning
@@ -102,10 +102,18 @@ class LazyGroup(click.Group):
             ctx.exit(exit_status(interrupt))
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise  # click ends the program for these, a closed pipe without a word
+        except UsageError as error:
+            raise click.UsageError(str(error), self._context_of_command(ctx)) from error
         except Exception as error:
             if ctx.params["debug"]:
                 raise
             raise Failure(_one_line(error)) from error
+
+    def _context_of_command(self, ctx: click.Context) -> click.Context:
+        """What click makes its lines of usage from; the context that the command ran in is gone."""
+        name = ctx.invoked_subcommand or ""
+        command = self.get_command(ctx, name)
+        return ctx if command is None else click.Context(command, parent=ctx, info_name=name)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

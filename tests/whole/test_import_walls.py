@@ -148,9 +148,8 @@ ROOMS = (
         "numpy", lazy=("jinja2", "matplotlib", "scipy"),
     ),
     room(
-        "speechcmd/batch/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",
-        "speechcmd.folder_lock", "speechcmd.json_toml", "speechcmd.processes", "speechcmd.batch", "speechcmd.cli",
-        "click", lazy=(ANYTHING,),
+        "speechcmd/batch/", *GROUND_FLOOR, "speechcmd.runtime.model", "speechcmd.runtime.recognition",
+        "speechcmd.runtime.output", "speechcmd.batch",
     ),
     room(
         "speechcmd/cli/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",

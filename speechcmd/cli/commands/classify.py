@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from speechcmd.cli.options.common import load_recognizer, recording_options
-from speechcmd.errors import AudioError
 
 
 @click.command()
@@ -31,27 +30,17 @@ def classify(
     standard input. Words left out by --labels count as _unknown_. Exit status: 0 done, 1 a clip or
     the model failed, 2 wrong usage.
     """
-    from speechcmd.batch.inputs import find_recordings, open_recording
-    from speechcmd.cli.console.batch_report import Report
+    from speechcmd.batch.classification import classify_all
+    from speechcmd.batch.inputs import find_recordings
+    from speechcmd.cli.console.batch_report import BatchReport
     from speechcmd.cli.console.output import open_output
     from speechcmd.cli.console.quiet import quiet_libraries
-    from speechcmd.runtime.output.formats import as_text
-    from speechcmd.runtime.output.transcript import CLIP_FIELDS, Transcript, clip_row, error_row
+    from speechcmd.runtime.output.transcript import CLIP_FIELDS, Transcript
 
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
     names = [recording.path for recording in recordings]
     transcript = Transcript(output_format, CLIP_FIELDS, names, recognizer.labels)
-    with open_output(output) as write, quiet_libraries(), Report(recordings, write) as report:
-        report.text(as_text(transcript.header()))
-        for number, recording in enumerate(recordings):
-            try:
-                with open_recording(recording) as source:
-                    row = clip_row(recording.path, recognizer.classify(source, only_labels=labels))
-            except AudioError as error:
-                report.text(as_text(transcript.line(error_row(recording.path, str(error)))))
-                report.failed(number, str(error))
-            else:
-                report.text(as_text(transcript.line(row)))
-                report.done(number)
+    with open_output(output) as write, quiet_libraries(), BatchReport(write) as report:
+        classify_all(recordings, recognizer, labels, transcript, report)
     report.exit_if_failed()

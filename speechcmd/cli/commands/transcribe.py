@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from speechcmd.cli.options.common import load_recognizer, recording_options
 from speechcmd.cli.options.decoder_options import decoder_options, decoder_settings
+
+if TYPE_CHECKING:
+    from speechcmd.audio.wav_stream import PcmFormat
 
 _FORMATS = ("text", "jsonl", "csv", "srt", "vtt", "textgrid", "audacity")
 _OUTPUT_HELP = "Write to this file, or one result a recording into this folder (ends with /)."
@@ -47,12 +50,16 @@ def transcribe(
     vtt), textgrid (Praat) and audacity (labels) are files of one recording: for several, give a
     folder with -o. Exit status: 0 done, 1 a recording or the model failed, 2 wrong usage.
     """
-    from speechcmd.batch.destination import Destination, raw_format, transcribe_all
+    from speechcmd.batch.destination import Destination, transcribe_all
     from speechcmd.batch.inputs import find_recordings, may_be_several
     from speechcmd.batch.transcription import Plan
+    from speechcmd.cli.console.batch_report import BatchReport
+    from speechcmd.cli.console.output import open_output
+    from speechcmd.cli.console.quiet import quiet_libraries
+    from speechcmd.runtime.output.formats import WHOLE_FILE_FORMATS
     from speechcmd.runtime.output.transcript import DETECTION_FIELDS, Transcript
 
-    raw = raw_format(paths, raw_rate, raw_channels)
+    raw = _raw_format(paths, raw_rate, raw_channels)
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
     destination = Destination.choose(
@@ -62,4 +69,23 @@ def transcribe(
     names = [recording.path for recording in recordings]
     transcript = Transcript(output_format, DETECTION_FIELDS, names, recognizer.card.words)
     plan = Plan(model, labels, settings, output_format, transcript, raw)
-    transcribe_all(recordings, plan, recognizer, destination, jobs)
+    with open_output(destination.file) as write:
+        with quiet_libraries(), BatchReport(write) as report:
+            transcribe_all(recordings, plan, recognizer, destination, jobs, report)
+        if output_format in WHOLE_FILE_FORMATS:
+            report.exit_if_failed()  # before the output would be taken for whole
+    report.exit_if_failed()
+
+
+def _raw_format(paths: tuple[str, ...], rate: int | None, channels: int | None) -> PcmFormat | None:
+    """Form of raw samples on standard input."""
+    from speechcmd.audio.wav_stream import PcmFormat
+    from speechcmd.batch.inputs import STANDARD_INPUT
+
+    if rate is None:
+        if channels is not None:
+            raise click.UsageError("--raw-channels needs --raw-rate")
+        return None
+    if STANDARD_INPUT not in paths:
+        raise click.UsageError("--raw-rate is for standard input: give - as the path")
+    return PcmFormat(rate, channels or 1)
