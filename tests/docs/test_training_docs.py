@@ -11,7 +11,7 @@ from toy_run import WORDS, toy_store_path
 
 from speechcmd.cli.commands.export import export as export_command
 from speechcmd.cli.commands.train import train as train_command
-from speechcmd.training.settings.recipe import setting_names
+from speechcmd.training.settings.catalogue import SETTINGS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -49,7 +49,7 @@ def test_the_page_names_every_option() -> None:
 
 def test_the_page_names_every_setting() -> None:
     page = (DOCS / "training.md").read_text(encoding="utf-8")
-    for name in setting_names():
+    for name in SETTINGS:
         assert f"`{name.removeprefix('augment.')}`" in page, name
 
 

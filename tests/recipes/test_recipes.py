@@ -16,7 +16,7 @@ from speechcmd.evaluation.streams.homophone import labels_heard_in
 from speechcmd.labels import TEN_WORDS
 from speechcmd.training.loop.teacher import _same_shapes
 from speechcmd.training.settings.config import TrainConfig
-from speechcmd.training.settings.ranges import check_limits
+from speechcmd.training.settings.limits import check_limits
 from speechcmd.training.settings.recipe import apply_settings, read_recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

@@ -68,6 +68,7 @@ ROOMS_OF_TRAINING = {
     "export": ("settings", "augment", "data", "mining", "loop"),
 }
 LIBRARIES_OF_TRAINING = {
+    "settings": ("tomli_w",),
     "loop": ("lightning_fabric", "matplotlib"),
     "series": ("matplotlib",),
     "export": ("onnx", "onnxruntime.quantization"),
@@ -155,6 +156,13 @@ ROOMS = (
         "speechcmd/cli/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",
         "speechcmd.folder_lock", "speechcmd.json_toml", "speechcmd.labels", "speechcmd.processes", VERSION,
         "speechcmd.cli", "speechcmd.batch", "click", "rich", lazy=(ANYTHING,),
+    ),
+    *(
+        room(
+            f"speechcmd/cli/{name}.py", "click", "msgspec", "speechcmd.cli", "speechcmd.typed",
+            "speechcmd.training.settings", lazy=(ANYTHING,),
+        )
+        for name in ("commands/train", "options/train_settings")
     ),
     room("speechcmd/assets/"),
 )  # fmt: skip

@@ -7,16 +7,11 @@ from typing import Any
 
 import click
 
-from speechcmd.cli.options.common import check_length, read_labels
-from speechcmd.labels import TEN_WORDS, join_labels
+from speechcmd.cli.options.train_settings import make_config, setting_options
+from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
-    if value not in ("auto", "official", "all") and not value.isdecimal():
-        raise click.BadParameter(f"expected auto, official, all or a number of clips, got {value!r}")
-    return value
+_USUAL = AugmentConfig()
 
 
 @click.command()
@@ -34,83 +29,17 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     metavar="NAME=VALUE",
     help="Change one setting, as ema=0.999 or augment.noise_percent=80; overrides all else.",
 )
+@setting_options(
+    "architecture", "words", "length", "unknown", "negatives", "speech_percent", "epochs", "batch_size",
+    "optimizer", "schedule", "learning_rate", "weight_decay", "label_smoothing", "patience",
+)  # fmt: skip
 @click.option(
-    "--architecture",
-    default="cnn",
-    show_default=True,
-    help="Network to train; see `speechcmd models`.",
+    "--time-shift/--no-time-shift",
+    default=True,
+    help=f"Move the window by up to {_USUAL.time_shift_ms:g} ms.",
 )
-@click.option(
-    "--words",
-    default=join_labels(TEN_WORDS),
-    show_default=True,
-    callback=read_labels,
-    metavar="WORDS",
-    help="Words to tell apart; all others become _unknown_.",
-)
-@click.option(
-    "--length",
-    callback=check_length,
-    help="Window: mean, p95 or seconds from 0.1 to 10.  [default: the store's]",
-)
-@click.option(
-    "--unknown",
-    default="auto",
-    show_default=True,
-    callback=_check_unknown,
-    help="Clips of other words: official (10 % of the words, always the same), auto (as many as of the "
-    "words if those are few, else official), all, or a number drawn anew each epoch.",
-)
-@click.option(
-    "--negatives",
-    type=click.Choice(["auto", "shipped", "none"]),
-    default="auto",
-    show_default=True,
-    help="Shipped speech, other words and noise: auto adds them to stores that have no other words and no "
-    "speech.",
-)
-@click.option(
-    "--speech-percent",
-    type=click.FloatRange(min=0),
-    default=50.0,
-    show_default=True,
-    help="Windows of running speech as _unknown_, in percent of the words' clips.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    help="Epochs at most.  [default: 40, more if there are few clips]",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=2),
-    help="Clips in a step.  [default: 128, fewer if there are few clips]",
-)
-@click.option(
-    "--optimizer",
-    type=click.Choice(["adamw", "adam", "sgd", "rmsprop"]),
-    default="adamw",
-    show_default=True,
-)
-@click.option(
-    "--schedule",
-    type=click.Choice(["cosine", "linear", "step", "constant"]),
-    default="cosine",
-    show_default=True,
-    help="Of the learning rate, after the warm-up.",
-)
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.02, show_default=True)
-@click.option("--label-smoothing", type=click.FloatRange(0, 0.5), default=0.1, show_default=True)
-@click.option(
-    "--patience",
-    type=click.IntRange(min=1),
-    help="Stop after this many epochs without a better one on validation clips.  "
-    "[default: three eighths of the epochs]",
-)
-@click.option("--time-shift/--no-time-shift", default=True, help="Move the window by up to 100 ms.")
 @click.option("--noise/--no-noise", default=True, help="Mix in background noise.")
-@click.option("--gain/--no-gain", default=True, help="Change the level by up to 10 dB.")
+@click.option("--gain/--no-gain", default=True, help=f"Change the level by up to {_USUAL.gain_db:g} dB.")
 @click.option("--spec-augment/--no-spec-augment", default=True, help="Cover a span of frames and of bands.")
 @click.option(
     "--model",
@@ -119,18 +48,7 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     metavar="NAME=VALUE",
     help="Setting of the network, as width=64.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
-@click.option(
-    "--initial",
-    type=_FOLDER,
-    help="Begin with the best weights of this run (same network, a common word).",
-)
-@click.option("--teacher", type=_FOLDER, help="Learn from this run's network too (these words or more).")
-@click.option(
-    "--feature-cache",
-    type=_FOLDER,
-    help="Folder to keep log-mel in: computed once, then trained on; faster on a processor.",
-)
+@setting_options("seed", "initial", "teacher", "feature_cache")
 @click.option(
     "--folds",
     type=click.IntRange(min=2),
@@ -141,19 +59,7 @@ def _check_unknown(_: click.Context, __: click.Parameter, value: str) -> str:
     is_flag=True,
     help="Train on shares of the clips and draw what more would bring.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "32-true", "bf16-mixed"]),
-    default="auto",
-    show_default=True,
-    help="auto: bf16 on a GPU, float32 elsewhere.",
-)
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Loader processes.")
-@click.option(
-    "--threads", type=click.IntRange(min=0), default=0, help="Threads of torch.  [default: its own choice]"
-)
-@click.option("--deterministic", is_flag=True, help="Same bits on a GPU too, slower.")
+@setting_options("device", "precision", "workers", "threads", "deterministic")
 @click.option(
     "--resume", is_flag=True, help="Go on with the run where it stopped; begins it if there is none."
 )
@@ -174,10 +80,8 @@ def train(
     """
     from data_prep.open_store import open_store
     from models.registry import list_architectures
-    from speechcmd.cli.options.train_settings import make_config
     from speechcmd.folder_lock import lock_folder
     from speechcmd.training.loop.checkpoint import LAST, load_checkpoint
-    from speechcmd.training.settings.config import TrainConfig
 
     if folds and learning_curve:
         raise click.UsageError("--folds and --learning-curve: expected one of them, got both")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from data_prep.row_source import AnyStore
 from data_prep.store import Row
-from speechcmd.training.settings.ranges import parse_fold
+from speechcmd.training.settings.limits import parse_fold
 
 
 def split_by_fold(stores: Sequence[AnyStore], fold: str) -> list[AnyStore]:

@@ -42,7 +42,7 @@ from speechcmd.training.mining.speech_scan import MinedWindows
 from speechcmd.training.mining.stream_recall import load_heard_words, measure_stream_recall
 from speechcmd.training.settings.config import TrainConfig, check_same_training
 from speechcmd.training.settings.duration import take_duration
-from speechcmd.training.settings.ranges import check_limits
+from speechcmd.training.settings.limits import check_limits
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from speechcmd.labels import UNKNOWN
 from speechcmd.training.data.folds import speakers_of, split_by_fold
 from speechcmd.training.series.series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.settings.config import TrainConfig
-from speechcmd.training.settings.ranges import check_limits
+from speechcmd.training.settings.limits import check_limits
 
 FOLDS_FILE = "folds.json"
 _SPLITS = ("training", "validation")

@@ -20,7 +20,7 @@ from speechcmd.training.series.curve_picture import draw_learning_curve
 from speechcmd.training.series.curve_reading import Answer, CurvePoint, read_curve, summarise
 from speechcmd.training.series.series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.settings.config import TrainConfig
-from speechcmd.training.settings.ranges import check_limits
+from speechcmd.training.settings.limits import check_limits
 
 SHARES_PERCENT = (12.5, 25.0, 50.0, 100.0)
 KNOWN_CLIPS = 2_000  # of those trained on: enough for an interval of a point

@@ -1,60 +1,93 @@
-"""The settings of a training run, resolved and written into its folder."""
+"""The settings of a training: beside each what it may be, what it is for, and its default.
+
+From these fields come the checks of recipes and of `--set`, the options of `speechcmd train` and the page of
+all settings. The file imports nothing heavy: the command line reads it before it knows what to do.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from data_prep.task import TaskConfig
-from models.frontend import FrontEndConfig
+from msgspec import Meta
+
 from speechcmd.errors import TrainingError
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import TEN_WORDS, normalise_label
+from speechcmd.typed import as_type
 
-STANDARD_BANDS = FrontEndConfig().n_mels
+if TYPE_CHECKING:
+    from data_prep.task import TaskConfig
+    from models.frontend import FrontEndConfig
+
+STANDARD_BANDS = 40  # of the front end: up to 4000 Hz
 MOST_BANDS = 53  # the highest ends below the 8 kHz of what is sampled at 16
+
+Count = Annotated[int, Meta(ge=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Decibels = Annotated[float, Meta(ge=0, le=60)]
+Milliseconds = Annotated[float, Meta(ge=0, le=1000)]
+
+
+class Automatic(str):
+    """Beside a field: what an empty or zero setting stands for."""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What is done to training batches; a zero switches a part off.
+    """What is done to training batches; a zero switches a part off."""
 
-    `time_shift_ms` moves the window either way, from a place in which a word lies `late_ms` after its
-    middle. `noise_percent` of the clips get background noise at a signal-to-noise ratio between the two
-    `noise_snr_db`. `gain_db` either way. SpecAugment (Park et al. 2019, arXiv 1904.08779) covers
-    `time_masks` spans of up to `time_mask_frames` and `band_masks` of up to `band_mask_bands` with the
-    mean. `speed_percent` makes words up to that much faster or slower. `room_percent` of the clips are
-    heard through a made-up room, `image_percent` of those that are no images already through an 8-bit
-    JPEG image of their log-mel. `half_seen_percent` of the words are moved so far that they lie at the
-    edge of the window or beyond. `warp_percent` makes vocal tracts up to that much longer or shorter.
-    `neighbour_percent` of the words get another clip's word beside them, 0.1 to 0.8 s before or after.
-    `tilt_db`, either way, is what a microphone passes the highest band better than the lowest, and
-    `noise_tilt_db` the same for the noise that is mixed in; in `babble_percent` of the noisy clips it is
-    three people of the split's running speech who talk at once; in
-    `narrow_percent` of the clips nothing lies above some frequency of 4000 Hz or more.
-    """
-
-    time_shift_ms: float = 100.0
-    late_ms: float = 0.0
-    noise_percent: float = 50.0
-    noise_snr_db: tuple[float, float] = (5.0, 30.0)
-    gain_db: float = 10.0
-    time_masks: int = 1
-    time_mask_frames: int = 8
-    band_masks: int = 1
-    band_mask_bands: int = 6
-    speed_percent: float = 0.0
-    room_percent: float = 25.0
-    image_percent: float = 0.0
-    half_seen_percent: float = 25.0
-    warp_percent: float = 0.0
-    neighbour_percent: float = 0.0
-    tilt_db: float = 0.0
-    noise_tilt_db: float = 0.0
-    babble_percent: float = 0.0
-    narrow_percent: float = 0.0
+    time_shift_ms: Annotated[Milliseconds, "Move the window by up to so much, either way."] = 100.0
+    late_ms: Annotated[Milliseconds, "Words lie so much later than in the middle of the window."] = 0.0
+    noise_percent: Annotated[Percent, "Clips that get background noise or music."] = 50.0
+    noise_snr_db: Annotated[
+        tuple[float, float],
+        Meta(description="two ratios from -100 to 100 dB, the lower first"),
+        "Range of the signal-to-noise ratio of these.",
+    ] = (5.0, 30.0)
+    gain_db: Annotated[Decibels, "Louder or quieter by up to so much."] = 10.0
+    time_masks: Annotated[
+        int,
+        Meta(ge=0, le=100),
+        "Spans of frames that are covered with the mean (SpecAugment, Park et al. 2019, arXiv 1904.08779).",
+    ] = 1
+    time_mask_frames: Annotated[Count, "Longest span of frames."] = 8
+    band_masks: Annotated[int, Meta(ge=0, le=100), "Spans of bands that are covered."] = 1
+    band_mask_bands: Annotated[Count, "Widest span of bands."] = 6
+    speed_percent: Annotated[
+        float,
+        Meta(ge=0, le=20),
+        "Faster or slower by up to so much: audio with its pitch, features without.",
+    ] = 0.0
+    room_percent: Annotated[Percent, "Clips that are heard in a synthetic room."] = 25.0
+    image_percent: Annotated[
+        Percent, "Clips, but for images, that pass through an 8-bit JPEG image of their log-mel."
+    ] = 0.0
+    half_seen_percent: Annotated[
+        Percent, "Words that are moved to an edge of the window or beyond it: they are not the word yet."
+    ] = 25.0
+    warp_percent: Annotated[
+        float,
+        Meta(ge=0, le=30),
+        "Vocal tracts longer or shorter by up to so much (Jaitly and Hinton 2013).",
+    ] = 0.0
+    neighbour_percent: Annotated[
+        Percent, "Words that get another clip's word beside them, 0.1 to 0.8 s before or after."
+    ] = 0.0
+    tilt_db: Annotated[
+        Decibels,
+        "A microphone that passes the highest band up to so much better or worse than the lowest.",
+    ] = 0.0
+    noise_tilt_db: Annotated[Decibels, "The same for the noise that is mixed in."] = 0.0
+    babble_percent: Annotated[
+        Percent, "Of the clips with noise, those with three people who talk at once instead."
+    ] = 0.0
+    narrow_percent: Annotated[
+        Percent, "Clips in which nothing lies above some frequency of 4000 Hz or more; needs n_mels over 40."
+    ] = 0.0
 
     @classmethod
     def off(cls) -> AugmentConfig:
@@ -72,69 +105,134 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides the weights, but for the store and the machine.
+    """All that decides the weights, but for the store and the machine."""
 
-    `n_mels` bands of the spectrogram, 40 up to 4000 Hz and more above them as `FrontEndConfig.with_bands`
-    has it; `length` is "mean", "p95" or seconds; `unknown`, `speech_percent` and `silence_percent` as in
-    `data_prep.task.TaskConfig`; `negatives` "auto", "shipped" or "none", as `add_negatives` has it;
-    `optimizer` one of `optimisation.OPTIMIZERS`, `schedule` of `optimisation.SCHEDULES`, `momentum` of
-    SGD and RMSprop, `weight_decay` is L2 but for AdamW, where it is
-    decoupled; `l1` the factor of the sum of all weights' sizes; `gradient_clip` the largest norm of a
-    gradient; `ema` the decay of the weights' moving average, which is then what is validated and exported;
-    `mixup` the alpha of its Beta distribution; `class_balance` from 0, clips count alike, to 1, labels do.
-    Zero switches any of these off. `initial` is a run whose best weights the training begins with,
-    `teacher` one whose answers it learns from (`teacher_weight` of the loss, at `teacher_temperature`), ""
-    for none; `n_steps` neighbouring answers of each clip are trained at once; `hard_percent`, in percent of
-    the words' clips, of windows of running speech that the network itself takes for words, found anew each
-    `hard_every` epochs; `focal` the exponent that makes easy answers count less; `select` "accuracy" or
-    "stream", by what the best epoch is chosen; `feature_cache` a folder for log-mel computed once, "" for
-    none; `fold` "1/5" the first of five folds by speaker; `clips_percent` the share of training clips that
-    is used; `precision` "auto", "32-true" or "bf16-mixed"; `patience` epochs without a better one end
-    the training. `epochs`, `batch_size` and `patience` of 0 follow the number of clips (`fill_duration`).
-    """
-
-    architecture: str = "cnn"
-    words: tuple[str, ...] = TEN_WORDS
-    length: str = "mean"
-    n_mels: int = STANDARD_BANDS
-    unknown: str = "auto"
-    negatives: str = "auto"
-    silence_percent: float = 10.0
-    speech_percent: float = 50.0
-    epochs: int = 0
-    batch_size: int = 0
-    optimizer: str = "adamw"
-    learning_rate: float = 2e-3
-    momentum: float = 0.9
-    schedule: str = "cosine"
-    warmup_percent: float = 10.0
-    weight_decay: float = 0.02
-    l1: float = 0.0
-    gradient_clip: float = 0.0
-    ema: float = 0.0
-    label_smoothing: float = 0.1
-    mixup: float = 0.0
-    class_balance: float = 0.0
-    teacher: str = ""
-    teacher_weight: float = 0.7
-    teacher_temperature: float = 2.0
-    n_steps: int = 1
-    hard_percent: float = 0.0
-    hard_every: int = 1
-    focal: float = 0.0
-    select: str = "accuracy"
-    patience: int = 0
-    seed: int = 0
-    initial: str = ""
-    fold: str = ""
-    clips_percent: float = 100.0
-    feature_cache: str = ""
-    device: str = "auto"
-    precision: str = "auto"
-    n_workers: int = 0
-    n_threads: int = 0
-    deterministic: bool = False
-    model: dict[str, Any] = field(default_factory=dict)
+    architecture: Annotated[str, "Network to train; see `speechcmd models`."] = "cnn"
+    words: Annotated[
+        tuple[str, ...],
+        Meta(description="a list of words"),
+        "Words to tell apart; all others become _unknown_.",
+    ] = TEN_WORDS
+    length: Annotated[
+        str,
+        Meta(description="mean, p95 or seconds from 0.1 to 10"),
+        "Window: mean, p95 (19 of 20 words fit whole) or seconds.",
+    ] = "mean"
+    n_mels: Annotated[
+        int,
+        Meta(ge=STANDARD_BANDS, le=MOST_BANDS),
+        "Bands of the spectrogram: 40 reach 4000 Hz, each more goes on above them, 48 reach 6115 Hz.",
+    ] = STANDARD_BANDS
+    unknown: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|official|all|[0-9]{1,7})$",
+            description="auto, official, all or a number of clips",
+        ),
+        "Clips of other words: official (10 % of the words, always the same), auto (as many as of the words "
+        "if those are few, else official), all, or a number drawn anew each epoch.",
+    ] = "auto"
+    negatives: Annotated[
+        Literal["auto", "shipped", "none"],
+        "Shipped speech, other words and noise: auto adds them to stores that have no other words and no "
+        "speech.",
+    ] = "auto"
+    silence_percent: Annotated[
+        NotNegative, "Windows of noise as _silence_, in percent of the words' clips."
+    ] = 10.0
+    speech_percent: Annotated[
+        NotNegative, "Windows of running speech as _unknown_, in percent of the words' clips."
+    ] = 50.0
+    epochs: Annotated[Count, "Epochs at most.", Automatic("40, more if there are few clips")] = 0
+    batch_size: Annotated[Count, "Clips in a batch.", Automatic("128, fewer if there are few clips")] = 0
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd", "rmsprop"], "How weights follow gradients; sgd is Nesterov's."
+    ] = "adamw"
+    learning_rate: Annotated[
+        float, Meta(ge=1e-12), "The highest one, after the warm-up; sgd wants about 0.1."
+    ] = 2e-3
+    momentum: Annotated[float, Meta(ge=0, le=0.9999), "Of sgd and rmsprop."] = 0.9
+    schedule: Annotated[
+        Literal["cosine", "linear", "step", "constant"],
+        "Of the learning rate, after the warm-up: to zero, to a hundredth, a tenth at 1/2 and 3/4, or none.",
+    ] = "cosine"
+    warmup_percent: Annotated[Percent, "Share of the training in which the learning rate rises."] = 10.0
+    weight_decay: Annotated[
+        NotNegative,
+        "On weights, not on biases and norms: decoupled with adamw, L2 with the others (1e-4 or less).",
+    ] = 0.02
+    l1: Annotated[NotNegative, "Factor of the sum of all weights' sizes in the loss."] = 0.0
+    gradient_clip: Annotated[NotNegative, "Largest norm of a gradient.", Automatic("none")] = 0.0
+    ema: Annotated[
+        float,
+        Meta(ge=0, le=0.99999),
+        "Decay of a moving average of the weights, which is then what is validated and exported.",
+        Automatic("no average"),
+    ] = 0.0
+    label_smoothing: Annotated[
+        float, Meta(ge=0, le=0.5), "Share of the target that is spread over all labels."
+    ] = 0.1
+    mixup: Annotated[
+        NotNegative, "Two clips in one, shares from Beta(mixup, mixup); 0.2 is usual.", Automatic("off")
+    ] = 0.0
+    class_balance: Annotated[
+        float,
+        Meta(ge=0, le=1),
+        "0: clips count alike in the loss; 1: labels do, whatever their number of clips.",
+    ] = 0.0
+    teacher: Annotated[
+        str, "Learn from the answers of this run's network too (these words or more).", Automatic("none")
+    ] = ""
+    teacher_weight: Annotated[float, Meta(ge=0, le=1), "Share of the loss that is the teacher's."] = 0.7
+    teacher_temperature: Annotated[float, Meta(ge=0.1, le=100), "How soft its answers are made."] = 2.0
+    n_steps: Annotated[
+        int, Meta(ge=1, le=100), "Neighbouring answers of each clip that are trained at once."
+    ] = 1
+    hard_percent: Annotated[
+        NotNegative,
+        "Windows of running speech that the network itself takes for words, in percent of the words' clips.",
+    ] = 0.0
+    hard_every: Annotated[int, Meta(ge=1), "Epochs until these are found anew."] = 1
+    focal: Annotated[
+        float, Meta(ge=0, le=10), "Exponent that makes easy answers count less (arXiv 1708.02002)."
+    ] = 0.0
+    select: Annotated[
+        Literal["accuracy", "stream"],
+        "By what the best epoch is chosen: right clips, or words found in running speech.",
+    ] = "accuracy"
+    patience: Annotated[
+        Count,
+        "Stop after this many epochs without a better one on validation clips.",
+        Automatic("three eighths of the epochs"),
+    ] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1), "Of everything that is drawn."] = 0
+    initial: Annotated[
+        str, "Begin with the best weights of this run (same network, a common word).", Automatic("none")
+    ] = ""
+    fold: Annotated[
+        str,
+        Meta(description="one like 1/5"),
+        '"2/5": validate on the second of five folds of speakers, train on the others.',
+        Automatic("the store's splits"),
+    ] = ""
+    clips_percent: Annotated[float, Meta(ge=0.1, le=100), "Share of the training clips that is used."] = 100.0
+    feature_cache: Annotated[
+        str,
+        "Folder to keep log-mel in: computed once, then trained on; faster on a processor.",
+        Automatic("none"),
+    ] = ""
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], "Where it is trained; auto: on a GPU if there is one."
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "32-true", "bf16-mixed"], "auto: bf16 on a GPU, float32 elsewhere."
+    ] = "auto"
+    n_workers: Annotated[int, Meta(ge=0, le=1024), "Loader processes."] = 0
+    n_threads: Annotated[int, Meta(ge=0, le=1024), "Threads of torch.", Automatic("its own choice")] = 0
+    deterministic: Annotated[bool, "Same bits on a GPU too, slower."] = False
+    model: Annotated[dict[str, Any], "Settings of the network; see `speechcmd models NAME`."] = field(
+        default_factory=dict
+    )
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -144,11 +242,15 @@ class TrainConfig:
     @property
     def frontend(self) -> FrontEndConfig:
         """What the network hears."""
+        from models.frontend import FrontEndConfig
+
         return FrontEndConfig().with_bands(self.n_mels)
 
     @property
     def task(self) -> TaskConfig:
         """What is to be told apart, and what an epoch is drawn from."""
+        from data_prep.task import TaskConfig
+
         return TaskConfig(self.words, self.unknown, self.speech_percent, self.seed, self.silence_percent)
 
     def to_json(self) -> str:
@@ -166,24 +268,22 @@ class TrainConfig:
         """
         try:
             values = parse_json(text)
-            augment = asdict(AugmentConfig.off()) | values.pop("augment")  # an older run had fewer parts
-            augment["noise_snr_db"] = tuple(augment["noise_snr_db"])
-            values["words"] = tuple(values["words"])
-            values.setdefault("negatives", "none")  # before there were any
-            return cls(**values, augment=AugmentConfig(**augment))
+            # an older run had fewer parts of augmentation, and no negatives
+            values["augment"] = asdict(AugmentConfig.off()) | values["augment"]
+            values.setdefault("negatives", "none")
+            _check_names(values, cls)
+            _check_names(values["augment"], AugmentConfig)
+            return as_type(values, cls)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TrainingError(
                 f"the settings of this training cannot be read ({error}); use the version that trained it"
             ) from error
 
     def to_toml(self) -> str:
-        """The same for people."""
-        values = parse_json(self.to_json())
-        tables = {name: values.pop(name) for name in ("augment", "model")}
-        lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
-        for name, table in tables.items():
-            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        return "\n".join(lines) + "\n"
+        """The same for people, and as a recipe."""
+        import tomli_w  # comes with what trains, and the command line reads this file without
+
+        return tomli_w.dumps(parse_json(self.to_json()))
 
 
 def check_same_training(begun: str, config: TrainConfig, path: Path) -> None:
@@ -209,6 +309,6 @@ def check_same_training(begun: str, config: TrainConfig, path: Path) -> None:
             )
 
 
-def _toml(value: Any) -> str:
-    """A string, number, flag or list of them: JSON but for escaped surrogates, which TOML forbids."""
-    return json.dumps(value, ensure_ascii=False)
+def _check_names(values: dict[str, Any], kind: type[TrainConfig | AugmentConfig]) -> None:
+    if unknown := values.keys() - {field.name for field in fields(kind)}:
+        raise ValueError(f"unknown setting {min(unknown)}")

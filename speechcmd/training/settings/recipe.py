@@ -18,32 +18,25 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from models.registry import list_architectures, list_settings
 from speechcmd.errors import TrainingError
 from speechcmd.json_toml import check_integers, parse_json, parse_toml
-from speechcmd.labels import normalise_label, split_labels
-from speechcmd.training.settings.config import AugmentConfig, TrainConfig
+from speechcmd.labels import split_labels
+from speechcmd.training.settings.catalogue import SETTINGS, TABLES
+from speechcmd.training.settings.config import TrainConfig
+from speechcmd.typed import as_type
 
 Settings = dict[str, Any]
 
-_TABLES = ("augment", "model")
-_TOP = {field.name: field for field in fields(TrainConfig) if field.name not in _TABLES}
-_AUGMENT = {field.name: field for field in fields(AugmentConfig)}
 # what others call them
 _SYNONYMS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
 # likeness of two names, from 0 to 1: that of a name and its beginning, and below which naming one misleads
 _BEGINNING, _NEAR = 0.8, 0.65
 _LONGEST_SHOWN = 60
-
-
-def setting_names() -> tuple[str, ...]:
-    """All names of settings but the network's own, as `--set` takes them."""
-    return (*_TOP, *(f"augment.{name}" for name in _AUGMENT))
 
 
 def read_recipe(path: Path) -> Settings:
@@ -64,7 +57,7 @@ def read_recipe(path: Path) -> Settings:
         raise TrainingError(f"{path}: not TOML ({error})") from error
     settings: Settings = {}
     for name, value in content.items():
-        if isinstance(value, dict) and (value or name in _TABLES):
+        if isinstance(value, dict) and (value or name in TABLES):
             settings |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
         else:
             settings[name] = value
@@ -100,34 +93,33 @@ def apply_settings(config: TrainConfig, settings: Settings) -> TrainConfig:
     Raises
     ------
     TrainingError
-        If a value has another type than its setting.
+        If a value is not what its setting may have.
     """
-    top, augment, model = {}, {}, dict(config.model)
+    values = asdict(config)
     for name, value in settings.items():
-        table, _, inner = name.partition(".")
-        if table == "model":
-            model[inner] = value
-        elif table == "augment":
-            augment[inner] = _fit(name, value, getattr(config.augment, inner))
-        else:
-            top[name] = _fit(name, value, getattr(config, name))
-    return replace(config, **top, model=model, augment=replace(config.augment, **augment))
+        table, _, inner = name.rpartition(".")
+        place = values[table] if table else values
+        place[inner] = value if table == "model" else _as_meant(name, value)
+    try:
+        return as_type(values, TrainConfig)
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
 
 
 def _check_name(name: str, where: str) -> None:
     table, _, inner = name.partition(".")
     is_of_network = table == "model" and inner and "." not in inner  # which ones it has, it says itself
-    if not is_of_network and name not in setting_names():
+    if not is_of_network and name not in SETTINGS:
         raise TrainingError(f"{where}: unknown setting {_shown(name)}; {_hint(name[:_LONGEST_SHOWN])}")
 
 
 def _hint(name: str) -> str:
     """What may have been meant by a name that is no setting."""
-    if name in _TABLES:
+    if name in TABLES:
         return f"it is a table, write {name}.NAME"
     bare = name.rpartition(".")[2]
     of_networks = {each for architecture in list_architectures() for each in list_settings(architecture)}
-    known = (*setting_names(), *(f"model.{each}" for each in sorted(of_networks)), *_TABLES)
+    known = (*SETTINGS, *(f"model.{each}" for each in sorted(of_networks)), *TABLES)
 
     def likeness(other: str) -> float:
         other_bare = other.rpartition(".")[2]
@@ -141,52 +133,27 @@ def _hint(name: str) -> str:
     nearest = max(known, key=likeness)
     if likeness(nearest) >= _NEAR:
         return f"the nearest is {nearest!r}"
-    return "docs/training.md and the config.toml of any run name them all"
+    return "docs/reference/training-settings.md and the config.toml of any run name them all"
 
 
-def _fit(name: str, value: Any, default: Any) -> Any:
-    """A value as the type of its default: a whole number may stand for a float, a list for a tuple."""
-    wanted = type(default)
-    if isinstance(default, tuple) and isinstance(value, list | tuple):
-        return _fit_list(name, value, default)
-    if isinstance(default, tuple) and isinstance(value, str) and _holds_texts(default):
-        return _split_list(name, value)
-    if wanted is float and type(value) is int:
-        return float(value)
-    if wanted is str and type(value) in (int, float):  # unknown = 3000, length = 1.0
+def _as_meant(name: str, value: Any) -> Any:
+    """What a person writes for a text or a list of words: 3000, "yes,no"."""
+    kind = SETTINGS[name].base
+    if kind is str and type(value) in (int, float):  # unknown = 3000, length = 1.0
         return str(value)
-    if type(value) is not wanted:
-        raise TrainingError(f"{name}: expected {_kind_of(default)}, got {_shown(value)}")
-    if isinstance(value, str) and any(unicodedata.category(letter) == "Cc" for letter in value):
-        raise TrainingError(f"{name}: expected a text without control characters, got {_shown(value)}")
+    if kind == tuple[str, ...] and isinstance(value, str):
+        try:
+            value = split_labels(value)
+        except ValueError as error:
+            raise TrainingError(
+                f"{name}: {error}; expected a list such as yes,no, got {_shown(value)}"
+            ) from error
+    for text in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(text, str) and any(unicodedata.category(letter) == "Cc" for letter in text):
+            raise TrainingError(f"{name}: expected a text without control characters, got {_shown(text)}")
     return value
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
-
-
-def _split_list(name: str, text: str) -> tuple[str, ...]:
-    try:
-        return split_labels(text)
-    except ValueError as error:
-        raise TrainingError(f"{name}: {error}; expected a list such as yes,no, got {_shown(text)}") from error
-
-
-def _fit_list(name: str, value: Iterable[Any], default: tuple[Any, ...]) -> tuple[Any, ...]:
-    if _holds_texts(default):
-        return tuple(normalise_label(_fit(name, each, "")) for each in value)
-    fitted = tuple(_fit(name, each, default[0]) for each in value)
-    if len(fitted) != len(default):
-        raise TrainingError(f"{name}: expected {len(default)} numbers, got {_shown(list(value))}")
-    return fitted
-
-
-def _holds_texts(default: tuple[Any, ...]) -> bool:
-    return all(isinstance(each, str) for each in default)
-
-
-def _kind_of(default: Any) -> str:
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list"}
-    return kinds[type(default)]

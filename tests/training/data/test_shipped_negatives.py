@@ -25,7 +25,7 @@ from speechcmd.training.data.shipped_negatives import (
     sources_of,
 )
 from speechcmd.training.settings.config import TrainConfig
-from speechcmd.training.settings.ranges import check_limits
+from speechcmd.training.settings.limits import check_limits
 
 MOST_BYTES = 1_500_000
 

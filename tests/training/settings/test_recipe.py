@@ -5,19 +5,21 @@ from __future__ import annotations
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import Meta
 from run_checks import failure
 from toy_run import toy_store_path
 
 from speechcmd.cli.commands.train import train as train_command
 from speechcmd.cli.main import cli
 from speechcmd.cli.options.train_settings import _NAMES, _SWITCHES
+from speechcmd.training.settings.catalogue import SETTINGS
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
-from speechcmd.training.settings.ranges import _CHOICES, _RANGES, check_limits, parse_fold
-from speechcmd.training.settings.recipe import apply_settings, parse_setting, read_recipe, setting_names
+from speechcmd.training.settings.limits import check_limits, parse_fold
+from speechcmd.training.settings.recipe import apply_settings, parse_setting, read_recipe
 
 RECIPE = """
 architecture = "mlp"
@@ -127,7 +129,7 @@ def test_every_setting_can_be_set_to_what_it_is() -> None:
     augment = values.pop("augment")
     del values["model"]
     settings = values | {f"augment.{name}": value for name, value in augment.items()}
-    assert set(setting_names()) == set(settings)
+    assert set(SETTINGS) == set(settings)
     assert apply_settings(TrainConfig(), settings) == config
 
 
@@ -148,27 +150,39 @@ def test_every_setting_can_be_set_to_what_it_is() -> None:
         ("ema_decay=0.9", "the nearest is 'ema'"),
         ("teacher_wieght=0.9", "the nearest is 'teacher_weight'"),
         ("tua=2", "the nearest is 'model.tau'"),
-        ("depth=2", "unknown setting 'depth'; docs/training.md"),
-        ("zzz=1", "unknown setting 'zzz'; docs/training.md and the config.toml of any run name them all"),
-        ("=1", "unknown setting ''; docs/training.md"),
+        ("depth=2", "unknown setting 'depth'; docs/reference/"),
+        (
+            "zzz=1",
+            "unknown setting 'zzz'; docs/reference/training-settings.md and the config.toml of any run name them all",
+        ),
+        ("=1", "unknown setting ''; docs/reference/"),
         ("model.=1", "unknown setting 'model.'"),
         ("model.a.b=3", "unknown setting 'model.a.b'"),
         ("augment.noise.db=3", "unknown setting 'augment.noise.db'"),
-        ("ema=much", "ema: expected a number, got 'much'"),
-        ("ema=true", "ema: expected a number, got True"),
-        ("epochs=2.5", "epochs: expected a whole number, got 2.5"),
-        ("epochs=true", "epochs: expected a whole number, got True"),
+        ("ema=much", "ema: expected a number from 0 to 0.99999, got 'much'"),
+        ("ema=true", "ema: expected a number from 0 to 0.99999, got True"),
+        ("epochs=2.5", "epochs: expected a whole number of at least 0, got 2.5"),
+        ("epochs=true", "epochs: expected a whole number of at least 0, got True"),
         ("deterministic=1", "deterministic: expected true or false, got 1"),
         ("deterministic=True", "deterministic: expected true or false, got 'True'"),
         ("deterministic=no", "deterministic: expected true or false, got 'no'"),
-        ("optimizer=[1]", "optimizer: expected a text, got [1]"),
-        ("teacher=null", "teacher: expected a text, got None"),
-        ("words=5", "words: expected a list, got 5"),
-        ("words=[true]", "words: expected a text, got True"),
-        ("augment.noise_snr_db=7", "augment.noise_snr_db: expected a list, got 7"),
-        ("augment.noise_snr_db=5,30", "augment.noise_snr_db: expected a list, got '5,30'"),
-        ("augment.noise_snr_db=[1]", "augment.noise_snr_db: expected 2 numbers, got [1]"),
-        ('augment.noise_snr_db=[1,"a"]', "augment.noise_snr_db: expected a number, got 'a'"),
+        ("optimizer=[1]", "optimizer: expected one of adamw, adam, sgd, rmsprop, got [1]"),
+        ("teacher=null", "teacher: expected text, got nothing"),
+        ("words=5", "words: expected a list of words, got 5"),
+        ("words=[true]", "words[0]: expected text, got True"),
+        (
+            "augment.noise_snr_db=7",
+            "augment.noise_snr_db: expected two ratios from -100 to 100 dB, the lower first, got 7",
+        ),
+        (
+            "augment.noise_snr_db=5,30",
+            "augment.noise_snr_db: expected two ratios from -100 to 100 dB, the lower first, got '5,30'",
+        ),
+        (
+            "augment.noise_snr_db=[1]",
+            "augment.noise_snr_db: expected two ratios from -100 to 100 dB, the lower first, got [1]",
+        ),
+        ('augment.noise_snr_db=[1,"a"]', "augment.noise_snr_db[1]: expected a number, got 'a'"),
     ],
 )
 def test_what_is_no_setting_is_one_line(text: str, message: str) -> None:
@@ -177,8 +191,15 @@ def test_what_is_no_setting_is_one_line(text: str, message: str) -> None:
 
 # --- limits
 
-_TYPES = {name: type(value) for name, value in asdict(TrainConfig()).items()}
-_TYPES |= {f"augment.{name}": type(value) for name, value in asdict(AugmentConfig()).items()}
+_TYPES = {name: setting.base for name, setting in SETTINGS.items()}
+_RANGES = {
+    name: next(extra for extra in get_args(setting.kind) if isinstance(extra, Meta))
+    for name, setting in SETTINGS.items()
+    if setting.base in (int, float)
+}
+_CHOICES = {
+    name: get_args(setting.base) for name, setting in SETTINGS.items() if get_origin(setting.base) is Literal
+}
 
 
 def with_value(name: str, value: Any) -> TrainConfig:
@@ -197,14 +218,14 @@ def with_value(name: str, value: Any) -> TrainConfig:
 
 
 def test_every_number_has_a_limit() -> None:
-    numbers = {name for name, kind in _TYPES.items() if kind in (int, float)}
-    assert numbers == set(_RANGES)
+    assert len(_RANGES) > 40
+    assert all(limits.ge is not None for limits in _RANGES.values())
 
 
 @pytest.mark.parametrize("name", _RANGES)
 def test_numbers_at_and_beyond_their_limits(name: str) -> None:
-    lowest, highest = (_TYPES[name](edge) if edge < 1e300 else None for edge in _RANGES[name])
-    assert lowest is not None
+    limits = _RANGES[name]
+    lowest, highest = (None if edge is None else _TYPES[name](edge) for edge in (limits.ge, limits.le))
     little = 1 if _TYPES[name] is int else lowest * 0.1 or 1e-6
     check_limits(with_value(name, lowest))
     assert failure(lambda: check_limits(with_value(name, lowest - little))).startswith(f"{name}: expected ")
@@ -352,7 +373,7 @@ def test_what_comes_before_what(tmp_path: Path) -> None:
     [
         (("--set", "ema"), 2, "--set: expected NAME=VALUE, got 'ema'"),
         (("--set", "mixpu=1"), 1, "--set: unknown setting 'mixpu'; the nearest is 'mixup'"),
-        (("--set", "ema=1"), 1, "ema: expected 0 to 0.99999, got 1.0"),
+        (("--set", "ema=1"), 1, "ema: expected a number from 0 to 0.99999, got 1"),
         (("--set", "architecture=nonsense"), 1, "architecture: expected one of mlp, rnn"),
         (("--set", "length=long"), 1, "length: expected mean, p95 or a number of seconds, got 'long'"),
         (

@@ -14,12 +14,13 @@ from toml_trees import TEXTS, VALUES, tables, toml_file
 from data_prep.store import resolve_length
 from models.registry import check_settings, list_settings
 from speechcmd.errors import SpeechcmdError
+from speechcmd.training.settings.catalogue import SETTINGS
 from speechcmd.training.settings.config import TrainConfig
-from speechcmd.training.settings.ranges import check_limits
-from speechcmd.training.settings.recipe import apply_settings, parse_setting, read_recipe, setting_names
+from speechcmd.training.settings.limits import check_limits
+from speechcmd.training.settings.recipe import apply_settings, parse_setting, read_recipe
 
-TOP = [name for name in setting_names() if "." not in name]
-AUGMENT = [name.partition(".")[2] for name in setting_names() if "." in name]
+TOP = [name for name in SETTINGS if "." not in name]
+AUGMENT = [name.partition(".")[2] for name in SETTINGS if "." in name]
 LIKELY = st.integers(0, 30) | st.floats(0, 1) | st.sampled_from(["cnn", "auto", "1/5", "mean"])
 RECIPES = st.fixed_dictionaries(
     {},
@@ -76,7 +77,7 @@ def test_any_bytes_work_or_are_refused_in_one_line(tmp_path: Path, content: byte
 
 
 @FUZZ
-@given(st.sampled_from(setting_names()) | TEXTS, VALUES.map(str) | TEXTS)
+@given(st.sampled_from(tuple(SETTINGS)) | TEXTS, VALUES.map(str) | TEXTS)
 @example("learning_rate", "1" + "0" * 400)
 @example("model.width", "[" * 100_000)
 @example("words", "9" * 5000)
@@ -94,7 +95,7 @@ def test_a_byte_order_mark_hinders_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("momentum = 2", "0 to 0.9999"),
+        ("momentum = 2", "from 0 to 0.9999"),
         ("seed = 99999999999999999999", "64 bits"),
         (f"fold = '1/{'9' * 5000}'", "one like 1/5"),
         (f"unknown = '{'1' * 5000}'", "a number of clips"),
