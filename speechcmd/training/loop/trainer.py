@@ -39,7 +39,7 @@ from speechcmd.training.loop.weight_average import make_average
 from speechcmd.training.loop.whole_clip import WholeClips, answer_whole_clips, load_whole_clips
 from speechcmd.training.mining.hard_windows import HardWindows
 from speechcmd.training.mining.speech_scan import MinedWindows
-from speechcmd.training.mining.stream_recall import load_heard_words, measure_stream_recall
+from speechcmd.training.mining.stream_recall import load_heard_clips, measure_stream_recall
 from speechcmd.training.settings.config import TrainConfig, check_same_training
 from speechcmd.training.settings.duration import take_duration
 from speechcmd.training.settings.limits import check_limits
@@ -135,7 +135,7 @@ class Trainer:
         self.data.make_loaders(self.network, self.loss.window_frames, upper)
         self.hard = HardWindows(self.data, self.fabric.device)
         self.whole_clips, self.n_whole_clips = load_whole_clips(self.data, self.network)
-        self._heard_words = load_heard_words(self.data, self.network)
+        self._heard_clips = load_heard_clips(self.data, self.network)
         self.loss = self.fabric.setup_module(self.loss)
         self.optimizer: Any = self.fabric.setup_optimizers(make_optimizer(self.network, config))
         self.average = make_average(self.network, config.ema)
@@ -278,13 +278,13 @@ class Trainer:
         return answer_whole_clips(self.answering, self.whole_clips, self.labels, self.fabric.device)
 
     def stream_recall(self, on_scan: Progress | None = None) -> float:
-        """Validation words in percent that are found at few false accepts in validation speech."""
+        """Validation words in percent that are found at few false accepts in speech and other words."""
         data = self.data
         return measure_stream_recall(
             self.answering,
             data.source.stores,
             data.validation,
-            self._heard_words,
+            self._heard_clips,
             self.fabric.device,
             on_scan,
         )

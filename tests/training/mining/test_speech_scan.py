@@ -25,7 +25,12 @@ from speechcmd.training.batch import Batch
 from speechcmd.training.data.feature_cache import cached_features
 from speechcmd.training.mining import stream_recall
 from speechcmd.training.mining.speech_scan import MinedWindows, scan_speech
-from speechcmd.training.mining.stream_recall import measure_stream_recall, noise_under_words, threshold_at
+from speechcmd.training.mining.stream_recall import (
+    HeardClips,
+    measure_stream_recall,
+    noise_under_words,
+    threshold_at,
+)
 
 CPU = torch.device("cpu")
 WINDOW, STEP = 480 + (WINDOW_FRAMES - 1) * 160, 640
@@ -152,7 +157,14 @@ def test_the_threshold_by_trying_every_one(scores: list[float], n_allowed: int) 
     given = np.array(scores, np.float32)
     tried = [each for each in (0.0, *scores) if np.sum(given > np.float32(each)) <= n_allowed]
     expected = 0.0 if n_allowed >= len(scores) else min(tried)
-    assert threshold_at(given, n_allowed) == pytest.approx(expected, abs=1e-7)
+    assert threshold_at(given, np.ones(len(given)), n_allowed) == pytest.approx(expected, abs=1e-7)
+
+
+def test_a_score_counts_as_often_as_its_count_says() -> None:
+    scores, counts = np.array([0.9, 0.5, 0.7], np.float32), np.array([0.5, 1.0, 2.0])
+    allowed = {0.4: 0.9, 0.5: 0.7, 2.4: 0.7, 2.5: 0.5, 3.5: 0.0}
+    found = {most: threshold_at(scores, counts, most) for most in allowed}
+    assert found == {most: pytest.approx(expected) for most, expected in allowed.items()}
 
 
 def words_of(n_known: int, n_strange: int, level: float = 1.0) -> list[Batch]:
@@ -178,8 +190,28 @@ def test_stream_recall(knows: bool, n_known: int, n_strange: int, expected: floa
     assert band_of(TONES_HZ[0]) != band_of(TONES_HZ[1])
     stores = [toy_store(), toy_speech()]
     task = task_of(toy_speech(), split="validation")
-    recall = measure_stream_recall(ToneNetwork(knows=knows), stores, task, words_of(n_known, n_strange), CPU)
+    recall = measure_stream_recall(
+        ToneNetwork(knows=knows), stores, task, HeardClips(words_of(n_known, n_strange), []), CPU
+    )
     assert recall == expected
+
+
+def test_other_words_alone_are_false_accepts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of four holds the tone of a word: in an hour with 400 others that is heard a hundred times."""
+    stores, task = [toy_store(), toy_speech()], task_of(toy_speech(), split="validation")
+    others = [
+        *words_of(1, 0),
+        *(batch._replace(log_mel=batch.log_mel.flip(2)) for batch in words_of(3, 0)),
+    ]
+    recalls = []
+    for per_hour in (99.0, 101.0):
+        monkeypatch.setattr(stream_recall, "FALSE_ACCEPTS_PER_HOUR", (per_hour,))
+        recalls.append(
+            measure_stream_recall(
+                ToneNetwork(), stores, task, HeardClips(words_of(4, 0, level=0.5), others), CPU
+            )
+        )
+    assert recalls == [0, 100]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +227,10 @@ def test_false_accepts_are_allowed_by_the_hour(
     speech = write_speech({("talk", "validation"): samples})
     task, stores = task_of(speech, split="validation"), [toy_store(), speech]
     monkeypatch.setattr(stream_recall, "FALSE_ACCEPTS_PER_HOUR", per_hour)
-    assert measure_stream_recall(ToneNetwork(), stores, task, words_of(4, 0, level=0.5), CPU) == expected
+    assert (
+        measure_stream_recall(ToneNetwork(), stores, task, HeardClips(words_of(4, 0, level=0.5), []), CPU)
+        == expected
+    )
 
 
 @pytest.mark.parametrize("n_samples", [16_000, 18_880, 31_040])
