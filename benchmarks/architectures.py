@@ -31,7 +31,7 @@ from speechcmd.evaluation.intervals import wilson_interval
 from speechcmd.runtime.model.session import Session
 from speechcmd.training.export.onnx_export import convert
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
-from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.loop.trained_network import load_network
 
 
 class Row(NamedTuple):

@@ -19,8 +19,8 @@ from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
-from speechcmd.training.loop.teacher import load_network
-from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.loop.trained_network import load_network
+from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 from speechcmd.training.settings.recipe import apply_settings, read_recipe
 
@@ -51,7 +51,7 @@ def train_whole(stores: Sequence[AnyStore], config: TrainConfig, folder: Path) -
     if begun and load_checkpoint(folder / LAST)["epoch"] >= config.epochs:
         return folder
 
-    def report(seen: StepReport | EpochMetrics) -> None:
+    def report(seen: BatchReport | EpochMetrics) -> None:
         if isinstance(seen, EpochMetrics):
             print(
                 f"{folder.name}: epoch {seen.epoch + 1}/{config.epochs}  train {seen.train_accuracy:.1f} %  "

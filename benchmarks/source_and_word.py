@@ -36,7 +36,7 @@ from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
-from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.loop.trained_network import load_network
 from speechcmd.training.settings.config import AugmentConfig
 
 PROXIES = ("up", "stop")

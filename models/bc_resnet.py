@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.convolutional import PooledNetwork, centre_frames, channels_last
 from models.frontend import FrontEndConfig
-from models.layer import PooledNetwork, centre_frames, channels_last
 from models.network import nearest_on_grid
 
 _BASE_CHANNELS = 8

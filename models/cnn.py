@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.convolutional import band_convolution
 from models.frontend import FrontEndConfig
-from models.layer import band_convolution
 from models.network import KeywordNetwork, nearest_on_grid
 
 _IMAGE_FRAMES = 13  # frames that one output of the 2-D part sees

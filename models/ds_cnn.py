@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models.convolutional import PooledNetwork, channels_last
 from models.frontend import FrontEndConfig
-from models.layer import PooledNetwork, channels_last
 from models.network import nearest_on_grid
 
 _FIRST = (20, 8)  # frames, bands

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from models.convolutional import band_convolution
 from models.frontend import FrontEndConfig
-from models.layer import band_convolution
 from models.network import KeywordNetwork, nearest_on_grid, unfold_windows
 
 _STEM_FRAMES = 9  # frames that one output of the stem sees

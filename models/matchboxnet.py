@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.convolutional import PooledNetwork, centre_frames
 from models.frontend import FrontEndConfig
-from models.layer import PooledNetwork, centre_frames
 from models.network import nearest_on_grid
 
 _PROLOGUE = 11

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.convolutional import PooledNetwork
 from models.frontend import FrontEndConfig
-from models.layer import PooledNetwork
 from models.network import nearest_on_grid
 
 _CHANNELS = (16, 24, 32, 48)

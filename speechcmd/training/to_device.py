@@ -9,7 +9,7 @@ from torch import Tensor
 from speechcmd.arrays import AnyArray
 
 
-def put(values: AnyArray, device: torch.device) -> Tensor:
+def to_device(values: AnyArray, device: torch.device) -> Tensor:
     """An array as a tensor on a device; a GPU goes on with its work meanwhile, nothing waits."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     if device.type != "cuda":

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from models.bc_resnet import SubSpectralNorm
+from models.convolutional import centre_frames, channels_last
 from models.frontend import FrontEndConfig
-from models.layer import centre_frames, channels_last
 from models.network import KeywordNetwork
 from models.registry import create_model, find_architecture
 from speechcmd.errors import ModelError

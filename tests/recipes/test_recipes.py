@@ -14,7 +14,7 @@ from models.registry import create_model
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.evaluation.streams.homophone import labels_heard_in
 from speechcmd.labels import TEN_WORDS
-from speechcmd.training.loop.teacher import _same_shapes
+from speechcmd.training.loop.trained_network import _same_shapes
 from speechcmd.training.settings.config import TrainConfig
 from speechcmd.training.settings.limits import check_limits
 from speechcmd.training.settings.recipe import apply_settings, read_recipe

@@ -8,8 +8,8 @@ import click
 
 if TYPE_CHECKING:
     from speechcmd.cli.console.progress import StepProgress
-    from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
-    from speechcmd.training.series.series import Member, Watcher
+    from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
+    from speechcmd.training.series.training_series import Member, Watcher
 
 SPEECH_HEARD = "running speech heard"  # between epochs: beside the bar
 
@@ -23,11 +23,11 @@ def describe_network(network: Any, config: Any) -> str:
     )
 
 
-def report_training(report: StepReport | EpochMetrics, n_epochs: int, progress: StepProgress) -> None:
+def report_training(report: BatchReport | EpochMetrics, n_epochs: int, progress: StepProgress) -> None:
     """Move the bar after a batch, print a line after an epoch."""
-    from speechcmd.training.loop.trainer import StepReport
+    from speechcmd.training.loop.trainer import BatchReport
 
-    if isinstance(report, StepReport):
+    if isinstance(report, BatchReport):
         note = (
             f"epoch {report.epoch + 1}/{n_epochs}  loss {report.loss:.3f}  accuracy {report.accuracy:.1f} %  "
             f"{report.clips_per_s:,.0f} clips/s"
@@ -48,7 +48,7 @@ def report_training(report: StepReport | EpochMetrics, n_epochs: int, progress: 
 
 def make_watcher(progress: StepProgress) -> Watcher:
     """Who is told how a series of trainings goes."""
-    from speechcmd.training.series.series import Watcher
+    from speechcmd.training.series.training_series import Watcher
 
     def begin(number: int, n_members: int, member: Member, trainer: Trainer) -> None:
         done = f"; {trainer.epoch} of {trainer.config.epochs} epochs are done" if trainer.epoch else ""

@@ -16,7 +16,7 @@ from torch import Tensor
 from models.frontend import FrontEndConfig, hz_to_mel
 from speechcmd.arrays import BoolArray
 from speechcmd.training.settings.config import AugmentConfig
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 _SILENT_POWER = 1e-10
 _NOTHING_LEFT = 1e-20
@@ -217,7 +217,7 @@ def spec_augment(log_mel: Tensor, fill: Tensor, config: AugmentConfig, rng: np.r
     n_clips, n_frames, n_mels = log_mel.shape
     covered = _spans(config.time_masks, config.time_mask_frames, n_clips, n_frames, rng)[:, :, None]
     covered = covered | _spans(config.band_masks, config.band_mask_bands, n_clips, n_mels, rng)[:, None, :]
-    return torch.where(put(covered, log_mel.device), fill, log_mel)
+    return torch.where(to_device(covered, log_mel.device), fill, log_mel)
 
 
 def _spans(n_spans: int, longest: int, n_clips: int, size: int, rng: np.random.Generator) -> BoolArray:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from speechcmd.training.augment.draws import draw_share
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 GAP_FRAMES = (10, 80)  # between two words
 
@@ -23,10 +23,10 @@ def put_beside(
     Shape: (batch, n_frames, n_mels), (batch, 2) -> the same two shapes.
     """
     n_clips, device = len(log_mel), log_mel.device
-    chosen = put(draw_share(percent, n_clips, rng), device)
-    others = put((np.arange(n_clips) + rng.integers(1, max(2, n_clips), n_clips)) % n_clips, device)
-    gap = put(rng.integers(GAP_FRAMES[0], GAP_FRAMES[1] + 1, n_clips), device)
-    is_after = put(rng.integers(0, 2, n_clips).astype(np.bool_), device)
+    chosen = to_device(draw_share(percent, n_clips, rng), device)
+    others = to_device((np.arange(n_clips) + rng.integers(1, max(2, n_clips), n_clips)) % n_clips, device)
+    gap = to_device(rng.integers(GAP_FRAMES[0], GAP_FRAMES[1] + 1, n_clips), device)
+    is_after = to_device(rng.integers(0, 2, n_clips).astype(np.bool_), device)
     own, theirs = spans, spans[others]
     shift = torch.where(is_after, own[:, 1] + gap - theirs[:, 0], own[:, 0] - gap - theirs[:, 1]).round()
     shift = shift.masked_fill(~chosen, torch.nan)

@@ -41,7 +41,7 @@ from speechcmd.training.augment.upper_bands import UpperBands
 from speechcmd.training.batch import Batch
 from speechcmd.training.counter_random import generator_for
 from speechcmd.training.settings.config import STANDARD_BANDS, AugmentConfig
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 SILENCE_GAIN_DB = (-30.0, 10.0)
 N_ROOMS = 64
@@ -249,7 +249,7 @@ class WindowAugmentation:
         return self._put(rng.uniform(-most, most, n_drawn).astype(np.float32)) if most else None
 
     def _put(self, values: AnyArray) -> Tensor:
-        return put(values, self._device)
+        return to_device(values, self._device)
 
     def _rng(self, purpose: str, at: BatchNumber) -> np.random.Generator:
         return generator_for(purpose, self._seed, at.epoch, at.number)
@@ -293,7 +293,7 @@ class FeatureAugmentation:
         if not percent:
             return log_mel, torch.full_like(batch.spans, torch.nan)
         spans = without_long(batch.spans, self._window_frames)
-        words = spans.masked_fill(put(batch.is_mined, spans.device).unsqueeze(1), torch.nan)
+        words = spans.masked_fill(to_device(batch.is_mined, spans.device).unsqueeze(1), torch.nan)
         return put_beside(log_mel, words, percent, self._rng("neighbour", batch))
 
     def _tilt(self, log_mel: Tensor, batch: Batch) -> Tensor:
@@ -301,7 +301,7 @@ class FeatureAugmentation:
         if not most:
             return log_mel
         tilt_db = self._rng("tilt", batch).uniform(-most, most, len(log_mel))
-        return features.tilt_bands(log_mel, put(tilt_db, log_mel.device), self._frontend)
+        return features.tilt_bands(log_mel, to_device(tilt_db, log_mel.device), self._frontend)
 
     def _through_image(self, log_mel: Tensor, batch: Batch) -> Tensor:
         if not self._config.image_percent:
@@ -309,8 +309,8 @@ class FeatureAugmentation:
         rng = self._rng("image", batch)
         drawn = draw_share(self._config.image_percent, len(log_mel), rng) & ~batch.is_image
         # a window is cut out of a picture, and its edge lies anywhere in the grid of blocks
-        phase = put(rng.integers(0, BLOCK, size=len(log_mel))[drawn], log_mel.device)
-        rows = put(np.flatnonzero(drawn), log_mel.device)
+        phase = to_device(rng.integers(0, BLOCK, size=len(log_mel))[drawn], log_mel.device)
+        rows = to_device(np.flatnonzero(drawn), log_mel.device)
         chosen = log_mel[rows]
         if self._upper is None:
             log_mel[rows] = through_image(chosen, phase=phase, frontend=self._frontend)
@@ -323,7 +323,7 @@ class FeatureAugmentation:
         if not self._config.warp_percent:
             return log_mel
         factor = draw_factor(self._config.warp_percent, len(log_mel), self._rng("warp", batch))
-        return features.warp_bands(log_mel, put(factor, log_mel.device), self._frontend)
+        return features.warp_bands(log_mel, to_device(factor, log_mel.device), self._frontend)
 
     def _narrow(self, log_mel: Tensor, batch: Batch) -> Tensor:
         if not self._config.narrow_percent:
@@ -331,7 +331,7 @@ class FeatureAugmentation:
         rng, n_mels = self._rng("narrow", batch), self._frontend.n_mels
         n_kept = rng.integers(STANDARD_BANDS, n_mels, len(log_mel))
         n_kept[~draw_share(self._config.narrow_percent, len(log_mel), rng)] = n_mels
-        return features.cut_bands(log_mel, put(n_kept, log_mel.device), self._frontend)
+        return features.cut_bands(log_mel, to_device(n_kept, log_mel.device), self._frontend)
 
     def _rng(self, purpose: str, batch: Batch) -> np.random.Generator:
         return generator_for(purpose, self._seed, batch.epoch, batch.number)
@@ -341,4 +341,4 @@ class FeatureAugmentation:
 def _room_spectra(n_samples: int, sample_rate: int, device: torch.device) -> Tensor:
     """The rooms, the same in every training, ready for windows of this length."""
     responses = waveforms.make_rooms(N_ROOMS, 0, sample_rate)
-    return waveforms.room_spectra(put(responses, device), n_samples)
+    return waveforms.room_spectra(to_device(responses, device), n_samples)

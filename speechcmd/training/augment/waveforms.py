@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from models.frontend import FrontEndConfig, hz_to_mel
 from speechcmd.arrays import FloatArray
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 _N_TAPS = 10
 _DEGREE = 3
@@ -77,7 +77,7 @@ def tilt_noise(noise: Tensor, tilt_db: Tensor, frontend: FrontEndConfig = FrontE
     """
     n_samples = noise.shape[1]
     spectrum = torch.fft.rfft(noise)
-    gain_db = tilt_db.to(noise).unsqueeze(1) * put(_place_of_bins(n_samples, frontend), noise.device)
+    gain_db = tilt_db.to(noise).unsqueeze(1) * to_device(_place_of_bins(n_samples, frontend), noise.device)
     tilted: Tensor = torch.fft.irfft(spectrum.mul_(torch.pow(10.0, gain_db / 20.0)), n_samples)
     return tilted
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from speechcmd.arrays import AnyArray, FloatArray, IntArray
 from speechcmd.audio.samples import INT16_SCALE
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 NOISE_TABLE_SAMPLES = 2**18
 
@@ -46,7 +46,7 @@ def gather_rows(audio: Tensor, starts: IntArray, n_samples: int, scale: FloatArr
 
 def gather_at_once(audio: Tensor, starts: IntArray, n_samples: int, scale: FloatArray) -> Tensor:
     """The same on a device where each call costs: one gather, one scaling."""
-    windows = audio.unfold(0, n_samples, 1)[put(starts, audio.device)]
+    windows = audio.unfold(0, n_samples, 1)[to_device(starts, audio.device)]
     return windows.to(torch.float32).mul_(column(scale, audio.device))
 
 
@@ -92,13 +92,13 @@ def fill_at_once(
 ) -> None:
     """The same on a device where each call costs: all rows as wide as the widest, under a mask."""
     device, width = waveform.device, int(n_filled.max())
-    noise = _unit_noise(device).unfold(0, width, 1)[put(offsets, device)]
+    noise = _unit_noise(device).unfold(0, width, 1)[to_device(offsets, device)]
     noise.mul_(column(factors[0], device)).mul_(column(factors[1], device))
     columns = torch.arange(width, device=device)
     filled = column(n_filled, device)
     mask = columns >= width - filled if is_end else columns < filled
     part = slice(waveform.shape[1] - width, None) if is_end else slice(0, width)
-    chosen = put(rows, device)
+    chosen = to_device(rows, device)
     waveform[chosen, part] = torch.where(mask, noise, waveform[chosen, part])
 
 
@@ -109,4 +109,4 @@ def _unit_noise(device: torch.device) -> Tensor:
 
 
 def column(values: AnyArray, device: torch.device) -> Tensor:
-    return put(values, device).unsqueeze(1)
+    return to_device(values, device).unsqueeze(1)

@@ -23,7 +23,7 @@ from speechcmd.training.data.recordings import RecordingWindows
 from speechcmd.training.data.sampler import ItemKey
 from speechcmd.training.data.windows import AudioWindows, FrameWindows, order_by_store
 from speechcmd.training.settings.config import AugmentConfig
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 
 class ClipDataset(Dataset[Batch]):
@@ -125,8 +125,8 @@ class ClipDataset(Dataset[Batch]):
         spans = word_spans(examples, indices, placed.starts, self._n_placed, hop)
         middle = self.n_samples / 2 / hop
         spans = middle + (spans - np.float32(middle)) / speed[:, None]
-        labels, is_mined = put(examples.labels[indices], self._device), examples.is_mined[indices]
-        return Batch(waveform, log_mel, labels, is_image, is_mined, put(spans, self._device), *at)
+        labels, is_mined = to_device(examples.labels[indices], self._device), examples.is_mined[indices]
+        return Batch(waveform, log_mel, labels, is_image, is_mined, to_device(spans, self._device), *at)
 
 
 def make_loader(

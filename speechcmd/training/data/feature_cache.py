@@ -33,7 +33,7 @@ _BLOCK = 128  # windows in memory at a time
 
 
 @dataclass(frozen=True)
-class Piece:
+class CachedWindow:
     """A window to be computed: the row it gets, and the samples of the source that go into it.
 
     What the source does not fill is filled with noise at the source's own floor.
@@ -71,7 +71,7 @@ def cached_features(
     """The features of `store`, of `n_frames` frames a clip, from `folder` or computed and kept there.
 
     A word is kept from its first sample; of one that is longer than the window, the part around its
-    centre. A recording is kept as consecutive pieces, "NAME#0" and so on, and comes back as one. A damaged
+    centre. A recording is kept as consecutive windows, "NAME#0" and so on, and comes back as one. A damaged
     cache, or one of another store, front end or length, is not used. `on_progress(done, total)` counts
     windows. Several processes may want the same cache at once: each computes it for itself, and that of the
     first is kept.
@@ -94,21 +94,23 @@ def cached_features(
         kept = found or _compute_into(path, store, frontend, n_frames, settings, on_progress)
     except OSError as error:
         raise StoreError(
-            f"{folder}: cannot keep a feature cache ({error.strerror}); expected a folder that can be "
-            "written and has room; choose another --feature-cache"
+            f"cannot keep a feature cache ({error.strerror}); expected a folder that can be "
+            "written and has room",
+            path=folder,
+            advice="choose another --feature-cache",
         ) from error
-    return FeatureStore(kept.path, join_pieces(kept.rows, frontend), kept.info)
+    return FeatureStore(kept.path, join_windows(kept.rows, frontend), kept.info)
 
 
-def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...]:
-    """The rows with one for each recording instead of one for each of its pieces.
+def join_windows(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...]:
+    """The rows with one for each recording instead of one for each of its windows.
 
-    Pieces lie one behind the other in the file, so a window may begin in one and end in the next.
+    Windows lie one behind the other in the file, so a window may begin in one and end in the next.
 
     Raises
     ------
     StoreError
-        If a recording does not begin with its first piece.
+        If a recording does not begin with its first window.
     """
     joined: list[Row] = []
     for row in rows:
@@ -121,9 +123,9 @@ def join_pieces(rows: Sequence[Row], frontend: FrontEndConfig) -> tuple[Row, ...
             continue
         if not joined or joined[-1].path != name:
             raise StoreError(
-                f"{row.path}: expected the pieces of a recording in their order; delete the cache"
+                "expected the windows of a recording in their order", path=row.path, advice="delete the cache"
             )
-        # from the first frame of a piece to that of the next: a whole number of frames
+        # from the first frame of a window to that of the next: a whole number of frames
         before = joined[-1]
         n_before = frontend.n_frames(before.n_samples) + frontend.n_frames(row.n_samples)
         n_samples = frontend.n_samples(n_before)
@@ -164,11 +166,11 @@ def _compute(
     settings: dict[str, Any],
     on_progress: Progress | None,
 ) -> FeatureStore:
-    pieces = plan_pieces(store.rows, frontend, n_frames)
+    windows = plan_windows(store.rows, frontend, n_frames)
     return write_feature_store(
         path,
-        [piece.row for piece in pieces],
-        _blocks(store, pieces, frontend, n_frames, on_progress),
+        [window.row for window in windows],
+        _blocks(store, windows, frontend, n_frames, on_progress),
         scale=1.0,
         offset=0.0,
         front_end=asdict(frontend),
@@ -182,18 +184,18 @@ def _compute(
     )
 
 
-def plan_pieces(rows: Sequence[Row], frontend: FrontEndConfig, n_frames: int) -> list[Piece]:
+def plan_windows(rows: Sequence[Row], frontend: FrontEndConfig, n_frames: int) -> list[CachedWindow]:
     """The windows to compute: one of each word, consecutive ones of each recording."""
-    pieces: list[Piece] = []
+    windows: list[CachedWindow] = []
     for row in rows:
         if row.kind == "word":
-            pieces.append(_piece_of_word(row, frontend, n_frames))
+            windows.append(_window_of_word(row, frontend, n_frames))
         elif row.n_samples:
-            pieces += _pieces_of_recording(row, frontend, n_frames)
-    return pieces
+            windows += _windows_of_recording(row, frontend, n_frames)
+    return windows
 
 
-def _piece_of_word(row: Row, frontend: FrontEndConfig, n_frames: int) -> Piece:
+def _window_of_word(row: Row, frontend: FrontEndConfig, n_frames: int) -> CachedWindow:
     n_window = frontend.n_samples(n_frames)
     first = min(max(0, row.centre - n_window // 2), max(0, row.n_samples - n_window))
     n_samples = _covered(row.n_samples - first, frontend, n_frames)
@@ -202,19 +204,19 @@ def _piece_of_word(row: Row, frontend: FrontEndConfig, n_frames: int) -> Piece:
         for position in (row.speech_start, row.speech_end, row.centre)
     )
     kept = replace(row, n_samples=n_samples, speech_start=start, speech_end=end, centre=centre)
-    return Piece(kept, row, first)
+    return CachedWindow(kept, row, first)
 
 
-def _pieces_of_recording(row: Row, frontend: FrontEndConfig, n_frames: int) -> list[Piece]:
-    """Consecutive pieces to the last frame: the last one is as long as what is left."""
-    pieces = []
+def _windows_of_recording(row: Row, frontend: FrontEndConfig, n_frames: int) -> list[CachedWindow]:
+    """Consecutive windows to the last frame: the last one is as long as what is left."""
+    windows = []
     for number in range(max(1, -(-frontend.n_frames(row.n_samples) // n_frames))):
         first = number * n_frames * frontend.hop_length
         n_samples = _covered(row.n_samples - first, frontend, n_frames)
         own = replace(row, path=f"{row.path}#{number}", n_samples=n_samples)
         whole = replace(own, speech_start=0, speech_end=n_samples, centre=n_samples // 2)
-        pieces.append(Piece(whole, row, first))
-    return pieces
+        windows.append(CachedWindow(whole, row, first))
+    return windows
 
 
 def _covered(n_samples: int, frontend: FrontEndConfig, n_frames: int) -> int:
@@ -224,31 +226,31 @@ def _covered(n_samples: int, frontend: FrontEndConfig, n_frames: int) -> int:
 
 def _blocks(
     store: Store,
-    pieces: Sequence[Piece],
+    windows: Sequence[CachedWindow],
     frontend: FrontEndConfig,
     n_frames: int,
     on_progress: Progress | None,
 ) -> Iterator[HalfArray]:
     log_mel = LogMel(frontend)
     n_window = frontend.n_samples(n_frames)
-    for first in range(0, len(pieces), _BLOCK):
-        block = pieces[first : first + _BLOCK]
+    for first in range(0, len(windows), _BLOCK):
+        block = windows[first : first + _BLOCK]
         waveform = np.stack(
-            [_window_of(store, piece, n_window, first + number) for number, piece in enumerate(block)]
+            [_samples_of(store, window, n_window, first + number) for number, window in enumerate(block)]
         )
         with torch.inference_mode():
             yield log_mel(torch.from_numpy(waveform)).to(torch.float16).numpy()
         if on_progress:
-            on_progress(first + len(block), len(pieces))
+            on_progress(first + len(block), len(windows))
 
 
-def _window_of(store: Store, piece: Piece, n_window: int, number: int) -> Waveform:
+def _samples_of(store: Store, window: CachedWindow, n_window: int, number: int) -> Waveform:
     """The samples of one window, filled up as a window of audio is in training. Shape: (n_window,)."""
-    samples = store.samples_of(piece.source)[piece.first : piece.first + n_window]
+    samples = store.samples_of(window.source)[window.first : window.first + n_window]
     waveform = np.empty(n_window, dtype=np.float32)
     waveform[: len(samples)] = int16_to_float32(samples)
     n_filled = n_window - len(samples)
     if n_filled:
         noise = np.random.Generator(np.random.PCG64(number)).standard_normal(n_filled, dtype=np.float32)
-        waveform[len(samples) :] = noise * np.float32(10.0 ** (piece.source.floor_db / 20.0))
+        waveform[len(samples) :] = noise * np.float32(10.0 ** (window.source.floor_db / 20.0))
     return waveform

@@ -21,9 +21,9 @@ def split_by_fold(stores: Sequence[AnyStore], fold: str) -> list[AnyStore]:
     if parsed is None:
         return list(stores)
     number, n_folds = parsed
-    kept_back = set(speakers_of(stores)[number::n_folds])
+    held_out = set(speakers_of(stores)[number::n_folds])
     return [
-        type(store)(store.path, tuple(_move(row, kept_back) for row in store.rows), store.info)
+        type(store)(store.path, tuple(_move(row, held_out) for row in store.rows), store.info)
         for store in stores
     ]
 
@@ -38,7 +38,7 @@ def _is_dealt(row: Row) -> bool:
     return row.kind == "word" and row.split in ("training", "validation")
 
 
-def _move(row: Row, kept_back: set[str]) -> Row:
+def _move(row: Row, held_out: set[str]) -> Row:
     if not _is_dealt(row):
         return row
-    return replace(row, split="validation" if row.speaker in kept_back else "training")
+    return replace(row, split="validation" if row.speaker in held_out else "training")

@@ -9,7 +9,7 @@ from torch import Tensor
 from data_prep.feature_store import FeatureStore
 from speechcmd.arrays import IntArray
 from speechcmd.training.augment.features import change_floor
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 QUIET_FRAMES = 10
 
@@ -50,7 +50,7 @@ def gather_at_once(
 ) -> Tensor:
     """The same on a device where each call costs: one index."""
     device = stored.device
-    chosen, start, last = (put(values, device).unsqueeze(1) for values in (clips, first, n_valid - 1))
+    chosen, start, last = (to_device(values, device).unsqueeze(1) for values in (clips, first, n_valid - 1))
     places = (start + torch.arange(n_frames, device=device)).clamp_min_(0)
     rows = chosen * stored.shape[1] + torch.minimum(places, last)
     return stored.flatten(0, 1)[rows].to(torch.float32)
@@ -69,10 +69,12 @@ def fill_frames(log_mel: Tensor, first: IntArray, n_valid: IntArray, rng: np.ran
         return
     n_quiet = min(QUIET_FRAMES, n_frames)
     drawn, at, to = (
-        put(index, log_mel.device) for index in (rng.integers(0, n_quiet, len(rows)), rows, columns)
+        to_device(index, log_mel.device) for index in (rng.integers(0, n_quiet, len(rows)), rows, columns)
     )
     level = log_mel.mean(dim=2)
-    level[at, to] = torch.inf  # the border's frame stands there: were it quiet, it alone would fill the end
+    level[at, to] = (
+        torch.inf
+    )  # the clip's last frame stands there: were it quiet, it alone would fill the end
     quiet = level.topk(n_quiet, dim=1, largest=False).indices
     log_mel[at, to] = log_mel[at, quiet[at, drawn]]
 

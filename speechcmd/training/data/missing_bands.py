@@ -40,8 +40,9 @@ def learn_upper_bands(source: JoinedStores, task: SplitTask, network: KeywordNet
     clips = clips_with_all_bands(source.stores, task, frontend)
     if len(clips) == 0:
         raise StoreError(
-            f"{source.path}: {n_lower} of {frontend.n_mels} bands, and no clip with all to learn the others "
-            f"from; give a store of audio too, or set n_mels={n_lower}"
+            f"{n_lower} of {frontend.n_mels} bands, and no clip with all to learn the others from",
+            path=source.path,
+            advice=f"give a store of audio too, or set n_mels={n_lower}",
         )
     off = AugmentConfig.off()
     dataset = ClipDataset(source, task, SAMPLE_RATE, off, frontend=frontend)

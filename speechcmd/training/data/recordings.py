@@ -10,7 +10,7 @@ from models.frontend import FrontEndConfig
 from speechcmd.arrays import BoolArray, IntArray
 from speechcmd.training.augment.placement import place_windows
 from speechcmd.training.data.windows import AudioWindows, FrameWindows, front_end_on, order_by_store
-from speechcmd.training.to_device import put
+from speechcmd.training.to_device import to_device
 
 
 class RecordingWindows:
@@ -76,4 +76,4 @@ def _put_back(noise: Tensor, order: IntArray) -> Tensor:
     """Noise in the order of its drawing: sorted by store, a store's clips would meet that store's noise."""
     if (order[1:] > order[:-1]).all():
         return noise
-    return noise[put(np.argsort(order), noise.device)]
+    return noise[to_device(np.argsort(order), noise.device)]

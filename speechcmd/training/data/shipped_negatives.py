@@ -71,7 +71,7 @@ def record_shipped(stores: Sequence[AnyStore], words: Sequence[str]) -> dict[str
 
 
 def reopen_shipped(recorded: dict[str, Any]) -> list[ShippedStore]:
-    """The shipped store that `record_shipped` told of; none for {}."""
+    """The shipped store that `record_shipped` described; none for {}."""
     return [open_shipped(recorded["words"], recorded["kinds"])] if recorded else []
 
 

@@ -27,8 +27,9 @@ def check_together(stores: Sequence[AnyStore]) -> None:
     for store in stores:
         if store.digest in by_digest:
             raise StoreError(
-                f"{store.path}: expected stores of different clips, got those of "
-                f"{by_digest[store.digest].path} again; leave one of the two out"
+                f"expected stores of different clips, got those of {by_digest[store.digest].path} again",
+                path=store.path,
+                advice="leave one of the two out",
             )
         words = [row for row in store.rows if row.kind == "word" and row.speaker]
         shared = set(find_voices(words).shared)  # of those nothing is claimed that another store could spoil
@@ -43,9 +44,10 @@ def _check_split(speaker: str, split: str, store: AnyStore, heard: dict[tuple[st
     for other in SPLITS:
         if other != split and (speaker, other) in heard:
             raise StoreError(
-                f"{store.path}: expected a speaker in the same split of all stores, got {speaker} in {split} "
-                f"here and in {other} of {heard[speaker, other].path}; leave one of the two out, or make "
-                "them with the same splits"
+                f"expected a speaker in the same split of all stores, got {speaker} in {split} here "
+                f"and in {other} of {heard[speaker, other].path}",
+                path=store.path,
+                advice="leave one of the two out, or make them with the same splits",
             )
 
 
@@ -66,6 +68,8 @@ def check_front_end(store: AnyStore, frontend: FrontEndConfig) -> None:
     for name, value in asdict(first if is_part else frontend).items():
         if name != "log_floor" and not math.isclose(own[name], value):
             raise StoreError(
-                f"{store.path}: features of a front end with {name} = {store.front_end.get(name)}, the "
-                f"network's has {value}; make the store again from audio, or leave it out"
+                f"features of a front end with {name} = {store.front_end.get(name)}, the network's has "
+                f"{value}",
+                path=store.path,
+                advice="make the store again from audio, or leave it out",
             )

@@ -47,9 +47,9 @@ class TrainingData:
         missing = [word for number, word in enumerate(config.words) if number not in labels]
         if missing:
             raise TrainingError(
-                f"{self.source.path}: clips_percent = {config.clips_percent:g} leaves no training clip of "
-                f"{name_labels(missing)}; take a larger share, add clips, or leave what is rare out of "
-                "--words"
+                f"clips_percent = {config.clips_percent:g} leaves no training clip of {name_labels(missing)}",
+                path=self.source.path,
+                advice="take a larger share, add clips, or leave what is rare out of --words",
             )
         self.validation = make_split_task(self.source, task, "validation")
         self.notes = tuple(_notes_on(self.source, config.words))
@@ -67,8 +67,9 @@ class TrainingData:
     def _check_speech(self, task: SplitTask, role: str, setting: str) -> None:
         if not (task.examples.end - task.examples.first)[task.speech].any():
             raise TrainingError(
-                f"{self.source.path}: expected running speech of role {role} for {setting}, found none; "
-                "prepare a store with --speech and --roles, or leave the setting out"
+                f"expected running speech of role {role} for {setting}, found none",
+                path=self.source.path,
+                advice="prepare a store with --speech and --roles, or leave the setting out",
             )
 
     def make_loaders(
@@ -93,8 +94,9 @@ class TrainingData:
         self.validation_clips = draw_evaluation(self.validation, self._task)
         if len(self.validation_clips) == 0:
             raise TrainingError(
-                f"{self.source.path}: no validation clip of {name_labels(self.config.words)}; expected some "
-                "of other speakers than the training clips', prepare the store from more speakers"
+                f"no validation clip of {name_labels(self.config.words)}; expected some of other "
+                "speakers than the training clips', prepare the store from more speakers",
+                path=self.source.path,
             )
         self.validation_batches = self.load_validation(self.validation_clips, network.window_samples)
 

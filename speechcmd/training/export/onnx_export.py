@@ -39,7 +39,7 @@ from speechcmd.training.export.label_balance import BalanceReport, balance_label
 from speechcmd.training.export.quantisation import Int8Config, Int8Report, quantise_run
 from speechcmd.training.export.run_clips import read_run_file, real_waveforms, stores_of
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
-from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.loop.trained_network import load_network
 from speechcmd.training.settings.config import TrainConfig
 
 OPSET = 18
@@ -150,8 +150,9 @@ def _check_differences(run: Path, differences: tuple[float, float], largest: flo
     for what, difference in zip(("torch", "its windows"), differences, strict=True):
         if not difference <= largest:
             raise ExportError(
-                f"{run}: the exported network differs from {what} by {difference:.2g}, at most "
-                f"{largest:g} is allowed; nothing was written"
+                f"the exported network differs from {what} by {difference:.2g}, at most {largest:g} is "
+                "allowed; nothing was written",
+                path=run,
             )
 
 
@@ -322,13 +323,17 @@ def _write_checked(model: onnx.ModelProto, card: ModelCard, path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"{path.parent}: cannot be made ({error.strerror}); nothing was written") from error
+        raise ExportError(
+            f"cannot be made ({error.strerror}); nothing was written", path=path.parent
+        ) from error
     try:
         with open_binary(path, follow=True) as file:
             file.write(model.SerializeToString())
             file.flush()
             if Recognizer.load(file.name).card.labels != card.labels:
-                raise ExportError(f"{path}: the written file does not read back as it was; nothing was kept")
+                raise ExportError(
+                    "the written file does not read back as it was; nothing was kept", path=path
+                )
     except OSError as error:
-        raise ExportError(f"{path}: cannot be written ({error.strerror}); nothing was kept") from error
+        raise ExportError(f"cannot be written ({error.strerror}); nothing was kept", path=path) from error
     return path.stat().st_size

@@ -99,9 +99,10 @@ def quantise_run(
     loss = compare_answers(*pair, held_out, held_out.n_clips, on_clips)
     if not loss.points <= config.most_loss_points:
         raise ExportError(
-            f"{run}: int8 loses {loss.points:.2f} points of accuracy on {loss.n_clips} validation clips, at "
-            f"most {config.most_loss_points:g} is allowed; nothing was written; allow more with --most-loss, "
-            "or export without --int8"
+            f"int8 loses {loss.points:.2f} points of accuracy on {loss.n_clips} validation clips, "
+            f"at most {config.most_loss_points:g} is allowed; nothing was written",
+            path=run,
+            advice="allow more with --most-loss, or export without --int8",
         )
     float_time, int8_time = time_steps(pair, window_samples)
     report = Int8Report(

@@ -88,8 +88,9 @@ def draw_run_clips(
         drawn = rng.permutation(drawn)[:n_clips]
     if len(missing) == len(config.words):
         raise StoreError(
-            f"{source.path}: expected {split} clips of {name_labels(config.words)} in a store of audio, "
-            "found none; add such a store to the training, or export without --int8"
+            f"expected {split} clips of {name_labels(config.words)} in a store of audio, found none",
+            path=source.path,
+            advice="add such a store to the training, or export without --int8",
         )
     dataset = ClipDataset(source, task, n_samples, AugmentConfig.off(), config.seed)
     return RunClips(len(drawn), missing, dataset, drawn)
@@ -122,7 +123,7 @@ def read_run_file(run: Path) -> dict[str, Any]:
             raise ValueError("no table of settings")
     except (OSError, ValueError) as error:
         raise TrainingError(
-            f"{run / RUN_FILE}: missing or damaged; expected the folder of a training run"
+            "missing or damaged; expected the folder of a training run", path=run / RUN_FILE
         ) from error
     return described
 
@@ -163,18 +164,21 @@ def _open_same(run: Path, paths: Sequence[Path], described: dict[str, Any]) -> l
     n_expected = len(described.get("stores") or [""])
     if len(paths) != n_expected:
         raise StoreError(
-            f"{run}: trained on {n_expected} stores, got {len(paths)}; give all, in the order of the training"
+            f"trained on {n_expected} stores, got {len(paths)}",
+            path=run,
+            advice="give all, in the order of the training",
         )
     for path in paths:
         if not (path / INFO_FILE).exists():
-            raise StoreError(f"{run}: the store that it was trained on is not at {path}")
+            raise StoreError(f"the store that it was trained on is not at {path}", path=run)
     stores = [*(open_store(path) for path in paths), *reopen_shipped(described.get("shipped", {}))]
     source = JoinedStores(stores)
     begun = described.get("data_digest", source.digest)
     if source.digest != begun:
         raise StoreError(
-            f"{run}: trained on a store with digest {begun[:12]}, {source.path} has {source.digest[:12]}: it "
-            "is another, or was changed since"
+            f"trained on a store with digest {begun[:12]}, {source.path} has {source.digest[:12]}: "
+            "it is another, or was changed since",
+            path=run,
         )
     return stores
 
@@ -182,5 +186,5 @@ def _open_same(run: Path, paths: Sequence[Path], described: dict[str, Any]) -> l
 def _only_audio(run: Path, given: Sequence[AnyStore]) -> list[Store]:
     stores = [store for store in given if isinstance(store, Store)]
     if not stores:
-        raise StoreError(f"{run}: trained on features alone; expected a store of audio among its stores")
+        raise StoreError("trained on features alone; expected a store of audio among its stores", path=run)
     return stores

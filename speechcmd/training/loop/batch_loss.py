@@ -12,7 +12,7 @@ from speechcmd.training.augment.upper_bands import UpperBands
 from speechcmd.training.batch import Batch, log_mel_of
 from speechcmd.training.counter_random import generator_for, torch_seed_for
 from speechcmd.training.loop.loss import answer_losses, distillation, draw_mixture, soft_targets, weight_size
-from speechcmd.training.loop.targets import View, leave_to_neighbours, make_view, whole_view
+from speechcmd.training.loop.targets import AnswerTargets, label_targets, leave_to_neighbours, make_targets
 from speechcmd.training.loop.teacher import Teacher
 from speechcmd.training.settings.config import TrainConfig
 
@@ -66,7 +66,7 @@ class BatchLoss(nn.Module):
         torch.manual_seed(torch_seed_for("dropout", config.seed, batch.epoch, batch.number))
         with torch.no_grad():
             log_mel, neighbours = self.make_features(batch)
-            view = self._view_of(batch, neighbours, log_mel.shape[1])
+            asked = self._asked_of(batch, neighbours, log_mel.shape[1])
             mixing = generator_for("mixup", config.seed, batch.epoch, batch.number)
             mixture = draw_mixture(config.mixup, len(log_mel), log_mel.device, mixing)
             targets = soft_targets(batch.labels, len(self.weights), config.label_smoothing)
@@ -74,17 +74,17 @@ class BatchLoss(nn.Module):
             if mixture is not None:
                 log_mel, targets = mixture.mix(log_mel), mixture.mix(targets)
         logits = self.network.classify(self._cut(log_mel, self.network, self._every)).float()
-        loss = answer_losses(logits, targets, view, self.no_words, config.focal)
+        loss = answer_losses(logits, targets, asked, self.no_words, config.focal)
         for teacher in self._teachers:
             steps = self._steps_of(teacher.network)
             with torch.no_grad():
                 answers = teacher.answer(self._cut(log_mel, teacher.network, steps, self._later(teacher)))
-            asked = logits[:, steps.start : steps.stop]
-            learnt = distillation(asked.flatten(0, 1), answers.flatten(0, 1), config.teacher_temperature)
+            own = logits[:, steps.start : steps.stop]
+            learnt = distillation(own.flatten(0, 1), answers.flatten(0, 1), config.teacher_temperature)
             loss = (1 - config.teacher_weight) * loss + config.teacher_weight * learnt
         if config.l1:
             loss = loss + config.l1 * weight_size(self.network)
-        return loss, _count_right(logits, view, batch.labels, self.no_words)
+        return loss, _count_right(logits, asked, batch.labels, self.no_words)
 
     def make_features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Augmented log-mel of the whole batch, and the spans of words that were put beside its own.
@@ -93,16 +93,16 @@ class BatchLoss(nn.Module):
         """
         return self._augmentation.change(log_mel_of(self.network, batch), batch, self.network.mel_mean)
 
-    def _view_of(self, batch: Batch, neighbours: Tensor, n_frames: int) -> View:
+    def _asked_of(self, batch: Batch, neighbours: Tensor, n_frames: int) -> AnswerTargets:
         network, n_steps = self.network, self._config.n_steps
         n_before = (n_frames - self._span_frames) // 2
         spans, frames = batch.spans - n_before, (network.step_frames, network.window_frames)
         if n_steps == 1 and not self._config.augment.half_seen_percent:
-            view = whole_view(batch.labels)  # windows are placed so that words are in view
+            asked = label_targets(batch.labels)  # windows are placed so that words are in view
         else:
             is_unknown = batch.labels == self._unknown
-            view = make_view(spans, is_unknown, n_steps, *frames)
-        return leave_to_neighbours(view, spans, neighbours - n_before, *frames)
+            asked = make_targets(spans, is_unknown, n_steps, *frames)
+        return leave_to_neighbours(asked, spans, neighbours - n_before, *frames)
 
     @property
     def _every(self) -> range:
@@ -146,9 +146,9 @@ class BatchLoss(nn.Module):
         return log_mel[:, n_before + first : n_before + last, : network.frontend.config.n_mels]
 
 
-def _count_right(logits: Tensor, view: View, labels: Tensor, no_words: Tensor) -> Tensor:
+def _count_right(logits: Tensor, asked: AnswerTargets, labels: Tensor, no_words: Tensor) -> Tensor:
     """Clips of which the middle answer is what was asked for: the label, or that it is no word yet. ()."""
     middle = logits.shape[1] // 2
     answer = logits[:, middle].argmax(dim=1)
     is_no_word = torch.isin(answer, no_words)
-    return torch.where(view.half[:, middle], is_no_word, answer == labels).sum()
+    return torch.where(asked.no_word[:, middle], is_no_word, answer == labels).sum()

@@ -28,8 +28,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
         reason = str(error).splitlines()[0]
         raise TrainingError(
-            f"{path}: the checkpoint cannot be written ({reason}); the last good one is kept; "
-            "free some space and run again with --resume"
+            f"the checkpoint cannot be written ({reason}); the last good one is kept",
+            path=path,
+            advice="free some space and run again with --resume",
         ) from error
 
 
@@ -44,13 +45,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no such checkpoint; expected the folder of a training run") from error
+        raise TrainingError("no such checkpoint; expected the folder of a training run", path=path) from error
     except Exception as error:
         raise TrainingError(
-            f"{path}: damaged or not a checkpoint of ours ({type(error).__name__})"
+            f"damaged or not a checkpoint of ours ({type(error).__name__})", path=path
         ) from error
     if not isinstance(state, dict) or "config" not in state:
         raise TrainingError(
-            f"{path}: not a checkpoint of ours; expected the {LAST} or {BEST} of a training run"
+            f"not a checkpoint of ours; expected the {LAST} or {BEST} of a training run", path=path
         )
     return state

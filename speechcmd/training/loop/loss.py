@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechcmd.arrays import FloatArray, IntArray
-from speechcmd.training.loop.targets import View
-from speechcmd.training.to_device import put
+from speechcmd.training.loop.targets import AnswerTargets
+from speechcmd.training.to_device import to_device
 
 _LEAST = 1e-6
 
@@ -49,7 +49,7 @@ def draw_mixture(
         return None
     share = rng.beta(alpha, alpha, size=(n_clips, 1)).astype(np.float32)
     partner = rng.permutation(n_clips)
-    return Mixture(put(partner, device), put(np.maximum(share, 1 - share), device))
+    return Mixture(to_device(partner, device), to_device(np.maximum(share, 1 - share), device))
 
 
 def class_weights(counts: IntArray, balance: float) -> FloatArray:
@@ -65,23 +65,25 @@ def class_weights(counts: IntArray, balance: float) -> FloatArray:
     return weights.astype(np.float32)
 
 
-def answer_losses(logits: Tensor, targets: Tensor, view: View, no_words: Tensor, focal: float) -> Tensor:
+def answer_losses(
+    logits: Tensor, targets: Tensor, asked: AnswerTargets, no_words: Tensor, focal: float
+) -> Tensor:
     """Mean over the clips of the loss of each clip's answers; a row's sum of targets is its clip's weight.
 
     An answer that has the whole word in view is compared with the targets; one that has not shall be one of
     the labels `no_words` (their numbers), whichever. `focal` is the exponent of the focal loss
     (Lin et al. 2017, arXiv 1708.02002).
-    Shape: (batch, n_steps, n_labels), (batch, n_labels), view of (batch, n_steps), (n_no_words,) -> ().
+    Shape: (batch, n_steps, n_labels), (batch, n_labels), asked of (batch, n_steps), (n_no_words,) -> ().
     """
     log_scores = logits.log_softmax(dim=2)
     weight = targets.sum(dim=1, keepdim=True)
     whole = -(targets.unsqueeze(1) * log_scores).sum(dim=2)
     half = -weight * log_scores[..., no_words].logsumexp(dim=2)
-    losses = torch.where(view.whole, whole, torch.where(view.half, half, 0.0))
+    losses = torch.where(asked.label, whole, torch.where(asked.no_word, half, 0.0))
     if focal:
         missing = 1 - torch.exp(-losses / weight.clamp_min(_LEAST))
         losses = losses * missing.clamp_min(_LEAST) ** focal  # a root has no gradient at 0
-    n_counted = (view.whole | view.half).sum(dim=1)
+    n_counted = (asked.label | asked.no_word).sum(dim=1)
     own = losses.sum(dim=1) / n_counted.clamp_min(1)
     return own.sum() / (weight.squeeze(1) * (n_counted > 0)).sum().clamp_min(_LEAST)
 

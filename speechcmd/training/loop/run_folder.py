@@ -48,7 +48,7 @@ class RunFolder:
         """
         if (self.path / LAST).exists():
             raise TrainingError(
-                f"{self.path}: holds a run already; go on with --resume or choose another --run"
+                "holds a run already", path=self.path, advice="go on with --resume or choose another --run"
             )
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / BEST).unlink(missing_ok=True)  # of a run that never came to its last.pt
@@ -75,13 +75,15 @@ class RunFolder:
             begun = described["data_digest"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
-                f"{self.path / RUN_FILE}: missing or damaged; choose another --run"
+                "missing or damaged", path=self.path / RUN_FILE, advice="choose another --run"
             ) from error
         source = JoinedStores(stores)
         if begun != source.digest:
             raise TrainingError(
-                f"{self.path}: the run was begun on a store with digest {begun[:12]}, {source.path} has "
-                f"{source.digest[:12]}; resume with the same store or choose another --run"
+                f"the run was begun on a store with digest {begun[:12]}, {source.path} has "
+                f"{source.digest[:12]}",
+                path=self.path,
+                advice="resume with the same store or choose another --run",
             )
         moved = described | describe_places(stores, self.path)
         if moved != described:

@@ -34,7 +34,8 @@ from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint, save
 from speechcmd.training.loop.loss import class_weights
 from speechcmd.training.loop.optimisation import learning_rate, make_optimizer
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.teacher import digest_weights, fill_network, load_teacher, take_weights
+from speechcmd.training.loop.teacher import load_teacher
+from speechcmd.training.loop.trained_network import digest_weights, fill_network, take_weights
 from speechcmd.training.loop.weight_average import make_average
 from speechcmd.training.loop.whole_clip import WholeClips, answer_whole_clips, load_whole_clips
 from speechcmd.training.mining.hard_windows import HardWindows
@@ -69,7 +70,7 @@ class EpochMetrics:
 
 
 @dataclass(frozen=True)
-class StepReport:
+class BatchReport:
     """Where the training stands within an epoch."""
 
     epoch: int
@@ -80,7 +81,7 @@ class StepReport:
     clips_per_s: float
 
 
-Report = Callable[[StepReport | EpochMetrics], None]
+Report = Callable[[BatchReport | EpochMetrics], None]
 NORMALISATION_BATCHES = 16
 GPU_REPORT_BATCHES = 20  # reading a number waits for the GPU
 
@@ -157,8 +158,10 @@ class Trainer:
         weights = self._class_weights() if config.class_balance else None
         if teacher and teacher.network.frontend.config.n_mels > config.n_mels:
             raise TrainingError(
-                f"{config.teacher}: expected a teacher of n_mels = {config.n_mels} or less, got one of "
-                f"{teacher.network.frontend.config.n_mels}; train with as many"
+                f"expected a teacher of n_mels = {config.n_mels} or less, got one of "
+                f"{teacher.network.frontend.config.n_mels}",
+                path=config.teacher,
+                advice="train with as many",
             )
         return BatchLoss(self.network, config, weights, teacher, upper)
 
@@ -223,7 +226,7 @@ class Trainer:
             if not math.isfinite(loss):
                 raise TrainingError(self._why_diverged(f"batch {number}"))
             speed = n_clips / (time.perf_counter() - began)
-            report(StepReport(self.epoch, number, n_batches, loss, 100 * right, speed))
+            report(BatchReport(self.epoch, number, n_batches, loss, 100 * right, speed))
         seconds = time.perf_counter() - began
         validation_loss, validation_accuracy = self.evaluate(self.data.validation_batches)
         if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
@@ -335,8 +338,9 @@ class Trainer:
         self.run.check_same_data(stores)
         if state.get("teacher_digest", "") != self._teacher_digest:
             raise TrainingError(
-                f"{self.run.path}: the best network of {self.config.teacher} is another than when the run "
-                "was begun; resume with the same teacher or choose another --run"
+                f"the best network of {self.config.teacher} is another than when the run was begun",
+                path=self.run.path,
+                advice="resume with the same teacher or choose another --run",
             )
         if self.fabric.device.type == "cpu":
             torch.set_num_threads(state["n_threads"])  # another number would round differently

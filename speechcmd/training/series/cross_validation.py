@@ -15,7 +15,7 @@ from speechcmd.errors import TrainingError
 from speechcmd.files import write_text
 from speechcmd.labels import UNKNOWN
 from speechcmd.training.data.folds import speakers_of, split_by_fold
-from speechcmd.training.series.series import Member, Watcher, check_not_taught, run_series
+from speechcmd.training.series.training_series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.settings.config import TrainConfig
 from speechcmd.training.settings.limits import check_limits
 

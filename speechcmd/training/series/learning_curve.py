@@ -18,7 +18,7 @@ from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
 from speechcmd.training.loop.trainer import Trainer
 from speechcmd.training.series.curve_picture import draw_learning_curve
 from speechcmd.training.series.curve_reading import Answer, CurvePoint, read_curve, summarise
-from speechcmd.training.series.series import Member, Watcher, check_not_taught, run_series
+from speechcmd.training.series.training_series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.settings.config import TrainConfig
 from speechcmd.training.settings.limits import check_limits
 

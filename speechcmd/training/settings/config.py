@@ -304,8 +304,9 @@ def check_same_training(begun: str, config: TrainConfig, path: Path) -> None:
     for name in sorted(before):
         if before[name] != now[name]:
             raise TrainingError(
-                f"{path}: the run was begun with {name} = {before[name]}, now it is {now[name]}; "
-                "resume with the same settings or choose another --run"
+                f"the run was begun with {name} = {before[name]}, now it is {now[name]}",
+                path=path,
+                advice="resume with the same settings or choose another --run",
             )
 
 

@@ -51,10 +51,10 @@ def read_recipe(path: Path) -> Settings:
         content = parse_toml(path.read_bytes())
     except OSError as error:
         raise TrainingError(
-            f"{path}: cannot be read ({error.strerror}); expected a recipe in TOML"
+            f"cannot be read ({error.strerror}); expected a recipe in TOML", path=path
         ) from error
     except ValueError as error:
-        raise TrainingError(f"{path}: not TOML ({error})") from error
+        raise TrainingError(f"not TOML ({error})", path=path) from error
     settings: Settings = {}
     for name, value in content.items():
         if isinstance(value, dict) and (value or name in TABLES):

@@ -10,7 +10,7 @@ import torch
 
 from speechcmd.training.augment.neighbour import GAP_FRAMES, put_beside
 from speechcmd.training.augment.placement import without_long
-from speechcmd.training.loop.targets import View, leave_to_neighbours, make_view
+from speechcmd.training.loop.targets import AnswerTargets, leave_to_neighbours, make_targets
 
 NOTHING = [math.nan, math.nan]
 SPANS = 60 + torch.tensor([[40.0, 50.0], [45.0, 52.0], NOTHING, [30.0, 38.0], [48.0, 61.0], [44.0, 49.0]])
@@ -67,20 +67,20 @@ def test_one_clip_alone_may_meet_itself() -> None:
 def test_of_two_words_the_nearer_to_the_middle_is_asked_for() -> None:
     """Windows of 20 frames, each four on; the own word in 20 to 30, its neighbour in 35 to 45."""
     own, neighbour = torch.tensor([[20.0, 30.0]]), torch.tensor([[35.0, 45.0]])
-    view = make_view(own, torch.zeros(1, dtype=torch.bool), 10, 4, 20)
-    assert view.whole[0].nonzero().flatten().tolist() == [3, 4, 5]  # windows from 12, 16 and 20 on
-    assert view.half[0].nonzero().flatten().tolist() == [0, 1, 7, 8, 9]
-    left = leave_to_neighbours(view, own, neighbour, 4, 20)
+    asked = make_targets(own, torch.zeros(1, dtype=torch.bool), 10, 4, 20)
+    assert asked.label[0].nonzero().flatten().tolist() == [3, 4, 5]  # windows from 12, 16 and 20 on
+    assert asked.no_word[0].nonzero().flatten().tolist() == [0, 1, 7, 8, 9]
+    left = leave_to_neighbours(asked, own, neighbour, 4, 20)
     # middles 22, 26 and 30: 3, 1 and 5 from the own, 18, 14 and 10 from the neighbour's
-    assert left.whole[0].nonzero().flatten().tolist() == [3, 4]
-    assert left.half[0].nonzero().flatten().tolist() == [0, 1]  # later the neighbour is in view
+    assert left.label[0].nonzero().flatten().tolist() == [3, 4]
+    assert left.no_word[0].nonzero().flatten().tolist() == [0, 1]  # later the neighbour is in view
 
 
 def test_without_neighbours_nothing_changes() -> None:
-    view = View(torch.rand(3, 5) > 0.5, torch.rand(3, 5) > 0.5)
-    left = leave_to_neighbours(view, torch.rand(3, 2), torch.full((3, 2), math.nan), 4, 20)
-    assert torch.equal(left.whole, view.whole)
-    assert torch.equal(left.half, view.half)
+    asked = AnswerTargets(torch.rand(3, 5) > 0.5, torch.rand(3, 5) > 0.5)
+    left = leave_to_neighbours(asked, torch.rand(3, 2), torch.full((3, 2), math.nan), 4, 20)
+    assert torch.equal(left.label, asked.label)
+    assert torch.equal(left.no_word, asked.no_word)
 
 
 def test_what_fills_a_window_is_no_word() -> None:

@@ -30,8 +30,8 @@ from speechcmd.training.export.label_balance import balance_labels
 from speechcmd.training.export.onnx_export import export_run
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.teacher import load_network
-from speechcmd.training.loop.trainer import StepReport, Trainer
+from speechcmd.training.loop.trained_network import load_network
+from speechcmd.training.loop.trainer import BatchReport, Trainer
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 WIDE = FRONT_END.with_bands(48)
@@ -178,7 +178,7 @@ def test_a_wide_network_is_resumed_exactly_and_exported(tmp_path: Path) -> None:
     stores, config = [toy_images(), toy_store()], wide_config(epochs=2)
 
     def stop(seen: object) -> None:
-        if isinstance(seen, StepReport) and seen.epoch == 1:
+        if isinstance(seen, BatchReport) and seen.epoch == 1:
             raise InterruptedError
 
     Trainer(stores, config, tmp_path / "whole").fit(lambda report: None)

@@ -17,7 +17,7 @@ from speechcmd.runtime.model.file import load_model_file
 from speechcmd.training.export import onnx_export as export
 from speechcmd.training.export.label_balance import balance_labels, fit_shift
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
-from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.loop.trained_network import load_network
 from speechcmd.training.settings.config import TrainConfig
 
 

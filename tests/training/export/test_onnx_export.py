@@ -22,7 +22,7 @@ from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.training.export import onnx_export as export
 from speechcmd.training.export.onnx_export import ExportConfig, ExportReport, compare_with_torch, export_run
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint, save_checkpoint
-from speechcmd.training.loop.teacher import load_network
+from speechcmd.training.loop.trained_network import load_network
 
 TOLERANCE = 1e-4  # what an export is allowed
 

@@ -31,7 +31,7 @@ from speechcmd.training.loop.loss import (
     weight_size,
 )
 from speechcmd.training.loop.optimisation import OPTIMIZERS, make_optimizer
-from speechcmd.training.loop.targets import whole_view
+from speechcmd.training.loop.targets import label_targets
 from speechcmd.training.loop.teacher import Teacher
 from speechcmd.training.loop.trainer import Trainer
 from speechcmd.training.loop.weight_average import make_average
@@ -53,7 +53,7 @@ NAMES = ("no", "up", "_unknown_", "_silence_")
 
 def loss_of_clips(logits: Tensor, targets: Tensor) -> Tensor:
     """Of one answer a clip, which has all in view."""
-    return answer_losses(logits.unsqueeze(1), targets, whole_view(LABELS), torch.tensor([2, 3]), 0.0)
+    return answer_losses(logits.unsqueeze(1), targets, label_targets(LABELS), torch.tensor([2, 3]), 0.0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])

@@ -25,7 +25,7 @@ from models.registry import list_architectures
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from speechcmd.training.loop.optimisation import OPTIMIZERS
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 
@@ -33,11 +33,11 @@ class StopError(Exception):
     """Raised by a report to stop a training."""
 
 
-def stop_after(n_epochs: int) -> Callable[[StepReport | EpochMetrics], None]:
+def stop_after(n_epochs: int) -> Callable[[BatchReport | EpochMetrics], None]:
     """A report that stops in the middle of the next epoch."""
 
-    def report(seen: StepReport | EpochMetrics) -> None:
-        if isinstance(seen, StepReport) and (seen.epoch, seen.batch) == (n_epochs, 2):
+    def report(seen: BatchReport | EpochMetrics) -> None:
+        if isinstance(seen, BatchReport) and (seen.epoch, seen.batch) == (n_epochs, 2):
             raise StopError
 
     return report

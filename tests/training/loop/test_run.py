@@ -25,7 +25,7 @@ from speechcmd.files import write_text
 from speechcmd.training.loop.checkpoint import LAST, load_checkpoint
 from speechcmd.training.loop.optimisation import learning_rate, make_optimizer
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
 from speechcmd.training.series.curve_picture import _draw_over_epochs
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
@@ -66,7 +66,7 @@ def test_features_are_made_in_full_precision_whatever_the_network_computes_in(
 def test_a_diverging_loss_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     trainer = Trainer(toy_store(), toy_config(epochs=4), tmp_path)
 
-    def explode(seen: StepReport | EpochMetrics) -> None:
+    def explode(seen: BatchReport | EpochMetrics) -> None:
         if isinstance(seen, EpochMetrics) and seen.epoch == 1:
             torch.nn.init.constant_(trainer.network.head.weight, 1e38)
 
@@ -89,8 +89,8 @@ def test_a_huge_learning_rate_is_one_error(tmp_path: Path) -> None:
 def test_weights_spoilt_by_the_last_step_are_not_kept(tmp_path: Path) -> None:
     trainer = Trainer(toy_store(), toy_config(epochs=3), tmp_path)
 
-    def spoil(seen: StepReport | EpochMetrics) -> None:
-        if isinstance(seen, StepReport) and seen.epoch == 1 and seen.batch == seen.n_batches:
+    def spoil(seen: BatchReport | EpochMetrics) -> None:
+        if isinstance(seen, BatchReport) and seen.epoch == 1 and seen.batch == seen.n_batches:
             torch.nn.init.constant_(trainer.network.head.weight, math.nan)
 
     assert "no longer a number (epoch 2, validation); the checkpoint of epoch 1 is kept" in failure(
@@ -206,8 +206,8 @@ def test_each_batch_gets_its_learning_rate(tmp_path: Path) -> None:
     trainer = Trainer(toy_store(), toy_config(epochs=1), tmp_path)
     seen: list[float] = []
 
-    def report(done: StepReport | EpochMetrics) -> None:
-        if isinstance(done, StepReport):
+    def report(done: BatchReport | EpochMetrics) -> None:
+        if isinstance(done, BatchReport):
             seen.append(trainer.optimizer.param_groups[0]["lr"])
 
     trainer.fit(report)

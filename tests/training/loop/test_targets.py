@@ -21,7 +21,7 @@ from speechcmd.training.augment.placement import HALF_SEEN_SHIFT, draw_half_seen
 from speechcmd.training.data.dataset import ClipDataset
 from speechcmd.training.data.sampler import ItemKey
 from speechcmd.training.loop.loss import answer_losses, soft_targets
-from speechcmd.training.loop.targets import View, make_view, whole_view
+from speechcmd.training.loop.targets import AnswerTargets, label_targets, make_targets
 from speechcmd.training.settings.config import AugmentConfig
 
 NAN = math.nan
@@ -79,16 +79,16 @@ def test_where_words_begin_and_end_by_hand() -> None:
 def test_views_by_hand(span: tuple[float, float], whole: list[int], half: list[int]) -> None:
     """Four answers of 40 frames, four apart."""
     for is_unknown in (False, True):
-        view = make_view(torch.tensor([span], dtype=torch.float32), torch.tensor([is_unknown]), 4, 4, 40)
-        assert view.whole.int().tolist() == [whole]
-        assert view.half.int().tolist() == [half]
+        asked = make_targets(torch.tensor([span], dtype=torch.float32), torch.tensor([is_unknown]), 4, 4, 40)
+        assert asked.label.int().tolist() == [whole]
+        assert asked.no_word.int().tolist() == [half]
 
 
 def test_noise_is_noise_and_speech_may_be_a_pause() -> None:
     spans = torch.full((2, 2), NAN)
-    view = make_view(spans, torch.tensor([False, True]), 3, 4, 40)
-    assert view.whole.tolist() == [[True] * 3, [False] * 3]
-    assert view.half.tolist() == [[False] * 3, [True] * 3]
+    asked = make_targets(spans, torch.tensor([False, True]), 3, 4, 40)
+    assert asked.label.tolist() == [[True] * 3, [False] * 3]
+    assert asked.no_word.tolist() == [[False] * 3, [True] * 3]
 
 
 @settings(max_examples=60, deadline=None)
@@ -99,10 +99,12 @@ def test_no_answer_sees_a_word_whole_and_half(
     first: float, length: float, n_steps: int, step: int, window: int
 ) -> None:
     spans = torch.tensor([[first, first + length]])
-    view = make_view(spans, torch.tensor([False]), n_steps, step, window)
-    assert view.whole.shape == view.half.shape == (1, n_steps)
-    assert not bool((view.whole & view.half).any())
-    for number, (whole, half) in enumerate(zip(view.whole[0].tolist(), view.half[0].tolist(), strict=True)):
+    asked = make_targets(spans, torch.tensor([False]), n_steps, step, window)
+    assert asked.label.shape == asked.no_word.shape == (1, n_steps)
+    assert not bool((asked.label & asked.no_word).any())
+    for number, (whole, half) in enumerate(
+        zip(asked.label[0].tolist(), asked.no_word[0].tolist(), strict=True)
+    ):
         begin = number * step
         seen = max(0.0, min(first + length, begin + window) - max(first, begin)) / length
         if min(abs(seen - 0.9), abs(seen - 0.5)) > 1e-3:  # float32
@@ -110,8 +112,8 @@ def test_no_answer_sees_a_word_whole_and_half(
 
 
 def test_without_neighbours_and_moved_words_the_label_is_asked() -> None:
-    view = whole_view(torch.tensor([3, 1]))
-    assert (view.whole.tolist(), view.half.tolist()) == ([[True], [True]], [[False], [False]])
+    asked = label_targets(torch.tensor([3, 1]))
+    assert (asked.label.tolist(), asked.no_word.tolist()) == ([[True], [True]], [[False], [False]])
 
 
 # --- what it costs to answer otherwise
@@ -142,11 +144,11 @@ def test_the_loss_of_several_answers_by_hand(focal: float) -> None:
 
     first = (own(0.5) + own(0.3 + 0.1)) / 2
     third = 3 * (own(0.25 + 0.25) + own(0.1 + 0.7)) / 2
-    given = answer_losses(SCORES, TARGETS, View(WHOLE, HALF), NO_WORDS, focal)
+    given = answer_losses(SCORES, TARGETS, AnswerTargets(WHOLE, HALF), NO_WORDS, focal)
     assert float(given) == pytest.approx((first + third) / (1 + 3), rel=1e-5)
     order = [2, 0, 3, 1]  # of the labels: what is no word is told, not guessed from its place
     moved = answer_losses(
-        SCORES[..., order], TARGETS[:, order], View(WHOLE, HALF), torch.tensor([0, 2]), focal
+        SCORES[..., order], TARGETS[:, order], AnswerTargets(WHOLE, HALF), torch.tensor([0, 2]), focal
     )
     assert float(moved) == pytest.approx(float(given), rel=1e-5)
 
@@ -158,7 +160,7 @@ def test_an_answer_that_does_not_count_has_no_gradient(seed: int, focal: float) 
     logits = (30 * torch.randn(4, 5, 4, generator=rng)).requires_grad_()  # some scores round to 0 or 1
     state = torch.randint(0, 3, (4, 5), generator=rng)
     targets = soft_targets(torch.randint(0, 4, (4,), generator=rng), 4, 0.0)
-    loss = answer_losses(logits, targets, View(state == 0, state == 1), NO_WORDS, focal)
+    loss = answer_losses(logits, targets, AnswerTargets(state == 0, state == 1), NO_WORDS, focal)
     loss.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert bool(logits.grad.isfinite().all())
@@ -167,7 +169,7 @@ def test_an_answer_that_does_not_count_has_no_gradient(seed: int, focal: float) 
 
 def test_half_a_word_may_be_either_of_what_is_no_word() -> None:
     """Its gradient lowers the words' logits, and leaves the two others their proportion."""
-    half = View(torch.tensor([[False]]), torch.tensor([[True]]))
+    half = AnswerTargets(torch.tensor([[False]]), torch.tensor([[True]]))
     logits = torch.tensor([[[2.0, 1.0, 0.5, -3.0]]], requires_grad=True)
     answer_losses(logits, torch.tensor([[1.0, 0, 0, 0]]), half, NO_WORDS, 0.0).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
@@ -177,7 +179,7 @@ def test_half_a_word_may_be_either_of_what_is_no_word() -> None:
 
 
 def test_where_nothing_counts_there_is_no_loss() -> None:
-    nothing = View(torch.zeros(3, 3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.bool))
+    nothing = AnswerTargets(torch.zeros(3, 3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.bool))
     assert float(answer_losses(SCORES, TARGETS, nothing, NO_WORDS, 2.0)) == 0
 
 

@@ -21,8 +21,9 @@ from models.registry import create_model
 from speechcmd.training.batch import log_mel_of
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint, save_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.teacher import Teacher, load_teacher, take_weights
-from speechcmd.training.loop.trainer import StepReport, Trainer
+from speechcmd.training.loop.teacher import Teacher, load_teacher
+from speechcmd.training.loop.trained_network import take_weights
+from speechcmd.training.loop.trainer import BatchReport, Trainer
 from speechcmd.training.settings.config import TrainConfig
 
 LABELS = (*WORDS, "_unknown_", "_silence_")
@@ -81,7 +82,7 @@ def test_a_student_comes_to_answer_as_its_teacher(tmp_path: Path) -> None:
     losses = []
     trainer = Trainer(toy_store(), config, tmp_path)
     before = [parameter.clone() for parameter in trainer.loss._teachers[0].network.state_dict().values()]
-    trainer.fit(lambda seen: losses.append(seen.loss) if isinstance(seen, StepReport) else None)
+    trainer.fit(lambda seen: losses.append(seen.loss) if isinstance(seen, BatchReport) else None)
     assert np.mean(losses[-3:]) < 0.4 * losses[0]
     assert losses[-1] > 0  # a divergence
     for old, new in zip(before, trainer.loss._teachers[0].network.state_dict().values(), strict=True):
@@ -95,7 +96,7 @@ def test_resume_with_a_teacher_is_exact(tmp_path: Path) -> None:
     Trainer(toy_store(), config, tmp_path / "whole").fit(lambda report: None)
 
     def stop(seen: object) -> None:
-        if isinstance(seen, StepReport) and (seen.epoch, seen.batch) == (1, 2):
+        if isinstance(seen, BatchReport) and (seen.epoch, seen.batch) == (1, 2):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):

@@ -23,7 +23,7 @@ from speechcmd.training.batch import log_mel_of
 from speechcmd.training.data.sampler import ItemKey
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
 from speechcmd.training.loop.whole_clip import WholeClips
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
@@ -197,8 +197,8 @@ def test_resume_is_exact_with_all_that_is_for_streams(tmp_path: Path, cached: bo
     assert scans.count((1, scans[0][1])) >= config.epochs + -(-config.epochs // 2)
     assert all(1 <= done <= total for done, total in scans)
 
-    def stop(seen: StepReport | EpochMetrics) -> None:
-        if isinstance(seen, StepReport) and (seen.epoch, seen.batch) == (1, 2):
+    def stop(seen: BatchReport | EpochMetrics) -> None:
+        if isinstance(seen, BatchReport) and (seen.epoch, seen.batch) == (1, 2):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):

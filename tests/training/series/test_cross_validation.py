@@ -24,7 +24,7 @@ from speechcmd.training.data.training_data import TrainingData
 from speechcmd.training.export.run_clips import draw_run_clips
 from speechcmd.training.loop.checkpoint import BEST, LAST, load_checkpoint
 from speechcmd.training.loop.run_folder import RunFolder
-from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
 from speechcmd.training.series.cross_validation import (
     FOLDS_FILE,
     CrossValidation,
@@ -32,7 +32,7 @@ from speechcmd.training.series.cross_validation import (
     cross_validate,
     plan_folds,
 )
-from speechcmd.training.series.series import Member, Watcher
+from speechcmd.training.series.training_series import Member, Watcher
 from speechcmd.training.settings.config import TrainConfig
 
 N_FOLDS = 2
@@ -254,7 +254,7 @@ def test_resuming_skips_what_is_finished(tmp_path: Path) -> None:
         cross_validate([toy_store()], toy_config_of_folds(), N_FOLDS, tmp_path, False, QUIET)
     trained: list[str] = []
 
-    def note(trainer: Trainer, report: StepReport | EpochMetrics) -> None:
+    def note(trainer: Trainer, report: BatchReport | EpochMetrics) -> None:
         if isinstance(report, EpochMetrics):
             trained.append(trainer.run.path.name)
 

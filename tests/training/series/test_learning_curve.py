@@ -44,7 +44,7 @@ from speechcmd.training.series.learning_curve import (
     plan_shares,
     trace_learning_curve,
 )
-from speechcmd.training.series.series import Watcher
+from speechcmd.training.series.training_series import Watcher
 from speechcmd.training.settings.config import TrainConfig
 
 QUIET = Watcher(lambda *_: None, lambda *_: None)

@@ -11,7 +11,7 @@ from data_prep.row_source import AnyStore
 from speechcmd.errors import TrainingError
 from speechcmd.progress import Progress
 from speechcmd.training.loop.checkpoint import LAST
-from speechcmd.training.loop.trainer import EpochMetrics, StepReport, Trainer
+from speechcmd.training.loop.trainer import BatchReport, EpochMetrics, Trainer
 from speechcmd.training.settings.config import TrainConfig
 
 
@@ -34,7 +34,7 @@ class Watcher:
     """
 
     begin: Callable[[int, int, Member, Trainer], None]
-    report: Callable[[Trainer, StepReport | EpochMetrics], None]
+    report: Callable[[Trainer, BatchReport | EpochMetrics], None]
     on_progress: Progress | None = None
     on_scan: Progress | None = None
 
@@ -77,9 +77,13 @@ def check_not_taught(config: TrainConfig, why: str) -> None:
 
 def _check_folder(folder: Path, members: Sequence[Member], resume: bool) -> None:
     if (folder / LAST).exists():
-        raise TrainingError(f"{folder}: holds a single run; choose another --run for a series of trainings")
+        raise TrainingError(
+            "holds a single run", path=folder, advice="choose another --run for a series of trainings"
+        )
     begun = [member.name for member in members if (folder / member.name / LAST).exists()]
     if begun and not resume:
         raise TrainingError(
-            f"{folder}: holds {', '.join(begun)} already; go on with --resume or choose another --run"
+            f"holds {', '.join(begun)} already",
+            path=folder,
+            advice="go on with --resume or choose another --run",
         )
