@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from data_prep.split import hashed_split
 from data_prep.synthetic import COMMANDS, make_corpus
+from models.frontend import FrontEndConfig, LogMel
 
 matplotlib.use("Agg")  # pictures go to files, no window opens
 import matplotlib.pyplot as plt
@@ -29,13 +30,15 @@ SAMPLE_RATE = 16_000
 CLIP_SAMPLES = 16_000
 BLUE, ORANGE, GREEN, GREY = "#1f77b4", "#e6701e", "#2c8c4a", "#808080"
 
+FRONT_END = LogMel(FrontEndConfig())
+
 plt.rcParams |= {
     "figure.dpi": 90, "figure.constrained_layout.use": True, "axes.spines.top": False,
     "axes.spines.right": False, "axes.titlesize": "medium", "axes.titlelocation": "left", "legend.frameon": False,
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clips:
     """Recordings of single words, one second each.
 
@@ -116,6 +119,25 @@ def read_clip(path: Path) -> Tensor:
     clip = np.zeros(CLIP_SAMPLES, np.float32)
     clip[: len(samples)] = samples[:CLIP_SAMPLES]
     return torch.from_numpy(clip)
+
+
+def cut(waveform: Tensor, start: int, n_samples: int, floor_db: float) -> Tensor:
+    """A window of a clip, which may reach beyond its ends: there comes noise of the clip's own background.
+
+    Zeros would be a sound that no microphone makes, and a network would learn what they tell of the word.
+    Shape: (n,) -> (n_samples,).
+    """
+    window = 10 ** (floor_db / 20) * torch.randn(n_samples)
+    first, end = max(0, start), min(len(waveform), start + n_samples)
+    window[first - start : end - start] = waveform[first:end]
+    return window
+
+
+@torch.no_grad()
+def log_mel(waveforms: Tensor) -> Tensor:
+    """What lesson 1 computes, each band from about -2 to 2. Shape: (n, n_samples) -> (n, n_frames, 40)."""
+    spectrograms = torch.cat([FRONT_END(part) for part in waveforms.split(64)])
+    return (spectrograms - spectrograms.mean(dim=(0, 1))) / spectrograms.std(dim=(0, 1))
 
 
 def fit(

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 LEARN = Path(__file__).resolve().parents[2] / "docs/learn"
-LESSONS = ("spectrogram",)
+LESSONS = ("spectrogram", "trimming", "loading", "convolution")
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 # training ends elsewhere with another version of torch; what a lesson claims of it is tested by itself
 PERCENT_POINTS = 15.0
 
 
+def first_number(output: str, label: str) -> float:
+    """Of the first line with this label, in which numbers are #."""
+    values = [
+        line.split(": ")[1]
+        for line in output.splitlines()
+        if NUMBER.sub("#", line.split(": ")[0]) == f"  {label}"
+    ]
+    return float(NUMBER.findall(values[0])[0])
+
+
 @pytest.fixture
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
     """A lesson sets how many threads torch uses: put it back."""
     n_threads = torch.get_num_threads()
     yield
@@ -59,6 +70,25 @@ def is_near(line: str, kept: str) -> bool:
     return all(abs(a - b) <= max(0.1 * abs(b), 1e-4) for a, b in pairs)
 
 
+def check_trimming(value: Callable[[str], float]) -> None:
+    middle = value("middle of the clip, mean length, # s")
+    assert value("around the word, mean length, # s") > middle
+
+
+def check_loading(value: Callable[[str], float]) -> None:
+    assert value("store and DataLoader") == value("DataLoader with # workers") == 4
+
+
+def check_convolution(value: Callable[[str], float]) -> None:
+    """Only the network that neither pools nor saw shifted words is lost."""
+    assert value("without pooling, # ms late") < 60
+    assert value("with pooling, # ms late") > 80
+    assert value("without pooling, trained on shifted words, # ms late") > 80
+
+
+CLAIMS = {"trimming": check_trimming, "loading": check_loading, "convolution": check_convolution}
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_prints_what_is_kept_and_draws_what_its_page_shows(
@@ -69,6 +99,8 @@ def test_a_lesson_prints_what_is_kept_and_draws_what_its_page_shows(
     assert labels(printed) == labels(kept)
     far = [pair for pair in zip(printed.splitlines(), kept.splitlines(), strict=True) if not is_near(*pair)]
     assert far == []
+    if name in CLAIMS:
+        CLAIMS[name](lambda label: first_number(printed, label))
     shown = set(re.findall(r"\]\(pictures/(.+?)\)", page_of(name)))
     assert shown == {path.name for path in tmp_path.iterdir()}
     assert shown <= {path.name for path in (LEARN / "pictures").iterdir()}
