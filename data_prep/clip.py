@@ -14,6 +14,7 @@ from data_prep.trim import Speech, TrimConfig, find_speech_in, floor_and_peak, p
 from speechcmd.arrays import FloatArray
 from speechcmd.audio.reading import read_int16
 from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
+from speechcmd.audio.word_boundaries import SILENT_POWER, level_db
 from speechcmd.errors import AudioError
 
 SHORTEST_CLIP_S = 0.2
@@ -107,8 +108,7 @@ def block_levels(waveform: Waveform, block_s: float = 0.01) -> Waveform:
     size = min(len(waveform), round(block_s * SAMPLE_RATE))
     blocks = waveform[: len(waveform) // size * size].reshape(-1, size)
     power = np.einsum("bn,bn->b", blocks, blocks) / np.float32(size)
-    levels: Waveform = 10.0 * np.log10(np.maximum(power, np.float32(1e-9)))
-    return levels
+    return level_db(np.maximum(power, np.float32(SILENT_POWER)))
 
 
 def digest_of(samples: Int16) -> str:

@@ -29,10 +29,11 @@ from data_prep.feature_store import FeatureStore, write_feature_store
 from data_prep.speaker import speaker_of
 from data_prep.split import hashed_split
 from data_prep.store import Row
-from data_prep.trim import PRE_EMPHASIS, SILENT_DB, Speech, TrimConfig, find_speech_by_level
+from data_prep.trim import Speech, TrimConfig, find_speech_by_level
 from speechcmd import __version__
 from speechcmd.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, TextArray
 from speechcmd.audio.samples import SAMPLE_RATE
+from speechcmd.audio.word_boundaries import PRE_EMPHASIS, SILENT_POWER, level_db
 from speechcmd.errors import CorpusError, SpeechcmdError
 
 SPLITS = ("training", "validation")
@@ -197,8 +198,7 @@ def frame_levels_of(log_mel: FloatArray, front_end: dict[str, Any]) -> tuple[Flo
 
     def level_of(weights: DoubleArray) -> FloatArray:
         mean_square = power @ (weights / full_scale).astype(np.float32)
-        levels: FloatArray = 10.0 * np.log10(np.maximum(mean_square, np.float32(10 ** (SILENT_DB / 10))))
-        return levels
+        return level_db(np.maximum(mean_square, np.float32(SILENT_POWER)))
 
     return level_of(np.ones_like(lift)), level_of(lift)
 

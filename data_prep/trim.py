@@ -1,28 +1,30 @@
-"""Find the spoken word in a clip: floor-aware and click-proof.
+"""Find the spoken word in a clip by the rule of `speechcmd.audio.word_boundaries`.
 
 `librosa.effects.trim` compares every frame with the loudest one, so a click sets its reference, a
-noisy clip is never trimmed and a soft consonant at -35 dB is cut. Here a frame counts as speech if
-it stands out from the clip's own noise floor *and* is not too far below a robust peak; lone short
-bursts far from the word are clicks; soft onsets and tails survive because the level is also taken
-after pre-emphasis, which lifts /s/ and /f/ and lowers hum.
+noisy clip is never trimmed and a soft consonant at -35 dB is cut. Here lone short bursts far from the word
+are clicks, and soft onsets and tails survive because the level is also taken after pre-emphasis.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from librosa.util import frame as frame_signal  # loaded before the workers are forked: it takes a second
 
-from speechcmd.arrays import BoolArray, FloatArray
+from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
-
-PRE_EMPHASIS = 0.97
-SILENT_DB = -90.0  # one step of int16; keeps the logarithm finite
-_RUN = re.compile(b"\x01+")
+from speechcmd.audio.word_boundaries import (
+    PRE_EMPHASIS,
+    SILENT_DB,
+    SILENT_POWER,
+    Run,
+    SoundRule,
+    find_sounds,
+    level_db,
+    ranked_level,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,24 @@ class TrimConfig:
     consonant_gap_s: float = 0.15  # ... and counts as a consonant only this close to the word
     near_silent_db: float = -60.0
     least_contrast_db: float = 9.0  # peak over floor; below it nothing can be told apart
+
+    @property
+    def rule(self) -> SoundRule:
+        """When a frame is sound. A word that fills its clip poses as the floor."""
+        return SoundRule(self.above_floor_db, self.below_peak_db, 2 * self.above_floor_db, SILENT_DB + 3)
+
+    def sounds(self, levels: FloatArray, lifted: FloatArray) -> list[Run]:
+        """Runs of frames that are sound, plain or after pre-emphasis; none of them is a click."""
+        is_sound = np.zeros(len(levels), dtype=np.bool_)
+        for one in (levels, lifted):
+            is_sound |= one > self.rule.threshold_db(*floor_and_peak(one, self))
+        # a burst of no length lights every frame that sees it
+        seen_by = round(self.frame_s / self.hop_s)
+        return find_sounds(
+            is_sound,
+            shortest=round(self.shortest_word_s / self.hop_s) + seen_by,
+            near=round(self.consonant_gap_s / self.hop_s),
+        )
 
 
 @dataclass(frozen=True)
@@ -99,9 +119,7 @@ def find_speech_by_level(
         return Speech(0, n_samples, n_samples // 2, floor_db, "near_silent")
     if peak_db - floor_db < config.least_contrast_db:
         return Speech(0, n_samples, n_samples // 2, floor_db, "low_contrast")
-    active = _find_active(plain, floor_db, peak_db, config)
-    active |= _find_active(lifted, *floor_and_peak(lifted, config), config)
-    runs = _drop_clicks(runs_of(active), config)
+    runs = config.sounds(plain, lifted)
     if not runs:
         return Speech(0, n_samples, n_samples // 2, floor_db, "low_contrast")
     hop, margin = round(config.hop_s * sample_rate), round(config.margin_s * sample_rate)
@@ -162,9 +180,9 @@ def _levels_of(
     for energy, length in zip(energies, lengths, strict=True):
         line[:, first : first + energy.shape[1]] = energy
         first += length
-    frames = frame_signal(line, frame_length=frame // part, hop_length=hop_parts)
-    power = frames.sum(axis=1) / np.float32(frame)
-    levels = 10.0 * np.log10(np.maximum(power, np.float32(10 ** (SILENT_DB / 10))))
+    frames = np.lib.stride_tricks.sliding_window_view(line, frame // part, axis=1)[:, ::hop_parts]
+    power = frames.sum(axis=2) / np.float32(frame)
+    levels = level_db(np.maximum(power, np.float32(SILENT_POWER)))
     found: list[tuple[FloatArray, FloatArray]] = []
     first = 0
     for energy, length in zip(energies, lengths, strict=True):
@@ -182,35 +200,9 @@ def floor_and_peak(levels: FloatArray, config: TrimConfig = TrimConfig()) -> tup
     """
     n_frames = round((config.shortest_word_s + config.frame_s) / config.hop_s)
     ranked = np.sort(levels)
-    return float(ranked[len(ranked) // 10]), float(ranked[-min(n_frames, len(ranked))])
-
-
-def _find_active(levels: FloatArray, floor_db: float, peak_db: float, config: TrimConfig) -> BoolArray:
-    """Frames that stand out from the floor and are near enough to the robust peak."""
-    # where the word fills the clip its own quiet parts pose as floor: never ask for more than this
-    floor_db = min(floor_db, peak_db - 2 * config.above_floor_db)
-    threshold = max(floor_db + config.above_floor_db, peak_db - config.below_peak_db, SILENT_DB + 3)
-    mask: BoolArray = levels > threshold
-    return mask
-
-
-def runs_of(mask: BoolArray) -> list[tuple[int, int]]:
-    """Runs of True as (first, end) frame indices, end excluded."""
-    return [match.span() for match in _RUN.finditer(mask.tobytes())]
-
-
-def _drop_clicks(runs: list[tuple[int, int]], config: TrimConfig) -> list[tuple[int, int]]:
-    """Keep long runs, and short ones only where they lie close to a long run."""
-    # a burst of no length lights every frame that sees it
-    seen_by = round(config.frame_s / config.hop_s)
-    shortest = round(config.shortest_word_s / config.hop_s) + seen_by
-    gap = round(config.consonant_gap_s / config.hop_s)
-    words = [run for run in runs if run[1] - run[0] >= shortest]
-    return [
-        (first, end)
-        for first, end in runs
-        if end - first >= shortest or any(first - b <= gap and a - end <= gap for a, b in words)
-    ]
+    return ranked_level(ranked, len(ranked) // 10), ranked_level(
+        ranked, len(ranked) - min(n_frames, len(ranked))
+    )
 
 
 def _centre_of_energy(levels: FloatArray, runs: Sequence[tuple[int, int]], hop: int) -> int:

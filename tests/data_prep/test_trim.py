@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.synthetic import make_speakers, make_word, voice_of
-from data_prep.trim import TrimConfig, find_speech, frame_levels, runs_of
+from data_prep.trim import TrimConfig, find_speech, frame_levels
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
 MARGIN = 800  # 50 ms
@@ -110,12 +110,6 @@ def test_levels_are_librosa_s() -> None:
     plain, _ = frame_levels(clip, SAMPLE_RATE)
     n_frames = min(len(plain), len(rms)) - 2  # the last frames lie over the end
     np.testing.assert_allclose(plain[:n_frames], 20 * np.log10(rms[:n_frames]), atol=1e-3)
-
-
-def test_runs_by_hand() -> None:
-    mask = np.array([1, 0, 0, 1, 1, 0, 1], dtype=np.bool_)
-    assert runs_of(mask) == [(0, 1), (3, 5), (6, 7)]
-    assert runs_of(np.zeros(3, dtype=np.bool_)) == []
 
 
 @settings(max_examples=50, deadline=None)

@@ -57,7 +57,7 @@ def barks(seconds: float) -> Waveform:
 
 def find_borders_once(patch: pytest.MonkeyPatch) -> None:
     """A plan says the few clips of this store a hundred times: where a word lies in each is found once."""
-    find, found = stream_plan.find_borders, dict[tuple[bytes, int, int], tuple[int, int]]()
+    find, found = stream_plan.find_boundaries, dict[tuple[bytes, int, int], tuple[int, int]]()
 
     def find_once(clip: Waveform, start: int, end: int) -> tuple[int, int]:
         key = (clip.tobytes(), start, end)
@@ -65,7 +65,7 @@ def find_borders_once(patch: pytest.MonkeyPatch) -> None:
             found[key] = find(clip, start, end)
         return found[key]
 
-    patch.setattr(stream_plan, "find_borders", find_once)
+    patch.setattr(stream_plan, "find_boundaries", find_once)
 
 
 class _Tape:

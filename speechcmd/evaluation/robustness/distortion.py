@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechcmd.audio.label_boundaries import find_borders
 from speechcmd.audio.loudness import measure_rms
 from speechcmd.audio.reproducible_noise import white_noise
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16, int16_to_float32
+from speechcmd.audio.word_boundaries import find_boundaries
 from speechcmd.evaluation.clips.answers import resample_clip
 from speechcmd.runtime.recognition.stream import measure_floor
 
@@ -34,10 +34,10 @@ class WordPlace:
 def find_word(clip: Waveform) -> WordPlace:
     """Find the word in a clip that was not trimmed; its level is its rms, not its peak.
 
-    From the first to the last 5 ms that stand out of the clip (`word_border.find_borders`), as in made
+    From the first to the last 5 ms that stand out of the clip (`word_boundaries.find_boundaries`), as in made
     streams. Shape: (n_samples,), not empty; the level of digital silence is 0.
     """
-    start, end = find_borders(clip, 0, len(clip))
+    start, end = find_boundaries(clip, 0, len(clip))
     return WordPlace(start, end, measure_rms(clip[start:end]))
 
 

@@ -12,8 +12,8 @@ from typing import Generic, Literal, TypeVar
 import numpy as np
 
 from data_prep.store import Row, Store
-from speechcmd.audio.label_boundaries import find_borders, find_pause
 from speechcmd.audio.samples import SAMPLE_RATE, int16_to_float32
+from speechcmd.audio.word_boundaries import find_boundaries, find_pause
 from speechcmd.errors import EvaluationError
 
 CLOSE_GAP_S, CLOSE_WORDS = (0.1, 0.3), (2, 4)
@@ -294,7 +294,7 @@ class _Speaker:
 
     def _word(self, row: Row) -> Spoken:
         clip = int16_to_float32(self._store.samples_of(row))
-        start, end = find_borders(clip, row.speech_start, row.speech_end)
+        start, end = find_boundaries(clip, row.speech_start, row.speech_end)
         cut = (max(0, start - _MARGIN_SAMPLES), min(row.n_samples, end + _MARGIN_SAMPLES))
         return Spoken(row, cut, (start, end))
 

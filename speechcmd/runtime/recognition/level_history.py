@@ -7,25 +7,29 @@ or two were spoken. Nothing here needs to know the word.
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left, bisect_right
 
 import numpy as np
 
 from speechcmd.arrays import FloatArray
 from speechcmd.audio.samples import Waveform
+from speechcmd.audio.word_boundaries import (
+    FLOOR_SHARE,
+    SoundRule,
+    find_sounds,
+    level_db,
+    ranked_level,
+)
 from speechcmd.runtime.model.card import ModelCard
 
 Burst = tuple[int, int]  # first sample and end of a stretch of sound
 
 HOP_S = 0.01
 _LEAST_POWER = 1e-10  # under the rounding noise of 16-bit audio (-100 dB)
-_DB_PER_NEPER = 10.0 / np.log(10.0)
 
-# chosen on words with known borders, 200 ms apart: docs/decisions.md
-_OVER_FLOOR_DB = 3.0
-_BELOW_PEAK_DB = 30.0
-_FLOOR_SHARE, _PEAK_SHARE = 0.1, 0.9  # of the levels lie below
+# chosen on words with known boundaries, 200 ms apart: docs/decisions.md
+LIVE_RULE = SoundRule(above_floor_db=3.0, below_peak_db=30.0)
+_PEAK_SHARE = 0.9  # of the levels lie below
 _FLOOR_MEMORY_S = 1.5  # longer, and the quiet of another place would count
 _CLOSURE_S = 0.12  # a pause no longer than this is part of a word: the t of "left"
 _CLICK_S = 0.06  # sound shorter than this is no word (the mean of three hops makes it two hops longer)
@@ -47,8 +51,7 @@ def measure_levels(waveform: Waveform, hop: int) -> FloatArray:
     # what `var` does, in half the time
     centred = pieces - (np.einsum("ij->i", pieces) / np.float32(hop))[:, None]
     powers = np.einsum("ij,ij->i", centred, centred) / np.float32(hop) + np.float32(_LEAST_POWER)
-    levels: FloatArray = np.log(powers) * np.float32(_DB_PER_NEPER)
-    return levels
+    return level_db(powers)
 
 
 class LevelTrack:
@@ -70,9 +73,7 @@ class LevelTrack:
         self._memory_hops = round((memory_s + _FLOOR_MEMORY_S) / hop_s)
         self._floor_hops = round(_FLOOR_MEMORY_S / hop_s)
         self._click_hops = round(_CLICK_S / hop_s)
-        # sound with short pauses in it, in a text of a byte a hop
         self._closure_hops = round(_CLOSURE_S / hop_s)
-        self._burst = re.compile(rb"\x01+(?:\x00{0,%d}\x01+)*" % self._closure_hops)
         self.reset(0)
 
     def reset(self, first_sample: int) -> None:
@@ -98,14 +99,14 @@ class LevelTrack:
             del self._rises[:n_old], self._rise_levels[:n_old]
 
     def find_word(self, anchor: int, begin: int, end: int) -> tuple[int, int] | None:
-        """Borders of the word at a sample inside a stretch of audio; None if no level stands out there.
+        """Boundaries of the word at a sample inside a stretch of audio; None if no level stands out there.
 
         Parameters
         ----------
         anchor
             A sample inside the word, or near it.
         begin, end
-            The stretch; the borders lie inside it, and no level after `end` is looked at.
+            The stretch; the boundaries lie inside it, and no level after `end` is looked at.
         """
         bursts = self.bursts(begin, end)
         if not bursts:
@@ -141,11 +142,10 @@ class LevelTrack:
         levels = self._levels[first:last]
         if len(levels) == 0:
             return []
-        is_loud: bytes = (_smooth(levels) > self.sound_level(begin, end)).tobytes()
+        is_sound = _smooth(levels) > self.sound_level(begin, end)
+        sounds = find_sounds(is_sound, bridged=self._closure_hops, shortest=self._click_hops)
         hop, origin = self._hop, self._first_sample + first * self._hop
-        spans = [found.span() for found in self._burst.finditer(is_loud)]
-        least = self._click_hops
-        return [(origin + start * hop, origin + stop * hop) for start, stop in spans if stop - start >= least]
+        return [(origin + start * hop, origin + stop * hop) for start, stop in sounds]
 
     def sound_level(self, begin: int, end: int) -> float:
         """The level above which a stretch of audio is sound; infinite if nothing is known of it."""
@@ -154,9 +154,8 @@ class LevelTrack:
         if len(levels) == 0:
             return math.inf
         memory = self._levels[max(0, last - self._floor_hops) : last]
-        floor, peak = _ranked(memory, _FLOOR_SHARE), _ranked(levels, _PEAK_SHARE)
-        # as exact as the levels that it is compared with
-        return float(np.float32(max(floor + _OVER_FLOOR_DB, peak - _BELOW_PEAK_DB)))
+        threshold = LIVE_RULE.threshold_db(_ranked(memory, FLOOR_SHARE), _ranked(levels, _PEAK_SHARE))
+        return float(np.float32(threshold))  # as exact as the levels that it is compared with
 
     def _hops(self, begin: int, end: int) -> tuple[int, int]:
         last = max(0, (end - self._first_sample) // self._hop)
@@ -186,7 +185,7 @@ def _ranked(levels: FloatArray, share: float) -> float:
     """The level below which a share of them lies: a percentile at a tenth of its cost."""
     ranked = levels.copy()
     ranked.sort()  # for some hundred values faster than a partition
-    return float(ranked[int(share * (len(levels) - 1))])
+    return ranked_level(ranked, int(share * (len(levels) - 1)))
 
 
 def _smooth(levels: FloatArray) -> FloatArray:
