@@ -1,6 +1,6 @@
 """How the rooms of the code hang together: files, imports among them, imports that run back up, floors.
 
-    python benchmarks/import_drawing.py [REPOSITORY] [--picture FILE.svg] [--pairs]
+    python benchmarks/import_drawing.py [REPOSITORY] [--pairs] [--picture FILE.svg]
 
 A room is a folder with Python files. An arrow is an import of one file by another of the same room (those inside
 functions count; those for type checking alone do not). A room's floors are the files on its longest chain of arrows.
@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("repository", nargs="?", type=Path, default=Path(__file__).resolve().parents[1])
     parser.add_argument("--pairs", action="store_true", help="also print which room imports which")
+    parser.add_argument("--picture", type=Path, help="draw the rooms by floors into this SVG")
     arguments = parser.parse_args()
     graph = read_imports(arguments.repository)
     print(f"{'room':<34}{'files':>6}{'lines':>7}{'arrows':>8}{'up':>4}{'floors':>8}")
@@ -48,6 +49,8 @@ def main() -> None:
             print(
                 f"{room}: {', '.join(sorted(other + (' (up)' if other in reach else '') for other in others))}"
             )
+    if arguments.picture:
+        draw(between, {room: len(modules) for room, modules in rooms.items()}, arguments.picture)
 
 
 def read_imports(repository: Path) -> Graph:
@@ -107,29 +110,63 @@ def count_upward(graph: Graph) -> int:
 
 def count_floors(graph: Graph) -> int:
     """Files on the longest chain; a circle counts as one floor."""
-    group = {
-        node: min({node} | {one for one in reachable(graph, node) if node in reachable(graph, one)})
-        for node in graph
-    }
+    return max(floors_of(graph).values(), default=0)
+
+
+def floors_of(graph: Graph) -> dict[str, int]:
+    """The floor of each node, 1 for those that import none."""
+    circles = {one: {to for to in reachable(graph, one) if one in reachable(graph, to)} for one in graph}
+    group = {one: min({one} | circle) for one, circle in circles.items()}
     depth: dict[str, int] = {}
 
     def floor(name: str) -> int:
         if name not in depth:
-            below = {
-                group[to]
-                for node, others in graph.items()
-                if group[node] == name
-                for to in others
-                if to in group
-            }
+            members = [one for one in graph if group[one] == name]
+            below = {group[to] for one in members for to in graph[one] if to in group}
             depth[name] = 1 + max((floor(other) for other in below - {name}), default=0)
         return depth[name]
 
-    return max((floor(name) for name in set(group.values())), default=0)
+    return {one: floor(group[one]) for one in graph}
 
 
 def count_lines(repository: Path, module: str) -> int:
     return len((repository / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8").splitlines())
+
+
+def needed(graph: Graph) -> Graph:
+    """The arrows without those that follow from others (the transitive reduction of a graph without circles)."""
+    return {
+        node: {to for to in others if not any(to in reachable(graph, other) for other in others - {to})}
+        for node, others in graph.items()
+    }
+
+
+def draw(between: Graph, n_files: dict[str, int], file: Path) -> None:
+    """Rooms as boxes with their number of files, what imports above what is imported; arrows that follow from others are left out."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "speechcmd"
+    floors = floors_of(between)
+    places = {}
+    for floor in sorted(set(floors.values())):
+        names = sorted(name for name in floors if floors[name] == floor)
+        places |= {name: ((at + 1) / (len(names) + 1), floor) for at, name in enumerate(names)}
+    figure, axes = plt.subplots(figsize=(11, 0.95 * max(floors.values())))
+    for name, others in needed(between).items():
+        for other in others:
+            arrow = {"arrowstyle": "-|>", "color": "#8899aa", "lw": 0.8, "shrinkA": 12, "shrinkB": 12}
+            axes.annotate("", places[other], places[name], arrowprops=arrow)
+    for name, place in places.items():
+        title = name.removeprefix("speechcmd/").rstrip("/").replace("/", "/\n") or "ground\nfloor"
+        label = f"{title} ({n_files[name]})"
+        box = {"boxstyle": "round", "fc": "white", "ec": "#334455"}
+        axes.annotate(label, place, ha="center", va="center", fontsize=8, bbox=box)
+    axes.set(xlim=(0, 1), ylim=(0.5, max(floors.values()) + 0.5))
+    axes.set_axis_off()
+    figure.savefig(file, bbox_inches="tight", metadata={"Date": None})
 
 
 if __name__ == "__main__":
