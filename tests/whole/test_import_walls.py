@@ -70,7 +70,7 @@ ROOMS_OF_TRAINING = {
 LIBRARIES_OF_TRAINING = {
     "settings": ("tomli_w",),
     "loop": ("lightning_fabric", "matplotlib"),
-    "series": ("matplotlib",),
+    "series": ("matplotlib", "speechcmd.evaluation.intervals"),
     "export": ("onnx", "onnxruntime.quantization"),
 }
 

@@ -152,36 +152,25 @@ def _compute_into(
     check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
+    windows = plan_windows(store.rows, frontend, n_frames)
     # a folder of its own: another process may write the same cache
     with scratch_folder(path) as own:
-        written = _compute(store, frontend, n_frames, own / path.name, settings, on_progress)
+        written = write_feature_store(
+            own / path.name,
+            [window.row for window in windows],
+            _blocks(store, windows, frontend, n_frames, on_progress),
+            scale=1.0,
+            offset=0.0,
+            front_end=asdict(frontend),
+            # the store's own durations: a clip's last part of a frame is cut off here
+            info={
+                "tool_version": __version__,
+                "length": store.info["length"],
+                "statistics": store.info["statistics"],
+                "settings": settings,
+            },
+        )
         return _open_if_same(path, settings) or move_feature_store(written, path)
-
-
-def _compute(
-    store: Store,
-    frontend: FrontEndConfig,
-    n_frames: int,
-    path: Path,
-    settings: dict[str, Any],
-    on_progress: Progress | None,
-) -> FeatureStore:
-    windows = plan_windows(store.rows, frontend, n_frames)
-    return write_feature_store(
-        path,
-        [window.row for window in windows],
-        _blocks(store, windows, frontend, n_frames, on_progress),
-        scale=1.0,
-        offset=0.0,
-        front_end=asdict(frontend),
-        # the store's own durations: a clip's last part of a frame is cut off here
-        info={
-            "tool_version": __version__,
-            "length": store.info["length"],
-            "statistics": store.info["statistics"],
-            "settings": settings,
-        },
-    )
 
 
 def plan_windows(rows: Sequence[Row], frontend: FrontEndConfig, n_frames: int) -> list[CachedWindow]:

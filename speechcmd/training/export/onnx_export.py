@@ -37,8 +37,9 @@ from speechcmd.training.data.shipped_negatives import sources_of
 from speechcmd.training.export.dft_graph import fold_dft
 from speechcmd.training.export.label_balance import BalanceReport, balance_labels
 from speechcmd.training.export.quantisation import Int8Config, Int8Report, quantise_run
-from speechcmd.training.export.run_clips import read_run_file, real_waveforms, stores_of
+from speechcmd.training.export.run_clips import real_waveforms, stores_of
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
+from speechcmd.training.loop.run_folder import read_run_file
 from speechcmd.training.loop.trained_network import load_network
 from speechcmd.training.settings.config import TrainConfig
 

@@ -15,14 +15,13 @@ from data_prep.store import INFO_FILE, Store
 from data_prep.task import draw_evaluation, make_split_task
 from speechcmd.arrays import IntArray
 from speechcmd.audio.samples import Waveform, int16_to_float32
-from speechcmd.errors import StoreError, TrainingError
-from speechcmd.json_toml import parse_json
+from speechcmd.errors import StoreError
 from speechcmd.labels import name_labels
 from speechcmd.training.data.dataset import ClipDataset, make_loader
 from speechcmd.training.data.folds import split_by_fold
 from speechcmd.training.data.sampler import FixedSampler
 from speechcmd.training.data.shipped_negatives import reopen_shipped
-from speechcmd.training.loop.run_folder import RUN_FILE
+from speechcmd.training.loop.run_folder import read_run_file
 from speechcmd.training.settings.config import AugmentConfig, TrainConfig
 
 _BATCH_SIZE = 50
@@ -109,25 +108,6 @@ def real_waveforms(run: Path, n_clips: int, n_samples: int, places: Sequence[Pat
     ]
 
 
-def read_run_file(run: Path) -> dict[str, Any]:
-    """The description of a run.
-
-    Raises
-    ------
-    TrainingError
-        If it is missing or damaged.
-    """
-    try:
-        described = parse_json((run / RUN_FILE).read_text(encoding="utf-8"))
-        if not isinstance(described, dict):
-            raise ValueError("no table of settings")
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            "missing or damaged; expected the folder of a training run", path=run / RUN_FILE
-        ) from error
-    return described
-
-
 def stores_of(run: Path, places: Sequence[Path] = ()) -> list[AnyStore]:
     """The stores that a run was trained on, the shipped negatives last.
 
@@ -150,8 +130,8 @@ def stores_of(run: Path, places: Sequence[Path] = ()) -> list[AnyStore]:
         try:
             return _open_same(run, paths, described)
         except StoreError as error:
-            problems.append(str(error))
-    raise StoreError(f"{problems[0]}; say where it is now with --store DIR")
+            problems.append(error)
+    raise StoreError(problems[0].without_path, path=run, advice="say where it is now with --store DIR")
 
 
 def _places_of(run: Path, described: dict[str, Any]) -> list[list[Path]]:

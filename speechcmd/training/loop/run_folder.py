@@ -70,14 +70,8 @@ class RunFolder:
         TrainingError
             If the store's contents are others.
         """
-        try:
-            described = parse_json((self.path / RUN_FILE).read_text(encoding="utf-8"))
-            begun = described["data_digest"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(
-                "missing or damaged", path=self.path / RUN_FILE, advice="choose another --run"
-            ) from error
-        source = JoinedStores(stores)
+        described, source = read_run_file(self.path), JoinedStores(stores)
+        begun = described["data_digest"]
         if begun != source.digest:
             raise TrainingError(
                 f"the run was begun on a store with digest {begun[:12]}, {source.path} has "
@@ -132,6 +126,25 @@ class RunFolder:
             axes.legend(frameon=False)
         with open_binary(self.path / "curves.png") as file:
             figure.savefig(file, format="png", dpi=110)
+
+
+def read_run_file(run: Path) -> dict[str, Any]:
+    """The description of a run.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing or damaged.
+    """
+    try:
+        described: dict[str, Any] = parse_json((run / RUN_FILE).read_text(encoding="utf-8"))
+        if not isinstance(described["data_digest"], str):
+            raise TypeError("a digest is a text")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            "missing or damaged; expected the folder of a training run", path=run / RUN_FILE
+        ) from error
+    return described
 
 
 def describe_places(stores: Sequence[AnyStore], run: Path) -> dict[str, list[str]]:

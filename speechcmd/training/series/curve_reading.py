@@ -18,7 +18,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+
+from speechcmd.evaluation.intervals import wilson_interval
 
 MIN_SLOPE = 0.5
 """Points of validation accuracy for twice the clips that are worth recording them."""
@@ -30,8 +31,6 @@ WIDE_GAP = 2.0
 MORE_DATA = "more data"
 MORE_CAPACITY = "more capacity or longer training"
 MORE_REGULARISATION = "more regularisation"
-
-_Z = NormalDist().inv_cdf(0.975)
 
 Interval = tuple[float, float]
 
@@ -86,10 +85,9 @@ def summarise(answers: Sequence[Answer]) -> str:
 
 
 def accuracy_interval(accuracy: float, n_clips: int) -> Interval:
-    """95 % interval of an accuracy in percent over so many clips (Wilson 1927, JASA 22:209)."""
-    p, zz = accuracy / 100, _Z**2 / n_clips
-    middle, half = p + zz / 2, _Z * math.sqrt(p * (1 - p) / n_clips + zz / 4 / n_clips)
-    return max(0.0, 100 * (middle - half) / (1 + zz)), min(100.0, 100 * (middle + half) / (1 + zz))
+    """95 % interval of an accuracy in percent over so many clips."""
+    low, high = wilson_interval(round(accuracy * n_clips / 100), n_clips)
+    return 100 * low, 100 * high
 
 
 def difference_interval(first: float, n_first: int, second: float, n_second: int) -> Interval:
