@@ -50,14 +50,10 @@ _USUAL = AugmentConfig()
 )
 @setting_options("seed", "initial", "teacher", "feature_cache")
 @click.option(
-    "--folds",
-    type=click.IntRange(min=2),
-    help="Cross-validate by speaker: a training for each fold.",
+    "--folds", type=click.IntRange(min=2), help="Cross-validate by speaker: a training for each fold."
 )
 @click.option(
-    "--learning-curve",
-    is_flag=True,
-    help="Train on shares of the clips and draw what more would bring.",
+    "--learning-curve", is_flag=True, help="Train on shares of the clips and draw what more would bring."
 )
 @setting_options("device", "precision", "workers", "threads", "deterministic")
 @click.option(

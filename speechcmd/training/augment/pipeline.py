@@ -120,12 +120,7 @@ class WindowAugmentation:
         self.n_longer_frames = math.ceil(self.n_frames * config.longest_factor)
 
     def place(
-        self,
-        task: SplitTask,
-        indices: IntArray,
-        is_noise: BoolArray,
-        n_audio: int,
-        at: BatchNumber,
+        self, task: SplitTask, indices: IntArray, is_noise: BoolArray, n_audio: int, at: BatchNumber
     ) -> Placed:
         """Where windows are cut, how loud and how fast they are; the first `n_audio` of them are of audio."""
         rng = self._rng("augment", at)

@@ -62,11 +62,7 @@ def take_cached(
 
 
 def cached_features(
-    store: Store,
-    frontend: FrontEndConfig,
-    n_frames: int,
-    folder: Path,
-    on_progress: Progress | None = None,
+    store: Store, frontend: FrontEndConfig, n_frames: int, folder: Path, on_progress: Progress | None = None
 ) -> FeatureStore:
     """The features of `store`, of `n_frames` frames a clip, from `folder` or computed and kept there.
 

@@ -16,29 +16,12 @@ SLOWEST = 0.01  # of the highest learning rate: where the warm-up begins and wha
 _STEPS = (0.5, 0.75)
 
 
-def _sgd(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    return torch.optim.SGD(
-        groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0, foreach=True
-    )
-
-
-def _adam(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    return torch.optim.Adam(groups, lr=config.learning_rate, foreach=True)
-
-
-def _adamw(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    return torch.optim.AdamW(groups, lr=config.learning_rate, foreach=True)
-
-
-def _rmsprop(groups: list[dict[str, Any]], config: TrainConfig) -> Optimizer:
-    return torch.optim.RMSprop(groups, lr=config.learning_rate, momentum=config.momentum, foreach=True)
-
-
-OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], TrainConfig], Optimizer]] = {
-    "adamw": _adamw,
-    "adam": _adam,
-    "sgd": _sgd,
-    "rmsprop": _rmsprop,
+# each with the settings that it takes beside the learning rate
+OPTIMIZERS: dict[str, tuple[type[Optimizer], Callable[[TrainConfig], dict[str, Any]]]] = {
+    "adamw": (torch.optim.AdamW, lambda _: {}),
+    "adam": (torch.optim.Adam, lambda _: {}),
+    "sgd": (torch.optim.SGD, lambda config: {"momentum": config.momentum, "nesterov": config.momentum > 0}),
+    "rmsprop": (torch.optim.RMSprop, lambda config: {"momentum": config.momentum}),
 }
 
 
@@ -50,32 +33,18 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> Optimizer:
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return OPTIMIZERS[config.optimizer](groups, config)
+    kind, settings_of = OPTIMIZERS[config.optimizer]
+    return kind(groups, lr=config.learning_rate, foreach=True, **settings_of(config))  # type: ignore[call-arg]
 
 
-def _cosine(done: float) -> float:
-    """Half a cosine down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
-    return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _linear(done: float) -> float:
-    return 1 - done * (1 - SLOWEST)
-
-
-def _step(done: float) -> float:
-    """A tenth after half of the training, a hundredth after three quarters (He et al. 2016)."""
-    return float(0.1 ** sum(done > step - 1e-9 for step in _STEPS))
-
-
-def _constant(done: float) -> float:
-    return 1.0
-
-
+# the share of the highest rate that is left when a share of the training after the warm-up is done
 SCHEDULES: dict[str, Callable[[float], float]] = {
-    "cosine": _cosine,
-    "linear": _linear,
-    "step": _step,
-    "constant": _constant,
+    # half a cosine down to zero (Loshchilov and Hutter 2017, arXiv 1608.03983)
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "linear": lambda done: 1 - done * (1 - SLOWEST),
+    # a tenth after half of the training, a hundredth after three quarters (He et al. 2016)
+    "step": lambda done: float(0.1 ** sum(done > step - 1e-9 for step in _STEPS)),
+    "constant": lambda _: 1.0,
 }
 
 

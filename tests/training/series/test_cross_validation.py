@@ -161,7 +161,7 @@ def test_a_label_without_clips_in_a_fold_is_refused(rows: list[Row], message: st
     ("changes", "message"),
     [
         ({"batch_size": 1}, "batch_size: expected at least 2, or 0 to follow the number of clips, got 1"),
-        ({"seed": -1}, "seed: expected 0 to "),
+        ({"seed": -1}, "seed: expected a whole number from 0 to "),
         ({"fold": "1/2"}, "fold: expected none in a cross-validation, got 1/2"),
         (
             {"initial": "runs/a"},

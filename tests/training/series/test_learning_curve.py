@@ -189,7 +189,7 @@ def test_shares_are_nested_and_trained_for_the_same_number_of_steps() -> None:
         ),
         ({"teacher": "runs/b"}, "teacher: expected none in a series of trainings, got runs/b"),
         ({"batch_size": 1}, "batch_size: expected at least 2, or 0 to follow the number of clips, got 1"),
-        ({"seed": -1}, "seed: expected 0 to "),
+        ({"seed": -1}, "seed: expected a whole number from 0 to "),
     ],
 )
 def test_what_makes_no_curve_is_refused(changes: dict[str, Any], message: str) -> None:
