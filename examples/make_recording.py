@@ -1,53 +1,52 @@
-"""Make examples/commands.flac with a speech synthesiser: commands, a repeated word, other words, pauses.
+"""Make examples/commands.flac: one voice gives commands, with other words and pauses between.
 
-usage: python examples/make_recording.py OUTPUT.flac     (needs the program espeak-ng)
+usage: python examples/make_recording.py VOICES OUTPUT.flac
 
-Three voices of espeak-ng speak in turn over low background noise. The words that are commands go to
-standard output, one a line with the second at which they begin.
+VOICES is the folder of the Kokoro voices that `python recipes/make_speech.py kokoro DATA DEST` fetches, DEST/kokoro-voices.
+The voice is one that no training heard. The words that are commands go to standard output, one a line with the second at
+which they begin.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from speechcmd.audio.reading import read_waveform
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16
 
-VOICES = ("en-us", "en-gb", "en-us+m7")
-WORDS_PER_MINUTE = 150
-COMMANDS = frozenset({"yes", "no", "up", "down", "left", "right", "stop", "go"})
+sys.path.append(str(Path(__file__).resolve().parents[1] / "recipes"))
+from speech.arpabet import phonemes_of
+from speech.kokoro import Kokoro, Mixture
+from speech.pronunciation import pronunciations
+
+VOICE = "am_michael"  # of speech.kokoro.HELD_OUT
+COMMANDS = frozenset({"yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"})
 SCRIPT = (
-    "please", "yes", "no", "computer", "left", "left", "thank you", "right", "up", "orange",
-    "down", "go", "umbrella", "go", "stop",
+    "please", "yes", "no", "computer", "left", "left", "orange", "right", "up", "down",
+    "umbrella", "go", "stop", "window", "on", "off",
 )  # fmt: skip
-PAUSE_S = (0.5, 1.1)
-PEAK = 0.4
+PAUSE_S = (0.3, 0.8)  # beside the quiet that the voice leaves around a word
+PEAK = 0.3
 NOISE_RMS = 0.001
 
 
-def speak(text: str, voice: str) -> Waveform:
-    """One utterance at 16 kHz, scaled to a common peak. Shape: (n_samples,)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "word.wav"
-        command = ["espeak-ng", "-v", voice, "-s", str(WORDS_PER_MINUTE), "-w", str(path), text]
-        subprocess.run(command, check=True)
-        waveform = read_waveform(path)
-    return waveform * np.float32(PEAK / np.abs(waveform).max())
+def speak(kokoro: Kokoro, word: str) -> Waveform:
+    """A word by itself with the quiet around it, scaled to a common peak. Shape: (n_samples,)."""
+    voice = Mixture((VOICE,), (1.0,))
+    spoken = kokoro.say(f"{phonemes_of(pronunciations(word)[0], voice.british)}.", voice, speed=1.0)
+    return spoken * np.float32(PEAK / np.abs(spoken).max())
 
 
-def main(output: str) -> None:
-    rng = np.random.default_rng(7)
+def main(voices: str, output: str) -> None:
+    kokoro, rng = Kokoro(Path(voices)), np.random.default_rng(7)
     parts = [np.zeros(SAMPLE_RATE // 2, dtype=np.float32)]
-    for number, text in enumerate(SCRIPT):
-        if text in COMMANDS:
-            print(f"{sum(map(len, parts)) / SAMPLE_RATE:6.2f} {text}")
-        parts.append(speak(text, VOICES[number % len(VOICES)]))
+    for word in SCRIPT:
+        if word in COMMANDS:
+            print(f"{sum(map(len, parts)) / SAMPLE_RATE:6.2f} {word}")
+        parts.append(speak(kokoro, word))
         parts.append(np.zeros(round(rng.uniform(*PAUSE_S) * SAMPLE_RATE), dtype=np.float32))
     waveform = np.concatenate(parts)
     waveform += rng.standard_normal(len(waveform)).astype(np.float32) * np.float32(NOISE_RMS)
@@ -55,4 +54,4 @@ def main(output: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

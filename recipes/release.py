@@ -6,7 +6,7 @@ usage: python recipes/release.py DATA WORK [--models cnn,gru,tiny,cnn35] [--unti
 DATA holds SpeechCommands/, log_mel_images/, audiobooks/, sentences/, isolated_words/, noise/, music/ and
 roles.csv; beside it come lists without homophones, roles-10.csv and roles-35.csv. In WORK come stores, runs,
 streams, files and reports; interrupted, run it again: trainings go on where they were. The models end up in
-WORK/released with their cards and figures. docs/released-models.md tells why each recipe is as it is.
+WORK/released with their cards and figures. docs/measurements/released-models.md tells why each recipe is as it is.
 """
 
 from __future__ import annotations

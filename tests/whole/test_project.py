@@ -186,16 +186,8 @@ def figures_of(name: str) -> tuple[Share, Rate]:
     return figures.clips.accuracy, rate
 
 
-def test_readme_quotes_the_figures_of_the_model() -> None:
-    accuracy, rate = figures_of("cnn")
-    assert f"({accuracy.n:,} testing clips) | {percent_of(accuracy)};" in row_of("README.md", "| official 12")
-    row = row_of("README.md", "| false accepts in")
-    assert row.startswith(f"| false accepts in {rate.hours:.1f} h ")
-    assert f"| {rate.per_hour:.1f} an hour [{rate.low:.1f}, {rate.high:.1f}]" in row
-
-
 def test_the_page_of_the_released_models_quotes_their_figures() -> None:
-    page = "docs/released-models.md"
+    page = "docs/measurements/released-models.md"
     names = ("cnn", "gru", "tiny")
     accuracies = row_of(page, "| 12 classes").split("|")[2:-1]
     rates = row_of(page, "| false accepts an hour as set").split("|")[2:-1]

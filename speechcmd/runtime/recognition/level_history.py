@@ -27,7 +27,7 @@ Burst = tuple[int, int]  # first sample and end of a stretch of sound
 HOP_S = 0.01
 _LEAST_POWER = 1e-10  # under the rounding noise of 16-bit audio (-100 dB)
 
-# chosen on words with known boundaries, 200 ms apart: docs/decisions.md
+# chosen on words with known boundaries, 200 ms apart: docs/explanation/why-audio-and-data.md
 LIVE_RULE = SoundRule(above_floor_db=3.0, below_peak_db=30.0)
 _PEAK_SHARE = 0.9  # of the levels lie below
 _FLOOR_MEMORY_S = 1.5  # longer, and the quiet of another place would count

@@ -12,7 +12,7 @@ from speechcmd.labels import NEVER_FIRE, SILENCE, UNKNOWN
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.recognition.level_history import hop_samples
 
-# chosen on validation clips, docs/decisions.md; the two in windows are shares of one
+# chosen on validation clips, docs/explanation/why-runtime.md; the two in windows are shares of one
 WORD_WINDOWS = 2 / 3  # how long a word must be believed
 LONGEST_WORD_S = 0.66  # in a longer window a word is no longer in view, but what is around it
 SILENCE_WINDOWS = 1.5  # how long a stretch of silence is looked at

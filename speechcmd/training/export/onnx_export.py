@@ -47,7 +47,7 @@ OPSET = 18
 # older runtimes read no newer file format; nothing of ours needs one
 IR_VERSION = 10
 LARGEST_DIFFERENCE = 1e-4
-SMOOTHING_S = 0.36  # chosen on validation clips and speech: docs/figures.md
+SMOOTHING_S = 0.36  # chosen on validation clips and speech: docs/measurements/streams.md
 DEFAULT_THRESHOLD = 0.7
 _N_REAL_CLIPS = 8
 

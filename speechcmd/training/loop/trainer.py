@@ -123,7 +123,7 @@ class Trainer:
         network = create_model(
             config.architecture, len(self.labels), n_samples, config.frontend, **config.model
         )
-        # the layout in which two-dimensional convolutions train fastest: docs/figures.md
+        # the layout in which two-dimensional convolutions train fastest: docs/measurements/speed.md
         self.network: KeywordNetwork = network.to(memory_format=torch.channels_last)
         if config.initial and not resume:
             take_weights(self.network, config, self.labels)

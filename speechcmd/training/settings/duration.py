@@ -9,7 +9,7 @@ from speechcmd.training.settings.config import TrainConfig
 STANDARD_EPOCHS, MOST_EPOCHS = 40, 200
 STANDARD_BATCH, LEAST_BATCH = 128, 16
 BATCHES_AN_EPOCH = 16  # of a small set: fewer, and an epoch is hardly a step
-LEAST_STEPS = 600  # of the optimiser, whatever the number of clips: docs/decisions.md
+LEAST_STEPS = 600  # of the optimiser, whatever the number of clips: docs/explanation/why-training.md
 PATIENT_SHARE = 3 / 8  # of the epochs
 
 
