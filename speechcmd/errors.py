@@ -33,6 +33,8 @@ STREAM = "<stream>"
 class SpeechcmdError(Exception):
     """Root of all errors that a caller may want to catch; the command line prints it and exits 1.
 
+    The message is `path: reason; advice`. An error can be sent to another process.
+
     Parameters
     ----------
     reason
@@ -42,8 +44,8 @@ class SpeechcmdError(Exception):
     advice
         What to do.
 
-    The message is `path: reason; advice`. An error can be sent to another process.
-
+    Examples
+    --------
     >>> str(SpeechcmdError("the file is empty", path="yes.wav", advice="record it again"))
     'yes.wav: the file is empty; record it again'
     """

@@ -19,6 +19,13 @@ from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
 
 WORDS = ("lamp", "music")
 OTHER_WORDS = ("bird", "tree", "zero")
+# fmt: off
+TRAINED_TO_HEAR = (
+    "--words", ",".join(WORDS), "--epochs", "12", "--learning-rate", "0.01", "--unknown", "all", "--length", "0.6",
+    "--speech-percent", "25", "--no-gain", "--no-spec-augment", "--set", "augment.half_seen_percent=0",
+    "--set", "augment.room_percent=0", "--set", "patience=12", "--model", "dropout=0",
+)
+# fmt: on
 ROLES = ("train", "calibrate", "figures")
 
 
@@ -84,18 +91,7 @@ def trained_folder() -> Path:
 def measured_folder() -> Path:
     """A run, its model file and a recording whose words are known."""
     folder = new_folder(trained_folder())
-    training = (*TINY_TRAINING, *TINY_CNN, "--learning-rate", "0.01")
-    command(
-        "train",
-        folder / "store",
-        "--run",
-        folder / "run",
-        "--words",
-        ",".join(WORDS),
-        *training,
-        "--epochs",
-        "3",
-    )
+    command("train", folder / "store", "--run", folder / "run", *TINY_TRAINING, *TINY_CNN, *TRAINED_TO_HEAR)
     command("export", folder / "run", "-o", folder / "mine.onnx")
     stream = ("-o", folder / "stream.wav", "-m", folder / "mine.onnx", "--minutes", "1")
     command("make-stream", folder / "store", *stream)
