@@ -2,14 +2,15 @@
 
 usage: python docs/reference_pages.py
 
-They hold what `speechcmd COMMAND --help` says and what stands beside the fields of the settings, so they are never
-edited by hand; a test compares them.
+They hold what `speechcmd COMMAND --help` says and what stands beside the fields of the settings, so they are
+never edited by hand; a test compares them.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -21,18 +22,19 @@ REFERENCE = Path(__file__).resolve().parent / "reference"
 COMMANDS_INTRODUCTION = """\
 # Commands
 
-Made from the commands by `python docs/reference_pages.py`; `speechcmd COMMAND --help` says the same. What they
-print and how they end: [output](output.md).
+Made from the commands by `python docs/reference_pages.py`; `speechcmd COMMAND --help` says the same. What
+they print and how they end: [output](output.md).
 """
 SETTINGS_INTRODUCTION = """\
 # Training settings
 
-Made from the code by `python docs/reference_pages.py`. Settings come from the defaults, then a recipe (`--recipe`), then
-options of [`train`](commands.md#train), then `--set NAME=VALUE`; the last one counts. Options have the names of the
-settings with dashes (`learning_rate` is `--learning-rate`; `n_workers` and `n_threads` are `--workers` and `--threads`).
+Made from the code by `python docs/reference_pages.py`. Settings come from the defaults, then a recipe
+(`--recipe`), then options of [`train`](commands.md#train), then `--set NAME=VALUE`; the last one counts.
+Options have the names of the settings with dashes (`learning_rate` is `--learning-rate`; `n_workers` and
+`n_threads` are `--workers` and `--threads`).
 
-A recipe is a TOML file; an unknown name is refused, and the nearest known one is named. The `config.toml` of a run is a
-recipe too: `--recipe RUN/config.toml` repeats it.
+A recipe is a TOML file; an unknown name is refused, and the nearest known one is named. The `config.toml`
+of a run is a recipe too: `--recipe RUN/config.toml` repeats it.
 
 ```toml
 architecture = "bc_resnet"
@@ -52,13 +54,15 @@ How an epoch goes: [what is trained](../explanation/what-is-trained.md).
 AUGMENT_INTRODUCTION = """\
 ## Augmentation
 
-What is done to training batches only, in the table `[augment]`. On audio it is done to the waveform, on features to the
-power that a log-mel stands for: right on average, without what two waveforms cancel. All draws are seeded by counters.
-`--no-time-shift`, `--no-noise`, `--no-gain` and `--no-spec-augment` switch off one each.
+What is done to training batches only, in the table `[augment]`. On audio it is done to the waveform, on
+features to the power that a log-mel stands for: right on average, without what two waveforms cancel. All
+draws are seeded by counters. `--no-time-shift`, `--no-noise`, `--no-gain` and `--no-spec-augment` switch
+off one each.
 
-Where a window reaches beyond its clip it is filled with noise at the clip's own floor (of features: with the clip's own
-quiet frames), never with digital zero: a network would learn zeros as a sign of words. Masks are filled with the mean
-for the same reason, for zero is *loud* in a log-mel. What each part adds: [data](../measurements/data.md#parts-of-the-recipe).
+Where a window reaches beyond its clip it is filled with noise at the clip's own floor (of features: with
+the clip's own quiet frames), never with digital zero: a network would learn zeros as a sign of words.
+Masks are filled with the mean for the same reason, for zero is *loud* in a log-mel. What each part adds:
+[data](../measurements/data.md#parts-of-the-recipe).
 """
 
 
@@ -70,9 +74,16 @@ def settings_page() -> str:
 
 def settings_table(table: str) -> str:
     """The settings of one table of a recipe."""
-    rows = ((f"`{name}`", *map(escaped, cells)) for name, *cells in setting_rows(table))
-    lines = (("setting", "default", "expected", "meaning"), ("---",) * 4, *rows)
-    return "".join(f"| {' | '.join(cell.replace('|', '\\|') for cell in line)} |\n" for line in lines)
+    rows = [(f"`{name}`", *map(escaped, cells)) for name, *cells in setting_rows(table)]
+    return (
+        "\n".join(map(table_line, (("setting", "default", "expected", "meaning"), ("---",) * 4, *rows)))
+        + "\n"
+    )
+
+
+def table_line(cells: Iterable[str]) -> str:
+    """A line of a table."""
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "\\<") for cell in cells) + " |"
 
 
 def commands_page() -> str:
@@ -106,7 +117,7 @@ def option_row(option: click.Option, context: click.Context) -> str:
     default = "required" if option.required else default_in_words.rstrip("] ") or extra.get("default", "")
     range_ = choices_of(option) or extra.get("range", "").replace("<=", "≤").replace(">=", "≥")
     cells = (", ".join(names), str(default).strip("()"), range_, escaped(meaning.strip()))
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "\\<") for cell in cells) + " |"
+    return table_line(cells)
 
 
 def choices_of(option: click.Option) -> str:

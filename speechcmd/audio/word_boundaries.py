@@ -3,7 +3,7 @@
 A moment is sound if its level stands over the floor (the level that a tenth of the moments do not reach)
 and lies not too far under a peak that no click can set. Pauses as short as the closure of a plosive are
 part of a word, and sound too short for a word is a click. The three uses differ in their numbers, for which
-docs/decisions.md gives the reasons:
+docs/explanation/why-audio-and-data.md gives the reasons:
 
 - clips on their way into a store (`data_prep.trim`): frames of 25 ms, and a margin for training;
 - labels of synthetic streams (`LABEL_RULE`, `find_boundaries`): hops of 5 ms, no margin;
