@@ -1,9 +1,9 @@
-"""One file of a corpus: read it, find the word, note what is wrong with it."""
+"""One file of a corpus: read it, find the word, note what is wrong with it. Long ones come in blocks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,15 @@ from data_prep.corpus import Source
 from data_prep.store import Row
 from data_prep.trim import Speech, TrimConfig, find_speech_in, floor_and_peak, part_energy
 from speechcmd.arrays import FloatArray
-from speechcmd.audio.reading import read_int16
-from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, int16_to_float32
+from speechcmd.audio.reading import read_blocks, read_int16
+from speechcmd.audio.samples import (
+    INT16_SCALE,
+    SAMPLE_RATE,
+    Int16,
+    Waveform,
+    float32_to_int16,
+    int16_to_float32,
+)
 from speechcmd.audio.word_boundaries import SILENT_POWER, level_db
 from speechcmd.errors import AudioError
 
@@ -22,6 +29,7 @@ LONGEST_CLIP_S = 60.0  # what is longer is no clip of a word, and would be held 
 DC_OFFSET = 0.01
 CLIPPED_SAMPLES = 16  # that many at full scale are no accident
 _FULL_SCALE = 32_767
+_LEVEL_SAMPLES = SAMPLE_RATE // 100
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,10 @@ def _row_of_word(source: Source, samples: Int16, speech: Speech, flags: tuple[st
 def _row_of_recording(source: Source, samples: Int16) -> Row:
     waveform = int16_to_float32(samples)
     flags = flags_of(len(samples), count_full_scale(samples), float(waveform.mean()))
-    return whole_row(source, len(samples), block_levels(waveform), flags, digest_of(samples))
+    return _whole_row(source, len(samples), block_levels(waveform), flags, digest_of(samples))
 
 
-def whole_row(source: Source, n_samples: int, levels: Waveform, flags: tuple[str, ...], digest: str) -> Row:
+def _whole_row(source: Source, n_samples: int, levels: Waveform, flags: tuple[str, ...], digest: str) -> Row:
     """Row (offset 0) of a recording, which is kept whole; `levels` are its `block_levels`."""
     floor_db, _ = floor_and_peak(levels)
     return Row(
@@ -133,3 +141,48 @@ def count_full_scale(samples: Int16) -> int:
     if samples.max() < _FULL_SCALE and samples.min() > -_FULL_SCALE:
         return 0
     return int(np.count_nonzero((samples >= _FULL_SCALE) | (samples <= -_FULL_SCALE)))
+
+
+class LongRecording:
+    """A recording on its way into the store, block by block: its row is known once all have been taken.
+
+    The row is the one that `measure_clip` finds for the whole recording. Raises AudioError while
+    blocks are taken, as `speechcmd.audio.reading.read_blocks`, and for a recording without samples.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._hash = hashlib.blake2b(digest_size=8)
+        self._levels: list[Waveform] = []
+        self._rest: Waveform = np.zeros(0, dtype=np.float32)
+        self._n_samples = 0
+        self._n_full_scale = 0
+        self._sum = 0
+
+    def blocks(self) -> Iterator[Int16]:
+        """Yield the recording as int16 blocks at 16 kHz and measure each on its way."""
+        for waveform in read_blocks(self._source.path):
+            samples = float32_to_int16(waveform)
+            self._measure(samples)
+            yield samples
+        if self._n_samples == 0:
+            raise AudioError("holds no samples", path=self._source.path)
+
+    def _measure(self, samples: Int16) -> None:
+        self._hash.update(np.ascontiguousarray(samples).data)
+        self._n_samples += len(samples)
+        self._n_full_scale += count_full_scale(samples)
+        self._sum += int(samples.sum(dtype=np.int64))
+        # a resampler's blocks have any length, levels are of whole 10 ms
+        waveform = np.concatenate([self._rest, int16_to_float32(samples)])
+        n_whole = len(waveform) // _LEVEL_SAMPLES * _LEVEL_SAMPLES
+        if n_whole:
+            self._levels.append(block_levels(waveform[:n_whole]))
+        self._rest = waveform[n_whole:]
+
+    def row(self) -> Row:
+        """The recording's row, with offset 0."""
+        levels = np.concatenate(self._levels) if self._levels else block_levels(self._rest)
+        mean = self._sum / self._n_samples / INT16_SCALE
+        flags = flags_of(self._n_samples, self._n_full_scale, mean)
+        return _whole_row(self._source, self._n_samples, levels, flags, self._hash.hexdigest())

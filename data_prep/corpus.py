@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep.speaker import speaker_of
-from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitLists
-from data_prep.split_plan import SpokenClip, plan_splits
+from data_prep.split import SPLIT_OF_ROLE, RoleRule, SplitLists, SpokenClip, plan_splits
 from speechcmd.audio.suffixes import ALL_SUFFIXES
 from speechcmd.errors import CorpusError
 from speechcmd.labels import SILENCE, UNKNOWN, normalise_label

@@ -39,8 +39,7 @@ from data_prep.store import (
     write_rows,
 )
 from data_prep.store_check import LARGEST, CellError, check_columns
-from data_prep.store_folder import LOG_MEL_FILE, is_ours
-from data_prep.store_info import digest_of_rows, measure_durations
+from data_prep.store_folder import LOG_MEL_FILE, digest_of_rows, is_ours, measure_durations
 from speechcmd.arrays import ByteArray, FloatArray, HalfArray
 from speechcmd.errors import StoreError
 from speechcmd.files import replace_folder, whole_folder

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.clip import Clip, Skipped
+from data_prep.clip import Clip, LongRecording, Skipped
 from data_prep.clip_workers import measure_all
 from data_prep.corpus import Corpus, Source, scan_corpus
-from data_prep.long_recording import Recording
 from data_prep.store import INFO_FILE, Row, Store, resolve_length
-from data_prep.store_info import digest_of_rows, measure_durations
+from data_prep.store_folder import digest_of_rows, measure_durations
 from data_prep.store_writer import StoreWriter
 from data_prep.trim import TrimConfig
 from speechcmd.audio.samples import SAMPLE_RATE
@@ -133,7 +132,7 @@ def _write_all(
 
 def _write_recording(writer: StoreWriter, source: Source) -> list[Skipped]:
     try:
-        writer.append_recording(Recording(source))
+        writer.append_recording(LongRecording(source))
     except AudioError as error:
         return [Skipped(source.name, error.without_path)]
     return []

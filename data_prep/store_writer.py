@@ -18,8 +18,7 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from data_prep.clip import Clip
-from data_prep.long_recording import Recording
+from data_prep.clip import Clip, LongRecording
 from data_prep.store import (
     AUDIO_FILE,
     COLUMNS,
@@ -92,7 +91,7 @@ class StoreWriter:
         self._audio.flush()
         self._write_index(rows)
 
-    def append_recording(self, recording: Recording) -> Row:
+    def append_recording(self, recording: LongRecording) -> Row:
         """Write one long recording block by block, in constant memory.
 
         If its decoding breaks off, the blocks written so far are taken back and the error goes on.

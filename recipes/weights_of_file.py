@@ -18,8 +18,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from data_prep.open_store import open_store
-from data_prep.row_source import JoinedStores
+from data_prep.row_source import JoinedStores, open_store
 from data_prep.task import make_split_task
 from models.network import KeywordNetwork
 from models.registry import create_model

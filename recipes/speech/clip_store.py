@@ -8,7 +8,7 @@ from typing import Any
 
 from data_prep.clip import Clip
 from data_prep.store import Store
-from data_prep.store_info import digest_of_rows, measure_durations
+from data_prep.store_folder import digest_of_rows, measure_durations
 from data_prep.store_writer import StoreWriter
 from speechcmd import __version__
 

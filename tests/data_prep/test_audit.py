@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from data_prep.audit import OFFICIAL_COUNTS, audit, render_text
+from data_prep.audit_files import bins_of, draw_audit
 from data_prep.clip import Skipped
-from data_prep.corpus_picture import bins_of, draw_audit
 from data_prep.store import Row
 
 

@@ -14,9 +14,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clip import Skipped, digest_of, measure_clip
+from data_prep.clip import LongRecording, Skipped, digest_of, measure_clip
 from data_prep.corpus import Source, official_version, scan_corpus
-from data_prep.long_recording import Recording
 from data_prep.speaker import speaker_of
 from data_prep.split import RoleRule, hashed_split
 from speechcmd.audio.reading import read_int16
@@ -168,7 +167,7 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: bytes | st
 def test_a_streamed_recording_is_measured_as_a_whole_one(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).standard_normal(25 * SAMPLE_RATE).astype(np.float32) * np.float32(0.05)
     path = put(tmp_path / "long.wav", noise)
-    recording = Recording(source(path, "noise"))
+    recording = LongRecording(source(path, "noise"))
     streamed = np.concatenate(list(recording.blocks()))
     whole = measure_clip(source(path, "noise"))
     assert not isinstance(whole, Skipped)

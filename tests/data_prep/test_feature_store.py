@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.feature_store import FeatureStore
-from data_prep.open_store import open_store
+from data_prep.row_source import open_store
 from data_prep.store import COLUMNS, Store, write_rows
 from speechcmd.arrays import AnyArray
 from speechcmd.errors import StoreError

@@ -20,7 +20,7 @@ from store_clips import CLIPS, SETTINGS, write_store
 
 from data_prep.clip import Clip
 from data_prep.feature_store import FeatureStore
-from data_prep.open_store import open_store
+from data_prep.row_source import open_store
 from data_prep.store import COLUMNS, IndexedStore, Store
 from data_prep.store_writer import StoreWriter
 from speechcmd.errors import StoreError

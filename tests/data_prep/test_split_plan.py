@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.split import SplitLists, hashed_split
-from data_prep.split_plan import SplitPlan, SpokenClip, plan_splits, shared_speakers
+from data_prep.split import SplitLists, SplitPlan, SpokenClip, hashed_split, plan_splits, shared_speakers
 from speechcmd.errors import CorpusError
 
 pytestmark = pytest.mark.runtime

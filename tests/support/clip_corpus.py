@@ -11,7 +11,7 @@ from fakes import SAMPLE_RATE, TONES_HZ
 
 from data_prep.corpus import Source, scan_corpus
 from data_prep.store import AUDIO_FILE, COLUMNS, INDEX_FILE, INFO_FILE, Row, write_rows
-from data_prep.store_info import measure_durations
+from data_prep.store_folder import measure_durations
 from speechcmd.audio.reading import read_int16
 from speechcmd.audio.samples import Int16, float32_to_int16
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.store import COLUMNS, SCHEMA, Row, Store, write_rows
-from data_prep.store_info import measure_durations
+from data_prep.store_folder import measure_durations
 from speechcmd.audio.samples import SAMPLE_RATE, Int16, Waveform, float32_to_int16
 from speechcmd.evaluation.synthesis import stream_plan
 

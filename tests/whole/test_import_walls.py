@@ -54,7 +54,7 @@ LAZY_IN_RUNTIME = {"output": ("pysubs2", "praatio"), "microphone": ("sounddevice
 
 GROUND_OF_TRAINING = ("batch", "counter_random", "to_device")
 TRAINED_ON = (
-    "data_prep.store", "data_prep.feature_store", "data_prep.open_store", "data_prep.row_source", "data_prep.task",
+    "data_prep.store", "data_prep.feature_store", "data_prep.row_source", "data_prep.task",
     "data_prep.word_window", "data_prep.split", "data_prep.voices", "data_prep.shipped_negatives",
 )  # fmt: skip
 # each room of training, and those below it that it may import
@@ -95,12 +95,12 @@ ROOMS = (
     *(
         room(f"data_prep/{name}.py", *GROUND_FLOOR, "data_prep", "numpy")
         for name in (
-            "store", "store_check", "store_info", "store_folder", "feature_store", "open_store", "row_source",
+            "store", "store_check", "store_folder", "feature_store", "row_source",
             "voices",
         )
     ),
     room("data_prep/download.py", *GROUND_FLOOR, "data_prep", lazy=("torchaudio",)),
-    room("data_prep/corpus_picture.py", *GROUND_FLOOR, "data_prep", "numpy", lazy=("matplotlib",)),
+    room("data_prep/audit_files.py", *GROUND_FLOOR, "data_prep", "numpy", lazy=("matplotlib",)),
     room("models/", *GROUND_FLOOR, "models", "numpy", "torch", "librosa"),
     room("speechcmd/runtime/__init__.py"),
     *(
@@ -364,7 +364,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
     [
         ("import speechcmd", HEAVY | {"numpy", "onnxruntime", "click"}),
         ("import data_prep.store", HEAVY | {"onnxruntime", "click", "soundfile"}),
-        ("import data_prep.open_store", HEAVY | {"onnxruntime", "click", "soundfile"}),
+        ("import data_prep.row_source", HEAVY | {"onnxruntime", "click", "soundfile"}),
         ("import data_prep.download", HEAVY | {"onnxruntime", "click", "soundfile"}),
         ("import data_prep.synthetic", HEAVY | {"onnxruntime", "click"}),
         ("from speechcmd import Recognizer", HEAVY | {"click", "sounddevice"}),

@@ -94,7 +94,7 @@ def _audit(prepared: Prepared, corpus: Path) -> Audit:
     from data_prep.audit import audit
     from data_prep.audit_files import save_audit
     from data_prep.corpus import official_version
-    from data_prep.split_plan import LISTS, TAKES
+    from data_prep.split import LISTS, TAKES
 
     store = prepared.store
     rules = store.info["settings"]["split_rule"].split("+")

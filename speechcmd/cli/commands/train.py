@@ -74,7 +74,7 @@ def train(
 
     Ctrl-C at any time; the same command with --resume goes on exactly where it stopped.
     """
-    from data_prep.open_store import open_store
+    from data_prep.row_source import open_store
     from models.registry import list_architectures
     from speechcmd.folder_lock import lock_folder
     from speechcmd.training.loop.checkpoint import LAST, load_checkpoint

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.open_store import open_store
-from data_prep.row_source import AnyStore, JoinedStores
+from data_prep.row_source import AnyStore, JoinedStores, open_store
 from data_prep.store import INFO_FILE, Store
 from data_prep.task import draw_evaluation, make_split_task
 from speechcmd.arrays import IntArray
