@@ -16,7 +16,7 @@ _ARXIV = re.compile(r"arXiv\s+(\d{4}\.\d{4,5})")
 
 @dataclass(frozen=True)
 class Summary:
-    """What `summarise` tells; `settings` are all there are, with the values of this network."""
+    """What `summarise` finds; `settings` are all there are, with the values of this network."""
 
     architecture: str
     description: str

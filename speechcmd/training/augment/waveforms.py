@@ -93,7 +93,7 @@ def _place_of_bins(n_samples: int, frontend: FrontEndConfig) -> FloatArray:
 
 
 def make_rooms(n_rooms: int, seed: int, sample_rate: int) -> FloatArray:
-    """Made-up room responses: direct sound first, sparse early reflections, a muffled tail of noise.
+    """Synthetic room responses: direct sound first, sparse early reflections, a muffled tail of noise.
 
     The tail falls by 60 dB in 0.1 to 0.6 s; direct to reverberant power lies between -3 and 12 dB.
     Shape: (n_rooms, n_taps) with 0.4 s of taps, of unit energy.

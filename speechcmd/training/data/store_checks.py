@@ -15,7 +15,7 @@ from speechcmd.errors import StoreError
 
 
 def check_together(stores: Sequence[AnyStore]) -> None:
-    """Refuse a store that is given twice, and a speaker who is in one split here and in another there.
+    """Refuse a duplicate store, and a speaker who is in one split here and in another there.
 
     Raises
     ------

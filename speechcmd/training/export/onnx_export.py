@@ -73,7 +73,7 @@ class ExportConfig:
 class ExportReport:
     """Largest differences to torch: between runtimes, and between a long signal and its windows.
 
-    Both are those of the float network, from which `int8` tells what else was lost.
+    Both are those of the float network, `int8` says what else was lost.
     """
 
     path: Path

@@ -48,7 +48,7 @@ def load_network(state: dict[str, Any]) -> KeywordNetwork:
 
 
 def digest_weights(network: KeywordNetwork) -> str:
-    """SHA-256 of all weights and statistics: a training tells by it whether its teacher is the same."""
+    """SHA-256 of all weights and statistics: a training knows its teacher by it."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode())

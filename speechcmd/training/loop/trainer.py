@@ -168,7 +168,7 @@ class Trainer:
     def fit(self, report: Report, on_scan: Progress | None = None) -> None:
         """Train until the last epoch or until validation has stopped getting better.
 
-        `on_scan(done, total)` tells how much is heard of the running speech, between the epochs.
+        `on_scan(done, total)` counts what is heard of the running speech, between the epochs.
         """
         if self.epoch == 0 and not self.config.initial:
             self._learn_normalisation()
@@ -244,7 +244,7 @@ class Trainer:
         )  # fmt: skip
 
     def _find_hard(self, on_scan: Progress | None = None) -> None:
-        """Before an epoch; an untrained network has nothing to tell."""
+        """Before an epoch; an untrained network mistakes nothing in particular."""
         is_trained = self.epoch > 0 or bool(self.config.initial)
         if self.config.hard_percent and is_trained and self.epoch % self.config.hard_every == 0:
             self.hard.find(self.answering, on_scan)

@@ -26,7 +26,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told how a series goes.
+    """Who hears how a series goes.
 
     `begin` gets the number of a training, from 1, and of all trainings before each of them; `report`
     what it reports; `on_progress` how far its feature cache is, `on_scan` how much of the running speech is
@@ -61,7 +61,7 @@ def run_series(
 
 
 def check_not_taught(config: TrainConfig, why: str) -> None:
-    """Refuse weights and answers of other runs, which may have heard what a series keeps back.
+    """Refuse weights and answers of other runs, which may have heard what a series holds out.
 
     Raises
     ------
