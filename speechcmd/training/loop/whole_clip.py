@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from models.network import KeywordNetwork
+from speechcmd.arrays import IntArray
 from speechcmd.runtime.recognition.pooling import PoolingSpans, pool_posteriors
 from speechcmd.training.batch import Batch, log_mel_of
 from speechcmd.training.data.training_data import TrainingData
@@ -31,11 +32,15 @@ class WholeClips:
 
 
 def load_whole_clips(data: TrainingData, network: KeywordNetwork) -> tuple[DataLoader[Batch], int]:
-    """At most `MOST_CLIPS` of the validation clips of words and other words, evenly taken; and how many."""
-    clips = data.validation_clips[data.validation.examples.is_word[data.validation_clips]]
-    n_taken = min(MOST_CLIPS, len(clips))
-    chosen = clips[np.arange(n_taken) * len(clips) // max(1, n_taken)]
-    return data.load_validation(chosen, heard_samples(network), batch_size=BATCH_SIZE), n_taken
+    """Some of the validation clips of words and other words, and how many."""
+    chosen = choose_whole(data.validation_clips[data.validation.examples.is_word[data.validation_clips]])
+    return data.load_validation(chosen, heard_samples(network), batch_size=BATCH_SIZE), len(chosen)
+
+
+def choose_whole(words_and_others: IntArray) -> IntArray:
+    """At most `MOST_CLIPS` of a fixed set, evenly taken."""
+    n_taken = min(MOST_CLIPS, len(words_and_others))
+    return words_and_others[np.arange(n_taken) * len(words_and_others) // max(1, n_taken)]
 
 
 def heard_samples(network: KeywordNetwork) -> int:
