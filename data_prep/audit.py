@@ -15,8 +15,8 @@ from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.labels import UNKNOWN
 
 if TYPE_CHECKING:
-    from data_prep.clip import Skipped
     from data_prep.store import Row
+    from data_prep.store_check import Skipped
 
 # word clips by split; those of v0.01 add up to its published 64,727 files less the six of noise
 OFFICIAL_COUNTS: Mapping[str, Mapping[str, int]] = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from data_prep.corpus import Source
 from data_prep.store import Row
+from data_prep.store_check import Skipped
 from data_prep.trim import Speech, TrimConfig, find_speech_in, floor_and_peak, part_energy
 from speechcmd.arrays import FloatArray
 from speechcmd.audio.reading import read_blocks, read_int16
@@ -30,14 +31,6 @@ DC_OFFSET = 0.01
 CLIPPED_SAMPLES = 16  # that many at full scale are no accident
 _FULL_SCALE = 32_767
 _LEVEL_SAMPLES = SAMPLE_RATE // 100
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that did not enter the store, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.clip import Clip, Skipped, measure_clips
+from data_prep.clip import Clip, measure_clips
 from data_prep.corpus import Source
 from data_prep.store import Row, values_of
+from data_prep.store_check import Skipped
 from data_prep.trim import TrimConfig
 from speechcmd.errors import CorpusError
 from speechcmd.processes import WorkerLostError, map_in_order

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
+from msgspec import Meta
 
 from data_prep.store import (
     AUDIO_FILE,
@@ -38,7 +38,7 @@ from data_prep.store import (
     read_rows,
     write_rows,
 )
-from data_prep.store_check import LARGEST, CellError, check_columns
+from data_prep.store_check import LARGEST, CellError, check_columns, check_record
 from data_prep.store_folder import LOG_MEL_FILE, digest_of_rows, is_ours, measure_durations
 from speechcmd.arrays import ByteArray, FloatArray, HalfArray
 from speechcmd.errors import StoreError
@@ -49,10 +49,40 @@ Stored = ByteArray | HalfArray
 
 LOG_MEL = "log_mel"
 STORED_TYPES = (np.dtype(np.uint8), np.dtype(np.float16))
-FRONT_END_FIELDS = (
-    "sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "f_min_hz", "f_max_hz", "log_floor",
-)  # fmt: skip
-_COUNTS = FRONT_END_FIELDS[:5]
+_DESCRIBE = "say how the features were computed, and write the store again"
+_Number = Annotated[float, Meta(ge=-1e300, le=1e300, description="a number")]  # neither infinite nor none
+_Count = Annotated[int, Meta(ge=1, le=LARGEST, description="a whole number from 1 on")]
+
+
+@dataclass(frozen=True)
+class _FrontEnd:
+    """Settings that features were computed with."""
+
+    sample_rate: _Count
+    n_fft: _Count
+    win_length: _Count
+    hop_length: _Count
+    n_mels: _Count
+    f_min_hz: _Number
+    f_max_hz: _Number
+    log_floor: _Number
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What is needed to understand stored features."""
+
+    front_end: _FrontEnd
+    scale: _Number
+    offset: _Number
+    n_frames: _Count
+
+    def __post_init__(self) -> None:
+        if self.scale == 0:
+            raise ValueError("scale: expected a number other than 0, got 0")
+
+
+FRONT_END_FIELDS = tuple(field.name for field in fields(_FrontEnd))
 
 
 class FeatureStore(IndexedStore):
@@ -80,7 +110,7 @@ class FeatureStore(IndexedStore):
                 f"{path}: expected a store of features, found one of {content_of(info)}; "
                 "give one that a feature importer wrote"
             )
-        _check_info(path, info)
+        check_record(path, info, _Meaning, _DESCRIBE)
         store = cls(path, read_rows(path / INDEX_FILE), info)
         store._check_features()
         return store
@@ -168,7 +198,7 @@ def write_feature_store(
         If another process writes it.
     """
     meaning = {"scale": scale, "offset": offset, "front_end": front_end}
-    _check_info(path, {**meaning, "n_frames": 1})
+    check_record(path, {**meaning, "n_frames": 1}, _Meaning, _DESCRIBE)
     _check_rows(rows)
     check_free(path)
     with lock_name(path), whole_folder(path) as new:
@@ -214,40 +244,6 @@ def _write_index_and_info(
     }
     text = json.dumps({**described, **info}, indent=1)
     (part / INFO_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _check_info(path: Path, info: dict[str, Any]) -> None:
-    """Whether what is needed to understand the features is there."""
-    front_end = info.get("front_end")
-    missing = set(FRONT_END_FIELDS) - set(front_end if isinstance(front_end, dict) else ())
-    if missing:
-        names = ", ".join(sorted(missing))
-        raise StoreError(f"{path}: the front end lacks {names}; say how the features were computed")
-    _check_front_end(path, dict(front_end or {}))
-    scale, offset, n_frames = (info.get(name) for name in ("scale", "offset", "n_frames"))
-    if not (_is_number(scale) and scale and _is_number(offset) and _is_positive_integer(n_frames)):
-        raise StoreError(
-            f"{path}: expected a scale other than zero, an offset and n_frames, got "
-            f"{scale}, {offset}, {n_frames}; write the store again"
-        )
-
-
-def _check_front_end(path: Path, front_end: dict[str, Any]) -> None:
-    wrong = [name for name in _COUNTS if not _is_positive_integer(front_end[name])]
-    wrong += [name for name in ("f_min_hz", "f_max_hz", "log_floor") if not _is_number(front_end[name])]
-    if wrong:
-        got = ", ".join(f"{name} {front_end[name]!r}" for name in wrong)
-        raise StoreError(
-            f"{path}: expected numbers that describe a front end, got {got}; write the store again"
-        )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_positive_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
 
 
 def check_free(path: Path) -> None:

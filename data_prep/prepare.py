@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.clip import Clip, LongRecording, Skipped
+from data_prep.clip import Clip, LongRecording
 from data_prep.clip_workers import measure_all
 from data_prep.corpus import Corpus, Source, scan_corpus
 from data_prep.store import INFO_FILE, Row, Store, resolve_length
+from data_prep.store_check import Skipped, StoreInfo, check_record
 from data_prep.store_folder import digest_of_rows, measure_durations
 from data_prep.store_writer import StoreWriter
 from data_prep.trim import TrimConfig
@@ -86,7 +87,7 @@ def prepare_store(
 
 
 def _leave(finished: Store, corpus: Corpus) -> Prepared:
-    skipped = tuple(Skipped(**entry) for entry in finished.info.get("skipped", []))
+    skipped = check_record(finished.path, finished.info, StoreInfo).skipped
     return Prepared(finished, skipped, was_complete=True, notes=corpus.notes)
 
 

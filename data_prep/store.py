@@ -20,7 +20,7 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
-from data_prep.store_check import AGAIN, CellError, check_columns, check_info, find_twice
+from data_prep.store_check import AGAIN, CellError, StoreInfo, check_columns, check_record, find_twice
 from speechcmd.arrays import AnyArray
 from speechcmd.audio.samples import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
@@ -255,7 +255,7 @@ def read_info(path: Path) -> dict[str, Any]:
         raise StoreError(
             f"{path}: store of schema {info.get('schema')}, this version reads {SCHEMA}; {AGAIN}"
         )
-    check_info(file, info)
+    check_record(file, info, StoreInfo)
     return info
 
 

@@ -9,24 +9,56 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+from msgspec import Meta
 
 from speechcmd.arrays import IntArray
 from speechcmd.errors import StoreError
+from speechcmd.typed import as_type
 
 KINDS = frozenset({"word", "speech", "noise", "music"})
 SPLITS = frozenset({"training", "validation", "testing"})
 ROLES = frozenset({"", "train", "calibrate", "figures"})
 AGAIN = "prepare the store again"
 
+_Record = TypeVar("_Record")
 _CHOICES = (("kind", KINDS), ("split", SPLITS), ("role", ROLES))
 # no more than a file may hold, so that sums of two stay in 64 bits
 LARGEST = 2**60
 _LOUDEST_DB = 1000.0  # far beyond any level, far below what float32 holds
-_STATISTICS = ("mean_trimmed_samples", "p95_trimmed_samples", "n_words_measured")
+
+_Count = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number from 0 on")]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How long the words of a store are, and of how many that was measured."""
+
+    mean_trimmed_samples: _Count
+    p95_trimmed_samples: _Count
+    n_words_measured: _Count
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that did not enter the store, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What `store.json` says in every store."""
+
+    statistics: Statistics
+    data_digest: str
+    length: Annotated[str, Meta(description="mean, p95 or a text of seconds")]
+    skipped: tuple[Skipped, ...] = ()
 
 
 class CellError(ValueError):
@@ -117,36 +149,15 @@ def _one_of(allowed: frozenset[str]) -> str:
     return " or ".join(sorted(value or "nothing" for value in allowed))
 
 
-def check_info(file: Path, info: dict[str, Any]) -> None:
-    """Check the settings and statistics that every store has.
+def check_record(path: Path, info: Mapping[str, Any], kind: type[_Record], advice: str = AGAIN) -> _Record:
+    """What `store.json` says, as a record; fields that the record does not have are left alone.
 
     Raises
     ------
     StoreError
-        If one is missing or of another type.
+        If something is missing or not what it should be.
     """
-    statistics = info.get("statistics")
-    found = [statistics.get(name) if isinstance(statistics, dict) else None for name in _STATISTICS]
-    if not all(_is_count(value) for value in found):
-        raise StoreError(
-            f"{file}: expected statistics with the numbers {', '.join(_STATISTICS)}, got {found}; {AGAIN}"
-        )
-    if not isinstance(info.get("data_digest"), str):
-        raise StoreError(f"{file}: expected a data_digest, got {info.get('data_digest')!r}; {AGAIN}")
-    if not isinstance(info.get("length"), str):
-        raise StoreError(f"{file}: expected length mean, p95 or seconds, got {info.get('length')!r}; {AGAIN}")
-    skipped = info.get("skipped", [])
-    if not (isinstance(skipped, list) and all(_is_skipped(entry) for entry in skipped)):
-        raise StoreError(f"{file}: expected a path and a reason for each skipped file; {AGAIN}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
-
-
-def _is_skipped(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and entry.keys() == {"path", "reason"}
-        and all(isinstance(value, str) for value in entry.values())
-    )
+    try:
+        return as_type(info, kind)
+    except ValueError as error:
+        raise StoreError(str(error), path=path, advice=advice) from error

@@ -10,8 +10,8 @@ import pytest
 
 from data_prep.audit import OFFICIAL_COUNTS, audit, render_text
 from data_prep.audit_files import bins_of, draw_audit
-from data_prep.clip import Skipped
 from data_prep.store import Row
+from data_prep.store_check import Skipped
 
 
 def row(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.clip import Clip, Skipped, count_full_scale, digest_of, flags_of, measure_clip, measure_clips
+from data_prep.clip import Clip, count_full_scale, digest_of, flags_of, measure_clip, measure_clips
 from data_prep.corpus import Source
+from data_prep.store_check import Skipped
 from data_prep.synthetic import make_clip, voice_of
 from data_prep.trim import TrimConfig
 from speechcmd.audio import reading as audio

@@ -14,10 +14,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.clip import LongRecording, Skipped, digest_of, measure_clip
+from data_prep.clip import LongRecording, digest_of, measure_clip
 from data_prep.corpus import Source, official_version, scan_corpus
 from data_prep.speaker import speaker_of
 from data_prep.split import RoleRule, hashed_split
+from data_prep.store_check import Skipped
 from speechcmd.audio.reading import read_int16
 from speechcmd.audio.samples import SAMPLE_RATE
 from speechcmd.errors import CorpusError
