@@ -8,26 +8,63 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
 from speechcmd import __version__
-from speechcmd.runtime.model.card import ModelCard
+from speechcmd.runtime.model.card import DataSource, ModelCard
 from speechcmd.runtime.model.file import read_model_bytes
 from speechcmd.runtime.model.session import engine_version
 
 SCHEMA = 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredModel:
+    """A model as results name it: what its card says, and the digest of its file."""
+
+    name: str
+    architecture: str
+    parameters: int
+    labels: tuple[str, ...]
+    sample_rate: int
+    """In Hz."""
+    window_s: float
+    step_s: float
+    temperature: float
+    thresholds: dict[str, float]
+    """Of each word."""
+    smoothing_s: float
+    measured_on: str
+    """What the thresholds were measured on, in words."""
+    data: tuple[DataSource, ...]
+    licence: str
+    tool_version: str
+    sha256: str
+    """Of the model file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What was measured, how and when: the fields that all results share."""
+
+    schema: int
+    model: MeasuredModel
+    command: str
+    versions: dict[str, str]
+    """Of speechcmd, of what it needs, and of the platform."""
+    date: str
+    """ISO 8601, in UTC."""
+
+
 def describe_run(
     card: ModelCard,
     model: bytes | str | os.PathLike[str] | None,
     command: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Fields that all results share: schema, model, command, versions, date.
+) -> Provenance:
+    """Say what is measured now.
 
     Parameters
     ----------
@@ -43,37 +80,36 @@ def describe_run(
     """
     model_bytes = model if isinstance(model, bytes) else read_model_bytes(model)
     words = ["speechcmd", *sys.argv[1:]] if command is None else list(command)
-    return {
-        "schema": SCHEMA,
-        "model": describe_model(card, model_bytes),
-        "command": shlex.join(words),
-        "versions": {
+    return Provenance(
+        schema=SCHEMA,
+        model=_describe_model(card, model_bytes),
+        command=shlex.join(words),
+        versions={
             "speechcmd": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
             "onnxruntime": engine_version(),
             "platform": platform.platform(),
         },
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+        date=datetime.now(UTC).date().isoformat(),
+    )
 
 
-def describe_model(card: ModelCard, model_bytes: bytes) -> dict[str, Any]:
-    """A model as results name it: what its card says, and the digest of its file."""
-    return {
-        "name": card.name,
-        "architecture": card.architecture,
-        "parameters": card.parameters,
-        "labels": list(card.labels),
-        "sample_rate": card.sample_rate,
-        "window_s": card.window_s,
-        "step_s": card.step_s,
-        "temperature": card.temperature,
-        "thresholds": {word: card.decoder.of(word).threshold for word in card.words},
-        "smoothing_s": card.decoder.smoothing_steps * card.step_s,
-        "measured_on": card.measured_on,
-        "data": [asdict(source) for source in card.data],
-        "licence": card.licence,
-        "tool_version": card.tool_version,
-        "sha256": hashlib.sha256(model_bytes).hexdigest(),
-    }
+def _describe_model(card: ModelCard, model_bytes: bytes) -> MeasuredModel:
+    return MeasuredModel(
+        name=card.name,
+        architecture=card.architecture,
+        parameters=card.parameters,
+        labels=card.labels,
+        sample_rate=card.sample_rate,
+        window_s=card.window_s,
+        step_s=card.step_s,
+        temperature=card.temperature,
+        thresholds={word: card.decoder.of(word).threshold for word in card.words},
+        smoothing_s=card.decoder.smoothing_steps * card.step_s,
+        measured_on=card.measured_on,
+        data=card.data,
+        licence=card.licence,
+        tool_version=card.tool_version,
+        sha256=hashlib.sha256(model_bytes).hexdigest(),
+    )

@@ -42,7 +42,7 @@ _SPLIT = "validation"
     type=NumberRange(0, 10_000, min_open=True),
     required=True,
     metavar="R",
-    help="False accepts an hour to keep, of all words together.",
+    help="False accepts per hour to keep, of all words together.",
 )
 @click.option(
     "--confidence",
@@ -137,7 +137,7 @@ def _show_curve(error: GoalError) -> None:
     """What the thresholds that were tried give, every sixth of them."""
     if not error.curve:
         return
-    click.echo("   false accepts an hour   words not heard", err=True)
+    click.echo("   false accepts per hour   words not heard", err=True)
     for point in error.curve[::6]:
         missed = "-" if point.false_reject_rate is None else f"{100 * point.false_reject_rate:.1f} %"
         click.echo(f"{point.false_accepts_per_hour:24.2f} {missed:>17s}", err=True)

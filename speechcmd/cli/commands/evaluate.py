@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from speechcmd.cli.console.report_progress import fill_report, prepare_report, report_option
 from speechcmd.cli.options.common import model_option
 from speechcmd.cli.options.robustness_options import (
-    RobustnessOptions,
     check_robustness,
     robustness_options,
     run_robustness,
@@ -19,9 +18,10 @@ from speechcmd.cli.options.robustness_options import (
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.clips.answers import Answers
+    from speechcmd.evaluation.clips.clip_result import ClipResult
     from speechcmd.evaluation.clips.clip_set import ClipSet
-    from speechcmd.evaluation.clips.groups import Metadata
     from speechcmd.evaluation.mistakes import Sound
+    from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
 
@@ -79,8 +79,11 @@ def evaluate(
     archive, extracted or not. Every clip goes through the model as with `speechcmd classify`.
     """
     from speechcmd.evaluation.clips.clip_set import open_clip_set
+    from speechcmd.evaluation.clips.clip_text import render_text
+    from speechcmd.evaluation.clips.evaluate_clips import make_clip_result, pick_sounds
     from speechcmd.evaluation.clips.groups import match_metadata, read_metadata
-    from speechcmd.evaluation.report.report_folder import make_encodable
+    from speechcmd.evaluation.report.results import to_plain
+    from speechcmd.evaluation.robustness.robustness_text import render_robustness
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
     options = check_robustness(robustness, noises, responses, limit)
@@ -92,41 +95,19 @@ def evaluate(
     if entries is not None:
         match_metadata(clips.examples, entries)  # a wrong file shall not cost a run
     prepare_report(report_folder)
+    result: ClipResult | RobustnessResult
+    sounds: list[Sound] = []
     if options is None:
-        result, text, sounds = _evaluate_clips(recognizer, model, clips, entries, report_folder is not None)
+        answers = _classify(recognizer, clips)
+        result = make_clip_result(recognizer, model, clips, answers, entries)
+        sounds = pick_sounds(recognizer, clips, answers) if report_folder else []
+        text = render_text(result)
     else:
-        result, text, sounds = _evaluate_robustness(recognizer, model, clips, options, seed)
-    result = make_encodable(result)
-    click.echo(json.dumps(result, allow_nan=False) if as_json else text)
+        result = run_robustness(recognizer, model, clips, options, seed)
+        text = render_robustness(result)
+    click.echo(json.dumps(to_plain(result), allow_nan=False) if as_json else text)
     if report_folder is not None:
         fill_report(report_folder, result, sounds, recognizer)
-
-
-Findings = tuple[dict[str, Any], str, "list[Sound]"]
-
-
-def _evaluate_clips(
-    recognizer: Recognizer,
-    model: str | None,
-    clips: ClipSet,
-    metadata: Metadata | None,
-    is_reported: bool,
-) -> Findings:
-    from speechcmd.evaluation.clips.clip_text import render_text
-    from speechcmd.evaluation.clips.evaluate_clips import make_clip_result, pick_sounds
-
-    answers = _classify(recognizer, clips)
-    result = make_clip_result(recognizer, model, clips, answers, metadata)
-    return result, render_text(result), pick_sounds(recognizer, clips, answers) if is_reported else []
-
-
-def _evaluate_robustness(
-    recognizer: Recognizer, model: str | None, clips: ClipSet, options: RobustnessOptions, seed: int
-) -> Findings:
-    from speechcmd.evaluation.robustness.robustness_text import render_robustness
-
-    result = run_robustness(recognizer, model, clips, options, seed)
-    return result, render_robustness(result), []
 
 
 def _classify(recognizer: Recognizer, clips: ClipSet) -> Answers:

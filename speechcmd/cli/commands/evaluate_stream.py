@@ -1,4 +1,4 @@
-"""`speechcmd evaluate-stream`: misses, false accepts an hour and delays on long recordings."""
+"""`speechcmd evaluate-stream`: misses, false accepts per hour and delays on long recordings."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from speechcmd.cli.options.stream_options import (
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.streams.heard import HeardSet
+    from speechcmd.evaluation.streams.stream_result import StreamResult
     from speechcmd.runtime.model.card import DecoderSettings
 
 _ROLES = ("figures", "calibrate", "train")
@@ -60,7 +61,7 @@ def _rates(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ..
     show_default=True,
     callback=_rates,
     metavar="RATES",
-    help="False accepts an hour at which to show what is missed.",
+    help="False accepts per hour at which to show what is missed.",
 )
 @click.option(
     "--offsets",
@@ -94,7 +95,10 @@ def evaluate_stream(
     or above it tells where a word sounds like a command (know, no). The words and the thresholds are
     those of the model unless options say otherwise.
     """
+    from speechcmd.evaluation.report.results import to_plain
+    from speechcmd.evaluation.streams.excerpt import sounds_of
     from speechcmd.evaluation.streams.recording_set import collect_recordings
+    from speechcmd.evaluation.streams.stream_text import render_stream
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.load(model)
@@ -104,13 +108,11 @@ def evaluate_stream(
     prepare_report(report_folder)
     material = hear_recordings(recognizer, recordings)
     result = _measure(material, settings, model, targets, n_offsets, jobs)
-    _print(result, as_json)
+    click.echo(json.dumps(to_plain(result), allow_nan=False) if as_json else render_stream(result))
     if report_folder is not None:
-        from speechcmd.evaluation.streams.excerpt import sounds_of
-
-        result["mistakes"] = result["mistakes"][:_SOUNDS]
         files = [one.recording.path for one in material.heard]
-        fill_report(report_folder, result, sounds_of(result["mistakes"], files, recognizer.card), recognizer)
+        sounds = sounds_of(result.mistakes[:_SOUNDS], files, recognizer.card)
+        fill_report(report_folder, result, sounds, recognizer)
 
 
 def _measure(
@@ -120,19 +122,13 @@ def _measure(
     targets: tuple[float, ...],
     n_offsets: int,
     jobs: int,
-) -> dict[str, Any]:
+) -> StreamResult:
     from speechcmd.evaluation.provenance import describe_run
-    from speechcmd.evaluation.streams.evaluate_streams import Measurement, stream_result
+    from speechcmd.evaluation.streams.evaluate_streams import Measurement, make_stream_result
     from speechcmd.evaluation.streams.sweep import shift_thresholds
     from speechcmd.evaluation.streams.trade_off import choose_offsets
 
     offsets = choose_offsets(material, settings, n_offsets)
     outcomes = score_settings(material, [shift_thresholds(settings, offset) for offset in offsets], jobs)
     measurement = Measurement(material, tuple(offsets), tuple(outcomes))
-    return describe_run(material.card, model) | stream_result(measurement, targets)
-
-
-def _print(result: dict[str, Any], as_json: bool) -> None:
-    from speechcmd.evaluation.streams.stream_text import render_stream
-
-    click.echo(json.dumps(result, allow_nan=False) if as_json else render_stream(result))
+    return make_stream_result(describe_run(material.card, model), measurement, targets)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.mistakes import Sound
+    from speechcmd.evaluation.report.results import Result
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
 report_option = click.option(
@@ -43,9 +44,7 @@ def prepare_report(folder: Path | None) -> None:
     read_results(folder)
 
 
-def fill_report(
-    folder: Path, result: dict[str, Any], sounds: Sequence[Sound], recognizer: Recognizer
-) -> None:
+def fill_report(folder: Path, result: Result, sounds: Sequence[Sound], recognizer: Recognizer) -> None:
     """Write a result into a report folder, and say where its page is."""
     from speechcmd.cli.console.progress import StepProgress
     from speechcmd.evaluation.report.report_folder import write_report

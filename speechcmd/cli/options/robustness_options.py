@@ -14,6 +14,7 @@ from speechcmd.errors import EvaluationError, printable
 if TYPE_CHECKING:
     from speechcmd.evaluation.clips.clip_set import ClipSet
     from speechcmd.evaluation.robustness.noise_source import NoiseFiles
+    from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -84,8 +85,8 @@ def check_robustness(
 
 def run_robustness(
     recognizer: Recognizer, model: str | None, clips: ClipSet, options: RobustnessOptions, seed: int
-) -> dict[str, Any]:
-    """Measure, with a progress bar: the content of `robustness.json`."""
+) -> RobustnessResult:
+    """Measure, with a progress bar."""
     from data_prep.split import SPLIT_OF_ROLE
     from speechcmd.cli.console.progress import StepProgress
     from speechcmd.evaluation.robustness.evaluate_robustness import MOST_CLIPS, make_robustness_result

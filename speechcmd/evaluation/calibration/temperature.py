@@ -77,8 +77,8 @@ def fit_temperature(
     return Temperature(
         value=card.temperature * ratio,
         n_clips=len(examples),
-        error_before=measure_calibration(*score_clips(card, clips, truth, 1.0))["ece"],
-        error_after=measure_calibration(*score_clips(card, clips, truth, ratio))["ece"],
+        error_before=measure_calibration(*score_clips(card, clips, truth, 1.0)).ece or 0.0,
+        error_after=measure_calibration(*score_clips(card, clips, truth, ratio)).ece or 0.0,
     )
 
 

@@ -31,8 +31,9 @@ from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.negatives import Negatives
 from speechcmd.evaluation.streams.outcome import Fate, Outcome
 from speechcmd.evaluation.streams.rates import false_reject_rate
+from speechcmd.evaluation.streams.stream_result import CurvePoint
 from speechcmd.evaluation.streams.sweep import logit, shift_probability, shift_thresholds
-from speechcmd.evaluation.streams.trade_off import CurvePoint, lowest_kept
+from speechcmd.evaluation.streams.trade_off import lowest_kept
 from speechcmd.labels import name_labels
 from speechcmd.runtime.model.card import DecoderSettings
 

@@ -1,13 +1,12 @@
-"""What a run over clips leaves: the content of `clips.json`, and the mistakes to listen to."""
+"""A run over clips: what it measures, and the mistakes to listen to."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from speechcmd.evaluation.clips.answers import Answers, resample_clip
+from speechcmd.evaluation.clips.clip_result import ClipMistake, ClipResult, MeasuredClips
 from speechcmd.evaluation.clips.groups import Metadata, measure_groups
 from speechcmd.evaluation.clips.labelled_clip import ClipSet
 from speechcmd.evaluation.clips.metrics import measure_clips, worst_mistakes
@@ -19,16 +18,16 @@ MOST_SOUNDS = 12
 SOUNDS_OF_A_PAIR = 2
 
 
-def describe_source(clips: ClipSet) -> dict[str, Any]:
+def describe_source(clips: ClipSet) -> MeasuredClips:
     """A set of clips as results name it."""
-    return {
-        "path": clips.name,
-        "task": clips.task,
-        "split": clips.split,
-        "n_clips": len(clips.examples),
-        "draw": None if clips.draw is None else asdict(clips.draw),
-        "voices": clips.voices,
-    }
+    return MeasuredClips(
+        path=clips.name,
+        task=clips.task,
+        split=clips.split,
+        n_clips=len(clips.examples),
+        draw=clips.draw,
+        voices=clips.voices,
+    )
 
 
 def make_clip_result(
@@ -38,24 +37,21 @@ def make_clip_result(
     answers: Answers,
     metadata: Metadata | None = None,
     command: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Everything that is measured on clips, ready for JSON.
+) -> ClipResult:
+    """Everything that is measured on clips.
 
     Raises
     ------
     EvaluationError
         If the metadata belong to none of the clips.
     """
-    groups = []
-    if metadata is not None:
-        groups = measure_groups(clips.examples, answers, clips.labels, metadata)
-    return {
-        "kind": "clips",
-        **describe_run(recognizer.card, model, command),
-        "source": describe_source(clips),
-        **measure_clips(clips.examples, answers, clips.labels),
-        "groups": groups,
-    }
+    groups = measure_groups(clips.examples, answers, clips.labels, metadata) if metadata else ()
+    return ClipResult(
+        **vars(describe_run(recognizer.card, model, command)),
+        **vars(measure_clips(clips.examples, answers, clips.labels)),
+        source=describe_source(clips),
+        groups=groups,
+    )
 
 
 def pick_sounds(recognizer: Recognizer, clips: ClipSet, answers: Answers) -> list[Sound]:
@@ -67,6 +63,12 @@ def pick_sounds(recognizer: Recognizer, clips: ClipSet, answers: Answers) -> lis
         waveform = resample_clip(example.read(), rate)
         if len(waveform) == 0:  # nothing to hear
             continue
-        title, score = f"{example.label} heard as {answer}", float(answers.scores[index])
-        sounds.append(Sound(title, example.label, answer, score, waveform, rate, answer, example.path))
+        mistake = ClipMistake(
+            title=f"{example.label} heard as {answer}",
+            truth=example.label,
+            answer=answer,
+            score=float(answers.scores[index]),
+            path=example.path,
+        )
+        sounds.append(Sound(mistake, waveform, rate, answer))
     return sounds

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
+from speechcmd.evaluation.clips.clip_result import Gap
 from speechcmd.evaluation.clips.share_interval import LEAST_UNITS
 from speechcmd.evaluation.intervals import bootstrap_interval
 
 LEAST_CLIPS = 20  # a smaller group says nothing about the largest gap
 N_SHUFFLES = 1_000
-TOO_FEW_CLIPS = f"fewer than two groups of {LEAST_CLIPS} clips, no gap is told"
+TOO_FEW_CLIPS = f"fewer than two groups of {LEAST_CLIPS} clips, no gap is reported"
 TOO_FEW_SPEAKERS = "too few speakers to tell it from chance"
 
 _TINY = 1e-9  # shares that are equal may differ in the last bit
@@ -23,7 +23,7 @@ _TINY = 1e-9  # shares that are equal may differ in the last bit
 
 def measure_gap(
     values: Sequence[str], among: Sequence[str], is_right: BoolArray, units: IntArray, seed: int = 0
-) -> dict[str, Any]:
+) -> Gap:
     """Gap of accuracy between the best and the worst group, with its chance and, of two groups, its interval.
 
     Best and worst are picked from the very figures that are compared, so of several groups that are alike
@@ -42,22 +42,21 @@ def measure_gap(
     """
     index_of = {value: index for index, value in enumerate(among)}
     codes = np.array([index_of.get(value, -1) for value in values], dtype=np.int64)
-    found: dict[str, Any] = dict.fromkeys(("largest_gap", "gap_low", "gap_high", "chance"))
     large = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(among)) >= LEAST_CLIPS)
     if len(large) < 2:
-        return found | {"note": TOO_FEW_CLIPS}
+        return Gap(note=TOO_FEW_CLIPS)
     inside = np.isin(codes, large)
     codes, is_right, units = np.searchsorted(large, codes[inside]), is_right[inside], units[inside]
     shares = _shares_of(codes, np.ones(len(codes)), is_right, len(large))
     best, worst = int(shares.argmax()), int(shares.argmin())
-    found["largest_gap"] = gap = float(shares[best] - shares[worst])
+    gap = float(shares[best] - shares[worst])
     if min(len(np.unique(units[codes == group])) for group in (best, worst)) < LEAST_UNITS:
-        return found | {"note": TOO_FEW_SPEAKERS}
-    found["chance"] = _chance_of(gap, codes, is_right, units, seed)
+        return Gap(largest_gap=gap, note=TOO_FEW_SPEAKERS)
+    low = high = None
     if len(large) == 2 and best != worst:
         low, high = _gap_interval(codes == best, codes == worst, is_right, units, seed)
-        found |= {"gap_low": low, "gap_high": high}
-    return found | {"note": ""}
+    chance = _chance_of(gap, codes, is_right, units, seed)
+    return Gap(largest_gap=gap, gap_low=low, gap_high=high, chance=chance)
 
 
 def _shares_of(codes: IntArray, n_clips: npt.ArrayLike, n_right: npt.ArrayLike, n_groups: int) -> DoubleArray:

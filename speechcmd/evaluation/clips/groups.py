@@ -6,24 +6,23 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.evaluation.clips.answers import Answers
+from speechcmd.evaluation.clips.clip_result import Group, GroupColumn, LabelRecall
 from speechcmd.evaluation.clips.group_gap import measure_gap
 from speechcmd.evaluation.clips.labelled_clip import LabelledClip
 from speechcmd.evaluation.clips.metrics import (
     count_confusions,
     join_labels,
     mean_f1,
-    measure_accuracy,
     measure_labels,
 )
-from speechcmd.evaluation.clips.share_interval import number_units
+from speechcmd.evaluation.clips.share_interval import number_units, share_interval
 from speechcmd.labels import SILENCE, normalise_text
 
 KEYS = ("path", "speaker")
@@ -129,7 +128,7 @@ def measure_groups(
     labels: Sequence[str],
     metadata: Metadata,
     seed: int = 0,
-) -> list[dict[str, Any]]:
+) -> tuple[GroupColumn, ...]:
     """Accuracy, macro F1 and recalls of each group of each column, and the largest gap of accuracy.
 
     Clips without a row are the group "(no entry)", but for silence, which nobody speaks. A column that
@@ -145,7 +144,7 @@ def measure_groups(
     spoken = [examples[i] for i in counted]
     said = Answers([answers.labels[i] for i in counted], answers.scores[counted], answers.posteriors[counted])
     texts_of = {name: [(entries[i] or {}).get(name, "") for i in counted] for name in metadata.columns}
-    return [_measure_column(name, texts, spoken, said, labels, seed) for name, texts in texts_of.items()]
+    return tuple(_measure_column(name, texts, spoken, said, labels, seed) for name, texts in texts_of.items())
 
 
 def _measure_column(
@@ -155,38 +154,44 @@ def _measure_column(
     answers: Answers,
     labels: Sequence[str],
     seed: int,
-) -> dict[str, Any]:
+) -> GroupColumn:
     values, is_right = group_values(texts), answers.are_right(examples)
     if values is None:
         n_texts = len(set(texts) - {""})
         note = f"{n_texts:,} different texts are too many (the most is {MOST_TEXTS}), no groups are made"
-        nothing = dict.fromkeys(("largest_gap", "gap_low", "gap_high", "chance"))
-        return {"column": column, **nothing, "note": note, "groups": []}
+        return GroupColumn(column=column, groups=(), note=note)
     members: dict[str, list[int]] = defaultdict(list)
     for index, value in enumerate(values):
         members[value].append(index)
     names = sorted(members, key=_group_order)
     units = number_units([example.speaker for example in examples])
     gap = measure_gap(values, [name for name in names if name != NO_ENTRY], is_right, units, seed)
-    groups = [{"value": name, **_measure_group(members[name], examples, answers, labels)} for name in names]
-    return {"column": column, **gap, "groups": groups}
+    groups = tuple(_measure_group(name, members[name], examples, answers, labels) for name in names)
+    return GroupColumn(column=column, groups=groups, **asdict(gap))
 
 
 def _measure_group(
-    inside: Sequence[int], examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]
-) -> dict[str, Any]:
+    name: str,
+    inside: Sequence[int],
+    examples: Sequence[LabelledClip],
+    answers: Answers,
+    labels: Sequence[str],
+) -> Group:
     own, said = [examples[i] for i in inside], [answers.labels[i] for i in inside]
     is_right = np.array([one.label == answer for one, answer in zip(own, said, strict=True)], dtype=bool)
-    found = measure_accuracy(is_right, [one.speaker for one in own])
+    found = share_interval(is_right, [one.speaker for one in own])
     labels = join_labels(labels, said)
     rows = measure_labels(count_confusions([one.label for one in own], said, labels), labels)
-    return {
-        "n": found["n"],
-        "accuracy": found["value"],
-        **{key: found[key] for key in ("low", "high", "interval")},
-        "macro_f1": mean_f1(rows),
-        "by_label": [{key: row[key] for key in ("label", "n", "recall")} for row in rows],
-    }
+    return Group(
+        value=name,
+        n=len(own),
+        accuracy=int(is_right.sum()) / len(own),
+        low=found.low,
+        high=found.high,
+        interval=found.name,
+        macro_f1=mean_f1(rows),
+        by_label=tuple(LabelRecall(row.label, row.n, row.recall) for row in rows),
+    )
 
 
 def group_values(texts: Sequence[str]) -> list[str] | None:

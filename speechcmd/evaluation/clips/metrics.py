@@ -1,7 +1,6 @@
 """Figures of a set of answers: accuracy, each label, confusions, calibration, speakers.
 
-Every clip counts. Shares are fractions; their 95 % intervals are as `clip_interval` says. What cannot be
-divided is None.
+Every clip counts. The 95 % intervals are as `share_interval` says.
 """
 
 from __future__ import annotations
@@ -9,12 +8,26 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.clips.answers import Answers
+from speechcmd.evaluation.clips.clip_result import (
+    Accuracy,
+    Bar,
+    ClipMeasures,
+    ConfusedPair,
+    LabelMeasures,
+    ScoreBin,
+    ScoreCalibration,
+    ScoredClip,
+    SpeakerAccuracy,
+    SpeakerSpread,
+    UnknownWords,
+    WordAccuracy,
+)
 from speechcmd.evaluation.clips.labelled_clip import LabelledClip
 from speechcmd.evaluation.clips.share_interval import share_interval
 from speechcmd.labels import UNKNOWN
@@ -27,10 +40,8 @@ WORST_SHARE = 0.1
 _N_TENTHS = 10
 
 
-def measure_clips(
-    examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]
-) -> dict[str, Any]:
-    """All figures of a run over clips, as `clips.json` holds them.
+def measure_clips(examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]) -> ClipMeasures:
+    """All figures of a run over clips.
 
     Parameters
     ----------
@@ -42,34 +53,32 @@ def measure_clips(
     speakers = [example.speaker for example in examples]
     labels = join_labels(labels, answers.labels)
     confusion = count_confusions(truths, answers.labels, labels)
-    by_label = [
-        row | _recall_interval(row, truths, speakers, is_right) for row in measure_labels(confusion, labels)
-    ]
-    return {
-        "labels": labels,
-        "accuracy": measure_accuracy(is_right, speakers),
-        "macro_f1": mean_f1(by_label),
-        "by_label": by_label,
-        "confusion": confusion.tolist(),
-        "pairs": list_pairs(examples, answers),
-        "calibration": measure_calibration(answers.scores, is_right),
-        "by_speaker": measure_speakers(speakers, is_right),
-        "unknown_by_word": _measure_unknown(examples, is_right),
-    }
+    by_label = measure_labels(confusion, labels)
+    return ClipMeasures(
+        labels=tuple(labels),
+        accuracy=measure_accuracy(is_right, speakers),
+        macro_f1=mean_f1(by_label),
+        by_label=tuple(_with_interval(row, truths, speakers, is_right) for row in by_label),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        pairs=list_pairs(examples, answers),
+        calibration=measure_calibration(answers.scores, is_right),
+        by_speaker=measure_speakers(speakers, is_right),
+        unknown_by_word=_measure_unknown(examples, is_right),
+    )
 
 
-def measure_accuracy(is_right: BoolArray, speakers: Sequence[str]) -> dict[str, Any]:
+def measure_accuracy(is_right: BoolArray, speakers: Sequence[str]) -> Accuracy:
     """Share of right answers with its interval. Shape: (n_clips,)."""
     n_right, n_all = int(is_right.sum()), len(is_right)
     found = share_interval(is_right, speakers)
-    return {
-        "value": n_right / n_all if n_all else None,
-        "low": found.low,
-        "high": found.high,
-        "interval": found.name,
-        "n": n_all,
-        "n_right": n_right,
-    }
+    return Accuracy(
+        value=n_right / n_all if n_all else None,
+        low=found.low,
+        high=found.high,
+        interval=found.name,
+        n=n_all,
+        n_right=n_right,
+    )
 
 
 def join_labels(labels: Sequence[str], answers: Sequence[str]) -> list[str]:
@@ -86,7 +95,7 @@ def count_confusions(truths: Sequence[str], answers: Sequence[str], labels: Sequ
     return confusion
 
 
-def measure_labels(confusion: IntArray, labels: Sequence[str]) -> list[dict[str, Any]]:
+def measure_labels(confusion: IntArray, labels: Sequence[str]) -> list[LabelMeasures]:
     """Precision, recall and F1 of each label. Shape: (n_labels, n_labels).
 
     Precision and F1 of a label that was never the answer are 0 by definition; a label without clips has
@@ -97,55 +106,55 @@ def measure_labels(confusion: IntArray, labels: Sequence[str]) -> list[dict[str,
         n_right = int(confusion[index, index])
         n_clips, n_answers = int(confusion[index].sum()), int(confusion[:, index].sum())
         rows.append(
-            {
-                "label": label,
-                "n": n_clips,
-                "precision": n_right / n_answers if n_answers else 0.0,
-                "recall": n_right / n_clips if n_clips else None,
-                "f1": 2 * n_right / (n_clips + n_answers) if n_clips else None,
-            }
+            LabelMeasures(
+                label=label,
+                n=n_clips,
+                precision=n_right / n_answers if n_answers else 0.0,
+                recall=n_right / n_clips if n_clips else None,
+                f1=2 * n_right / (n_clips + n_answers) if n_clips else None,
+            )
         )
     return rows
 
 
-def mean_f1(by_label: Sequence[dict[str, Any]]) -> float | None:
+def mean_f1(by_label: Sequence[LabelMeasures]) -> float | None:
     """Macro F1: the mean over the labels that have clips."""
-    return _mean(row["f1"] for row in by_label if row["n"])
+    return _mean(row.f1 for row in by_label if row.f1 is not None)
 
 
-def _recall_interval(
-    row: dict[str, Any], truths: Sequence[str], speakers: Sequence[str], is_right: BoolArray
-) -> dict[str, Any]:
-    inside = [index for index, truth in enumerate(truths) if truth == row["label"]]
+def _with_interval(
+    row: LabelMeasures, truths: Sequence[str], speakers: Sequence[str], is_right: BoolArray
+) -> LabelMeasures:
+    inside = [index for index, truth in enumerate(truths) if truth == row.label]
     if not inside:
-        return dict.fromkeys(("recall_low", "recall_high", "interval"))
+        return row
     found = share_interval(is_right[inside], [speakers[index] for index in inside])
-    return {"recall_low": found.low, "recall_high": found.high, "interval": found.name}
+    return replace(row, recall_low=found.low, recall_high=found.high, interval=found.name)
 
 
-def list_pairs(examples: Sequence[LabelledClip], answers: Answers) -> list[dict[str, Any]]:
+def list_pairs(examples: Sequence[LabelledClip], answers: Answers) -> tuple[ConfusedPair, ...]:
     """The most frequent confusions, each with the clips to listen to, highest score first."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[ScoredClip]] = defaultdict(list)
     for example, answer, score in zip(examples, answers.labels, answers.scores, strict=True):
         if example.label != answer:
-            found[example.label, answer].append({"path": example.path, "score": float(score)})
+            found[example.label, answer].append(ScoredClip(example.path, float(score)))
     pairs = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_PAIRS]
-    return [
-        {
-            "truth": truth,
-            "answer": answer,
-            "n": len(clips),
-            "clips": sorted(clips, key=lambda clip: -clip["score"])[:CLIPS_OF_A_PAIR],
-        }
+    return tuple(
+        ConfusedPair(
+            truth,
+            answer,
+            len(clips),
+            tuple(sorted(clips, key=lambda clip: -clip.score)[:CLIPS_OF_A_PAIR]),
+        )
         for (truth, answer), clips in pairs
-    ]
+    )
 
 
-def measure_calibration(scores: DoubleArray, is_right: BoolArray, n_bins: int = N_BINS) -> dict[str, Any]:
+def measure_calibration(scores: DoubleArray, is_right: BoolArray, n_bins: int = N_BINS) -> ScoreCalibration:
     """Expected calibration error and the reliability curve, over bins of equal width of the answer's score.
 
     The error is the mean distance of accuracy and mean score in a bin, weighted by its clips (Guo et al.
-    2017, arXiv 1706.04599). A bin holds its upper border. Shape: (n_clips,).
+    2017, arXiv 1706.04599). A bin holds its upper boundary. Shape: (n_clips,).
     """
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     bin_of = np.searchsorted(edges[1:-1], scores)
@@ -158,47 +167,40 @@ def measure_calibration(scores: DoubleArray, is_right: BoolArray, n_bins: int = 
         if confidence is not None and accuracy is not None:
             error += n_inside / len(scores) * abs(accuracy - confidence)
         low, high = float(edges[index]), float(edges[index + 1])
-        bins.append({"low": low, "high": high, "n": n_inside, "confidence": confidence, "accuracy": accuracy})
-    return {"ece": error if len(scores) else None, "bins": bins}
+        bins.append(ScoreBin(low, high, n_inside, confidence, accuracy))
+    return ScoreCalibration(error if len(scores) else None, tuple(bins))
 
 
-def measure_speakers(speakers: Sequence[str], is_right: BoolArray) -> dict[str, Any]:
-    """Accuracy by speaker: every speaker counts once; clips without a speaker are left out.
-
-    "sd" is that of the speakers' accuracies (n - 1), "worst_tenth" the mean over the worst tenth of them,
-    rounded up, "histogram" the number of speakers in each tenth of accuracy.
-    """
+def measure_speakers(speakers: Sequence[str], is_right: BoolArray) -> SpeakerSpread:
+    """Accuracy by speaker: every speaker counts once; clips without a speaker are left out."""
     spoken = np.array([speaker != "" for speaker in speakers], dtype=bool)
     hits = _count_hits([speaker for speaker in speakers if speaker], is_right[spoken])
-    rows = _rank_groups("speaker", hits)
-    values = [row["accuracy"] for row in rows]
-    return {
-        "n_speakers": len(rows),
-        "mean": _mean(values),
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "worst_tenth": _mean(values[: math.ceil(WORST_SHARE * len(values))]),
-        "histogram": _count_tenths(hits.values()),
-        "worst": rows[:MOST_SPEAKERS],
-    }
+    ranked = _rank(hits)
+    values = [accuracy for *_, accuracy in ranked]
+    return SpeakerSpread(
+        n_speakers=len(ranked),
+        mean=_mean(values),
+        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        worst_tenth=_mean(values[: math.ceil(WORST_SHARE * len(values))]),
+        histogram=_count_tenths(hits.values()),
+        worst=tuple(SpeakerAccuracy(*row) for row in ranked[:MOST_SPEAKERS]),
+    )
 
 
-def _count_tenths(hits: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
-    # in whole numbers: 3 of 10 is the lower border of a tenth, 0.3 is a little less
+def _count_tenths(hits: Iterable[tuple[int, int]]) -> tuple[Bar, ...]:
+    # in whole numbers: 3 of 10 is the lower boundary of a tenth, 0.3 is a little less
     counts = Counter(min(_N_TENTHS - 1, _N_TENTHS * n_right // n_all) for n_right, n_all in hits)
-    return [
-        {"low": tenth / _N_TENTHS, "high": (tenth + 1) / _N_TENTHS, "n": counts[tenth]}
-        for tenth in range(_N_TENTHS)
-    ]
+    return tuple(Bar(tenth / _N_TENTHS, (tenth + 1) / _N_TENTHS, counts[tenth]) for tenth in range(_N_TENTHS))
 
 
-def _measure_unknown(examples: Sequence[LabelledClip], is_right: BoolArray) -> dict[str, Any] | None:
+def _measure_unknown(examples: Sequence[LabelledClip], is_right: BoolArray) -> UnknownWords | None:
     """`_unknown_` by the words that stand for it: how often is each rejected? Worst first."""
     of_unknown = np.array([example.label == UNKNOWN for example in examples], dtype=bool)
     words = [example.word for example in examples if example.label == UNKNOWN]
     if not words:
         return None
-    rows = _rank_groups("word", _count_hits(words, is_right[of_unknown]))
-    return {"mean": _mean(row["accuracy"] for row in rows), "words": rows}
+    rows = tuple(WordAccuracy(*row) for row in _rank(_count_hits(words, is_right[of_unknown])))
+    return UnknownWords(float(np.mean([row.accuracy for row in rows])), rows)
 
 
 def worst_mistakes(
@@ -222,18 +224,12 @@ def _count_hits(keys: Sequence[str], is_right: BoolArray) -> dict[str, tuple[int
     return {key: (n_right[key], n) for key, n in n_all.items()}
 
 
-def _rank_groups(name: str, hits: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
-    """Accuracy of each key, the worst first; of equals the one with more clips."""
+def _rank(hits: Mapping[str, tuple[int, int]]) -> list[tuple[str, int, float]]:
+    """Each key with its clips and its accuracy, the worst first; of equals the one with more clips."""
     ranked = sorted((n_right / n_all, -n_all, key) for key, (n_right, n_all) in hits.items())
-    return [{name: key, "n": -n_negative, "accuracy": accuracy} for accuracy, n_negative, key in ranked]
+    return [(key, -n_negative, accuracy) for accuracy, n_negative, key in ranked]
 
 
 def _mean(values: Iterable[float]) -> float | None:
     given = list(values)
     return float(np.mean(given)) if given else None
-
-
-def mean_recall(result: Mapping[str, Any]) -> float | None:
-    """Mean recall of the labels with clips, each counted once; None without clips."""
-    recalls = [float(row["recall"]) for row in result["by_label"] if row["recall"] is not None]
-    return sum(recalls) / len(recalls) if recalls else None

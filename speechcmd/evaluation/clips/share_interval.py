@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.intervals import percentile_interval, wilson_interval
+from speechcmd.evaluation.wording import NOTHING
 
 BY_SPEAKER = "bootstrap by speaker"
 WILSON = "Wilson"
 LEAST_UNITS = 5  # fewer speakers do not tell how much speakers differ
+_MOST_NAMED = 5
 
 _N_DRAWS = 1_000
 _MOST_DRAWN = 2**20  # numbers in memory at a time
@@ -59,3 +61,21 @@ def _draw_shares(is_right: BoolArray, units: IntArray, seed: int) -> DoubleArray
         drawn = rng.integers(0, len(n_of), (min(at_once, _N_DRAWS - first), len(n_of)))
         shares.append(right_of[drawn].sum(axis=1) / n_of[drawn].sum(axis=1))
     return np.concatenate(shares)
+
+
+def name_ways(found: Iterable[tuple[str, str | None]]) -> str:
+    """How some intervals were found, in words.
+
+    Parameters
+    ----------
+    found
+        What each is the interval of, and how it was found; None where there is none.
+    """
+    given = [(name, way) for name, way in found if way]
+    ways = list(dict.fromkeys(way for _, way in given))
+    if len(ways) < 2:
+        return "".join(ways) or NOTHING
+    others = [name for name, way in given if way == WILSON]
+    more = len(others) - _MOST_NAMED
+    named = ", ".join(others[:_MOST_NAMED]) + (f" and {more} others" if more > 0 else "")
+    return f"{BY_SPEAKER}; {WILSON} for {named}"

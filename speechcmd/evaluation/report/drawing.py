@@ -58,6 +58,11 @@ class Dot:
     second: float | None = None
 
 
+def dot_of(name: str, *shares: float | None) -> Dot:
+    """A share with its bounds, in percent."""
+    return Dot(name, *(None if share is None else 100 * share for share in shares))
+
+
 def draw_dots(
     title: str,
     dots: Sequence[Dot],

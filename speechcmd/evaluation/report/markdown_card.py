@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from speechcmd.errors import printable
+from speechcmd.evaluation.clips.clip_result import ClipResult
 from speechcmd.evaluation.report import tables
-from speechcmd.evaluation.report.headline import summarise_clips, summarise_robustness, summarise_stream
+from speechcmd.evaluation.report.headline import summarise
 from speechcmd.evaluation.report.page import TEMPLATES, describe_measured
 from speechcmd.evaluation.report.released_figures import read_own_results, stream_figures
-from speechcmd.evaluation.report.results import refuse_unreadable
+from speechcmd.evaluation.report.results import Results, kind_of
 from speechcmd.evaluation.report.tables import Table
-from speechcmd.evaluation.streams.evaluate_streams import AS_SET, SNR
+from speechcmd.evaluation.streams.stream_result import AS_SET, SNR, NotReached, StreamResult
 from speechcmd.evaluation.wording import (
     NOT_MEASURED,
     NOTHING,
@@ -36,7 +36,10 @@ from speechcmd.runtime.model.promise import promise_of
 # the names of licences on the Hugging Face hub are those of SPDX in small letters
 _HUB_LICENCES = {"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0"}
 _OTHERS = {UNKNOWN: f"other words ({UNKNOWN})", SILENCE: f"background noise ({SILENCE})"}
-_SUMMARIES = {"clips": summarise_clips, "stream": summarise_stream, "robustness": summarise_robustness}
+_STREAM_TITLES = (
+    "Words missed for so many false accepts", "Settings of the thresholds", "False accepts",
+    "Words missed and delay", "Words missed in noise",
+)  # fmt: skip
 _FEW_CLIPS = 30
 
 
@@ -64,20 +67,10 @@ def make_card(card: ModelCard, model_bytes: bytes, folder: Path, notes: str = ""
         If the folder holds no results, one that cannot be read, or one of another model file.
     """
     sha256 = hashlib.sha256(model_bytes).hexdigest()
-    results = read_own_results(card, sha256, folder)
-    with refuse_unreadable(results):
-        stream = stream_figures(results["stream"]) if "stream" in results else None
-        return _render(card, len(model_bytes), sha256, results, stream, notes)
+    return _render(card, len(model_bytes), sha256, read_own_results(card, sha256, folder), notes)
 
 
-def _render(
-    card: ModelCard,
-    n_bytes: int,
-    sha256: str,
-    results: Mapping[str, dict[str, Any]],
-    stream: StreamFigures | None,
-    notes: str,
-) -> str:
+def _render(card: ModelCard, n_bytes: int, sha256: str, results: Results, notes: str) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -103,8 +96,9 @@ def _render(
         front_matter=_front_matter(card, results),
         figures=_list_figures(results),
         limits=[*_limits_of_training(card, results), *_list_limits(results)],
-        sections=_make_sections(results, stream),
-        results=list(results.values()),
+        sections=_make_sections(results),
+        results=results.measured,
+        kind_of=kind_of,
         promise=promise_of(card),
         notes=notes.strip(),
         not_measured=NOT_MEASURED,
@@ -112,7 +106,7 @@ def _render(
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _front_matter(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> list[str]:
+def _front_matter(card: ModelCard, results: Results) -> list[str]:
     """The lines of YAML; a JSON string is a YAML string."""
     licence = card.licence.lower()
     is_known = licence in _HUB_LICENCES
@@ -124,28 +118,29 @@ def _front_matter(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> lis
         "pipeline_tag: audio-classification",
         "tags:",
         *(f"- {tag}" for tag in ("keyword-spotting", "speech-commands", "onnx", "audio")),
-        *(["metrics:", "- accuracy"] if "clips" in results else []),
+        *(["metrics:", "- accuracy"] if results.clips else []),
     ]
 
 
-def _list_figures(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
+def _list_figures(results: Results) -> list[tuple[str, str]]:
     """The figures that come first; what was not measured is said in its place."""
-    names = {"clips": "clips with one word", "stream": "recordings", "robustness": "distorted clips"}
+    names = {
+        "clips with one word": results.clips,
+        "recordings": results.stream,
+        "distorted clips": results.robustness,
+    }
     rows = []
-    for kind, summarise in _SUMMARIES.items():
-        headlines = summarise(results[kind]) if kind in results else []
-        rows += [(names[kind], f"{one.figure} {one.meaning}") for one in headlines]
-        if not headlines:
-            rows.append((names[kind], NOT_MEASURED))
+    for name, result in names.items():
+        headlines = summarise(result) if result else []
+        rows += [(name, f"{one.figure} {one.meaning}") for one in headlines] or [(name, NOT_MEASURED)]
     return rows
 
 
-def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
+def _list_limits(results: Results) -> list[str]:
     """What the figures say against the model, and what they say nothing about."""
-    limits = list(_limits_on_clips(results["clips"])) if "clips" in results else []
-    not_reached = [
-        point["name"] for point in results.get("stream", {"points": []})["points"] if not point["reached"]
-    ]
+    limits = list(_limits_on_clips(results.clips)) if results.clips else []
+    points = results.stream.points if results.stream else ()
+    not_reached = [point.name for point in points if isinstance(point, NotReached)]
     if not_reached:
         limits.append(f"No thresholds reach: {', '.join(not_reached)}.")
     missing = [name for name, is_there in _list_measured(results) if not is_there]
@@ -154,69 +149,70 @@ def _list_limits(results: Mapping[str, dict[str, Any]]) -> list[str]:
     return limits
 
 
-def _limits_of_training(card: ModelCard, results: Mapping[str, dict[str, Any]]) -> list[str]:
+def _limits_of_training(card: ModelCard, results: Results) -> list[str]:
     """Voices that trained the model, or the source of its figures has in training and in tests alike."""
-    sources = [result.get("source", {}) for result in results.values()]
-    noted = [card.training.get("voices"), *(source.get("voices") for source in sources)]
+    sources = [result.source for result in (results.clips, results.robustness) if result]
+    noted = [card.training.get("voices"), *(source.voices for source in sources)]
     return [f"Voices: {note}." for note in dict.fromkeys(noted) if isinstance(note, str) and note]
 
 
-def _limits_on_clips(result: dict[str, Any]) -> Iterator[str]:
-    measured = [row for row in result["by_label"] if row["recall"] is not None]
-    worst = sorted(measured, key=lambda row: float(row["recall"]))[:3]
-    named = [f"{row['label']} {as_percent(row['recall'])}" for row in worst]
-    yield f"Least recall: {', '.join(named)}."
-    few = [f"{row['label']} {row['n']}" for row in measured if row["n"] < _FEW_CLIPS]
+def _limits_on_clips(result: ClipResult) -> Iterator[str]:
+    worst = sorted(result.measured_labels, key=lambda pair: pair[1])[:3]
+    yield f"Least recall: {', '.join(f'{row.label} {as_percent(recall)}' for row, recall in worst)}."
+    few = [f"{row.label} {row.n}" for row, _ in result.measured_labels if row.n < _FEW_CLIPS]
     if few:
         yield f"Recall is known roughly only where there are fewer than {_FEW_CLIPS} clips: {', '.join(few)}."
-    for pair in result["pairs"][:1]:
-        yield f"Most frequent confusion: “{pair['truth']}” taken for “{pair['answer']}”."
+    for pair in result.pairs[:1]:
+        yield f"Most frequent confusion: “{pair.truth}” taken for “{pair.answer}”."
 
 
-def _list_measured(results: Mapping[str, dict[str, Any]]) -> list[tuple[str, bool]]:
-    clips, stream = results.get("clips", {}), results.get("stream", {})
-    own = (stream.get("points") or [{}])[0]
-    overall = own.get("overall", {})
+def _list_measured(results: Results) -> list[tuple[str, bool]]:
+    clips, own = results.clips, results.stream.own if results.stream else None
     return [
         ("accuracy on clips", bool(clips)),
-        ("groups of speakers", any(column["groups"] for column in clips.get("groups", []))),
-        ("false accepts an hour", overall.get("false_accepts_per_hour") is not None),
-        ("words missed in recordings", overall.get("false_reject_rate") is not None),
-        ("words missed by signal-to-noise ratio", bool(_snr_tables(stream))),
-        ("delay", bool(overall.get("delay_ms"))),
-        ("robustness", "robustness" in results),
+        ("groups of speakers", bool(clips and any(column.groups for column in clips.groups))),
+        ("false accepts per hour", bool(own and own.overall.false_accepts_per_hour is not None)),
+        ("words missed in recordings", bool(own and own.overall.false_reject_rate is not None)),
+        ("words missed by signal-to-noise ratio", bool(own and own.values_of(SNR))),
+        ("delay", bool(own and own.overall.delay_ms)),
+        ("robustness", bool(results.robustness)),
     ]
 
 
-def _make_sections(results: Mapping[str, dict[str, Any]], figures: StreamFigures | None) -> list[_Section]:
-    clips, stream = results.get("clips"), results.get("stream")
-    has_words = bool(stream and stream["n_words"])
-    has_false_accepts = bool(stream and any(row["hours"] for row in stream["points"][0]["by_kind"]))
-    robustness = results.get("robustness")
+def _make_sections(results: Results) -> list[_Section]:
+    clips, robustness = results.clips, results.robustness
     others = tables.tabulate_unknown(clips) if clips else None
     return [
         _Section("Recall and precision", [tables.tabulate_labels(clips)] if clips else []),
         *([_Section(others.title, [others])] if others else []),
         _Section("Calibration of the score", _calibration_tables(clips)),
-        _Section("Groups of speakers", [tables.tabulate_groups(clips)] if clips and clips["groups"] else []),
-        _Section(
-            "Words missed for so many false accepts",
-            [_tabulate_points(figures)] if figures and has_words else [],
-        ),
-        _Section("Settings of the thresholds", [tables.tabulate_points(stream)] if stream else []),
-        _Section("False accepts", [tables.tabulate_kinds(stream)] if stream and has_false_accepts else []),
-        _Section(
-            "Words missed and delay",
-            [tables.tabulate_stream_labels(stream["points"][0])] if stream and has_words else [],
-        ),
-        _Section("Words missed in noise", _snr_tables(stream or {})),
+        _Section("Groups of speakers", [tables.tabulate_groups(clips)] if clips and clips.groups else []),
+        *(_Section(title, found) for title, found in _stream_tables(results.stream).items()),
         _Section("Robustness", [tables.tabulate_robustness(robustness)] if robustness else []),
     ]
 
 
+def _stream_tables(stream: StreamResult | None) -> dict[str, list[Table]]:
+    """The tables of what was measured on recordings, by their titles; what was not measured has none."""
+    found: dict[str, list[Table]] = {title: [] for title in _STREAM_TITLES}
+    if stream is None:
+        return found
+    missed, settings, false_accepts, words, noise = _STREAM_TITLES
+    own = stream.own
+    found[settings] = [tables.tabulate_points(stream)]
+    if stream.n_words:
+        found[missed] = [_tabulate_points(stream_figures(stream))]
+        found[words] = [tables.tabulate_stream_labels(own)]
+    if any(row.hours for row in own.by_kind):
+        found[false_accepts] = [tables.tabulate_kinds(stream)]
+    if own.values_of(SNR):
+        found[noise] = [tables.tabulate_attribute(SNR, [own])]
+    return found
+
+
 def _tabulate_points(figures: StreamFigures) -> Table:
     """What is missed at each rate of false accepts: of all words, and of those that noise hardly hides."""
-    header = ("false accepts an hour", "counted", "95 % interval", "words missed", "95 % interval",
+    header = ("false accepts per hour", "counted", "95 % interval", "words missed", "95 % interval",
               "missed at 10 dB or better", "95 % interval")  # fmt: skip
     rows = tuple(_point_cells(point) for point in figures.points)
     return Table("Words missed for so many false accepts", header, rows)
@@ -242,22 +238,11 @@ def _share_cells(share: Share | None) -> tuple[str, str]:
     return f"{as_percent(share.value)} of {share.n:,}", as_percent_interval(share.low, share.high)
 
 
-def _calibration_tables(clips: dict[str, Any] | None) -> list[Table]:
-    if clips is None or clips["calibration"]["ece"] is None:
+def _calibration_tables(clips: ClipResult | None) -> list[Table]:
+    if clips is None or clips.calibration.ece is None:
         return []
-    error = as_percent(clips["calibration"]["ece"], 2)
-    return [
-        Table(
-            "Expected calibration error",
-            ("expected calibration error", "clips"),
-            ((error, f"{clips['accuracy']['n']:,}"),),
-        )
-    ]
-
-
-def _snr_tables(stream: dict[str, Any]) -> list[Table]:
-    found = tables.tabulate_attribute(SNR, stream["points"][:1] if stream else [])  # as the model is set
-    return [found] if found.rows else []
+    row = (as_percent(clips.calibration.ece, 2), f"{clips.accuracy.n:,}")
+    return [Table("Expected calibration error", ("expected calibration error", "clips"), (row,))]
 
 
 def escape_markdown(text: str) -> str:

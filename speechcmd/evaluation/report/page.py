@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.provenance import MeasuredModel
 from speechcmd.evaluation.report import clip_picture, stream_picture, tables
 from speechcmd.evaluation.report.drawing import Picture
-from speechcmd.evaluation.report.headline import (
-    Headline,
-    state_promise,
-    summarise_clips,
-    summarise_robustness,
-    summarise_stream,
-)
-from speechcmd.evaluation.report.tables import Table, reached_points
+from speechcmd.evaluation.report.headline import Headline, state_promise, summarise
+from speechcmd.evaluation.report.results import Result, Results, kind_of
+from speechcmd.evaluation.report.tables import Table
+from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
+from speechcmd.evaluation.streams.stream_result import SNR, Point, StreamResult
 from speechcmd.evaluation.wording import as_count, as_duration, as_number, join_words
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -35,7 +33,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class ShownMistake:
     """A sound to listen to."""
 
     title: str
@@ -54,25 +52,26 @@ class Section:
     title: str
     source: str
     blocks: list[Block]
-    mistakes: list[Mistake]
-    model: dict[str, Any]
+    mistakes: list[ShownMistake]
+    model: MeasuredModel
     provenance: list[tuple[str, str]]
-    headlines: list[Headline] = field(default_factory=list)
+    headlines: list[Headline]
 
 
-def render_page(results: Mapping[str, dict[str, Any]], files: Mapping[str, bytes]) -> str:
+_TITLES = {"clips": "Clips with one word each", "stream": "Recordings", "robustness": "Distorted clips"}
+
+
+def render_page(results: Results, files: Mapping[str, bytes]) -> str:
     """Return the page as HTML that needs no other file.
 
     Parameters
     ----------
-    results
-        What was measured, by kind: clips, stream, robustness.
     files
         Contents of the sounds and pictures that the mistakes name.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    sections = [make(results[kind], files) for kind, make in _MAKERS.items() if kind in results]
+    sections = [_make_section(result, files) for result in results.measured]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -84,9 +83,9 @@ def render_page(results: Mapping[str, dict[str, Any]], files: Mapping[str, bytes
     return environment.get_template("report.html.jinja").render(
         sections=sections,
         model=sections[0].model,
-        promise=state_promise(sections[0].model["measured_on"]),
+        promise=state_promise(sections[0].model.measured_on),
         model_facts=_model_facts(sections[0].model),
-        n_models=len({section.model["sha256"] for section in sections}),
+        n_models=len({section.model.sha256 for section in sections}),
         px_per_in=CSS_PX_PER_IN,
     )
 
@@ -95,150 +94,114 @@ def _data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _clips_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
+def _make_section(result: Result, files: Mapping[str, bytes]) -> Section:
+    kind = kind_of(result)
     return Section(
-        "clips", "Clips with one word each", describe_measured(result), list(_clip_blocks(result)),
-        _mistakes_of(result, files), result["model"], provenance_of(result), summarise_clips(result),
-    )  # fmt: skip
+        anchor=kind,
+        title=_TITLES[kind],
+        source=describe_measured(result),
+        blocks=list(_blocks_of(result)),
+        mistakes=list(_mistakes_of(result, files)),
+        model=result.model,
+        provenance=_provenance_of(result),
+        headlines=summarise(result),
+    )
 
 
-def _clip_blocks(result: dict[str, Any]) -> Iterator[Block]:
+def _blocks_of(result: Result) -> Iterator[Block]:
+    if isinstance(result, ClipResult):
+        return _clip_blocks(result)
+    return _stream_blocks(result) if isinstance(result, StreamResult) else _robustness_blocks(result)
+
+
+def _clip_blocks(result: ClipResult) -> Iterator[Block]:
     yield Block([clip_picture.draw_recalls(result)], [tables.tabulate_labels(result)])
     yield Block([clip_picture.draw_confusion(result)], [tables.tabulate_confusion(result)])
     yield Block([clip_picture.draw_reliability(result)], [tables.tabulate_calibration(result)])
-    speakers, speaker_tables = clip_picture.draw_speakers(result), tables.tabulate_speakers(result)
+    speakers = clip_picture.draw_speakers(result)
     if speakers:
-        yield Block([speakers], speaker_tables)
-    if result["groups"]:
-        pictures = [clip_picture.draw_group(column) for column in result["groups"] if column["groups"]]
+        yield Block([speakers], tables.tabulate_speakers(result))
+    if result.groups:
+        pictures = [clip_picture.draw_group(column) for column in result.groups if column.groups]
         yield Block(pictures, [tables.tabulate_groups(result)])
     unknown = tables.tabulate_unknown(result)
     if unknown:
         yield Block([], [unknown])
-    if result["pairs"]:
+    if result.pairs:
         yield Block([], [tables.tabulate_pairs(result)], is_folded=False)
 
 
-def _stream_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
-    return Section(
-        "stream", "Recordings", describe_measured(result), list(_stream_blocks(result)),
-        _mistakes_of(result, files), result["model"], provenance_of(result), summarise_stream(result),
-    )  # fmt: skip
-
-
-def _stream_blocks(result: dict[str, Any]) -> Iterator[Block]:
-    points = reached_points(result)
-    own = points[0]
+def _stream_blocks(result: StreamResult) -> Iterator[Block]:
+    own, points = result.own, result.reached
     yield Block([], [tables.tabulate_points(result)], is_folded=False)
-    if result["curve"]:
+    if result.curve:
         yield Block([stream_picture.draw_trade_off(result)], [tables.tabulate_curve(result)])
     yield Block([stream_picture.draw_kinds(own)], [tables.tabulate_kinds(result)])
-    if result["n_words"]:
+    if result.n_words:
         delays = stream_picture.draw_delays(own)
         pictures = [stream_picture.draw_misses(own), *([delays] if delays else [])]
         yield Block(pictures, [tables.tabulate_stream_labels(point) for point in points])
-    for name in dict.fromkeys(one["attribute"] for point in points for one in point["by_attribute"]):
+    for name in dict.fromkeys(one.attribute for point in points for one in point.by_attribute):
         # one picture tells enough of the others
-        drawn = _draw_attribute(name, points if name == "snr_db" else points[:1])
+        drawn = _draw_attribute(name, points if name == SNR else points[:1])
         yield Block(drawn, [tables.tabulate_attribute(name, points)])
     yield Block([], [tables.tabulate_recordings(result)])
 
 
-def _draw_attribute(name: str, points: list[dict[str, Any]]) -> list[Picture]:
-    drawn = [
-        stream_picture.draw_attribute(point, attribute)
-        for point in points
-        for attribute in point["by_attribute"]
-        if attribute["attribute"] == name
-    ]
+def _draw_attribute(name: str, points: list[Point]) -> list[Picture]:
+    drawn = [stream_picture.draw_attribute(point, name) for point in points]
     return [picture for picture in drawn if picture]
 
 
-def _robustness_section(result: dict[str, Any], files: Mapping[str, bytes]) -> Section:
-    blocks = [Block(clip_picture.draw_conditions(result), [tables.tabulate_robustness(result)])]
-    return Section(
-        "robustness", "Distorted clips", describe_measured(result), blocks,
-        _mistakes_of(result, files), result["model"], provenance_of(result), summarise_robustness(result),
-    )  # fmt: skip
+def _robustness_blocks(result: RobustnessResult) -> Iterator[Block]:
+    yield Block(clip_picture.draw_conditions(result), [tables.tabulate_robustness(result)])
 
 
-_MAKERS = {"clips": _clips_section, "stream": _stream_section, "robustness": _robustness_section}
-
-
-def describe_measured(result: dict[str, Any]) -> str:
+def describe_measured(result: Result) -> str:
     """What a result was measured on, in one line."""
-    if result["kind"] == "stream":
-        hours = [f"{as_duration(3_600 * hours)} of {kind}" for kind, hours in result["hours"].items()]
-        heard = f"{as_count(len(result['recordings']), 'recording')}, {as_count(result['n_words'], 'word')}"
+    if isinstance(result, StreamResult):
+        hours = [f"{as_duration(3_600 * hours)} of {kind}" for kind, hours in result.hours.items()]
+        heard = f"{as_count(len(result.recordings), 'recording')}, {as_count(result.n_words, 'word')}"
         return f"{heard}; outside the words {join_words(hours)}." if hours else f"{heard}."
-    source = result["source"]
-    task = {"own": "the model's own words", "12": "the official 12 classes", "35": "all words"}[
-        source["task"]
-    ]
-    split = f", split {source['split']}" if source["split"] else ""
-    draw = source["draw"]
-    drawn = f" Drawn: {draw['n_unknown']:,} of other words, {draw['n_silence']:,} of silence." if draw else ""
-    n_all = as_count(source["n_clips"], "clip")
-    clips = f"{result['clean']['n']:,} of {n_all}" if result["kind"] == "robustness" else n_all
-    voices = f" Note: {source['voices']}." if source.get("voices") else ""
-    return f"{source['path']}{split}: {clips}, {task}.{drawn}{voices}"
+    source = result.source
+    tasks = {"own": "the model's own words", "12": "the official 12 classes", "35": "all words"}
+    split = f", split {source.split}" if source.split else ""
+    draw = source.draw
+    drawn = f" Drawn: {draw.n_unknown:,} of other words, {draw.n_silence:,} of silence." if draw else ""
+    n_all = as_count(source.n_clips, "clip")
+    clips = f"{result.clean.n:,} of {n_all}" if isinstance(result, RobustnessResult) else n_all
+    voices = f" Note: {source.voices}." if source.voices else ""
+    return f"{source.path}{split}: {clips}, {tasks.get(source.task, source.task)}.{drawn}{voices}"
 
 
-def _mistakes_of(result: dict[str, Any], files: Mapping[str, bytes]) -> list[Mistake]:
-    return [
-        Mistake(
-            entry["title"], _facts_of(entry), files.get(entry["sound"], b""),
-            files.get(entry.get("picture") or "", b""), entry.get("listened") or "",
-        )
-        for entry in result.get("mistakes", [])
-        if entry.get("sound")
-    ]  # fmt: skip
+def _mistakes_of(result: Result, files: Mapping[str, bytes]) -> Iterator[ShownMistake]:
+    for one in result.mistakes or ():
+        if one.sound:
+            facts = [(name, text) for name, text in one.facts if text]
+            sound, picture = files.get(one.sound, b""), files.get(one.picture or "", b"")
+            yield ShownMistake(one.title, facts, sound, picture, one.listened or "")
 
 
-_FACTS = {
-    "what": "what",
-    "truth": "it was",
-    "answer": "answer",
-    "label": "word",
-    "heard": "heard",
-    "score": "score",
-    "time_s": "at second",
-    "sentence": "in",
-    "path": "file",
-}
-
-
-def _facts_of(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    left_out = {"score"} if entry.get("what") == "miss" else set()
-    facts = [(name, entry.get(key)) for key, name in _FACTS.items() if key not in left_out]
-    return [
-        (name, f"{value:.2f}" if isinstance(value, float) else str(value))
-        for name, value in facts
-        if value not in (None, "")
-    ]
-
-
-def provenance_of(result: dict[str, Any]) -> list[tuple[str, str]]:
+def _provenance_of(result: Result) -> list[tuple[str, str]]:
     """How a result was measured: command, versions, day, model file."""
-    versions = result["versions"]
     return [
-        ("command", result["command"]),
-        ("date", result["date"]),
-        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
-        ("model file", f"sha256 {result['model']['sha256']}"),
+        ("command", result.command),
+        ("date", result.date),
+        ("versions", ", ".join(f"{name} {version}" for name, version in result.versions.items())),
+        ("model file", f"sha256 {result.model.sha256}"),
     ]
 
 
-def _model_facts(model: dict[str, Any]) -> list[tuple[str, str]]:
-    thresholds = [f"{label} {as_number(value)}" for label, value in model["thresholds"].items()]
+def _model_facts(model: MeasuredModel) -> list[tuple[str, str]]:
+    thresholds = [f"{label} {as_number(value)}" for label, value in model.thresholds.items()]
     return [
-        ("network", f"{model['architecture']}, {model['parameters']:,} parameters"),
-        ("labels", " ".join(model["labels"])),
-        ("input", f"{model['sample_rate']} Hz; {model['window_s']:.3g} s every {model['step_s']:.3g} s"),
+        ("network", f"{model.architecture}, {model.parameters:,} parameters"),
+        ("labels", " ".join(model.labels)),
+        ("input", f"{model.sample_rate} Hz; {model.window_s:.3g} s every {model.step_s:.3g} s"),
         ("thresholds", ", ".join(thresholds)),
-        ("smoothing, temperature", f"{model['smoothing_s']:.3g} s, {model['temperature']:.4g}"),
-        ("thresholds measured on", model["measured_on"]),
-        ("licence", model["licence"]),
-        ("data", "; ".join(f"{one['name']} ({one['licence']}) {one['url']}" for one in model["data"])),
-        ("made by", f"speechcmd {model['tool_version']}"),
-    ]  # fmt: skip
+        ("smoothing, temperature", f"{model.smoothing_s:.3g} s, {model.temperature:.4g}"),
+        ("thresholds measured on", model.measured_on),
+        ("licence", model.licence),
+        ("data", "; ".join(f"{one.name} ({one.licence}) {one.url}" for one in model.data)),
+        ("made by", f"speechcmd {model.tool_version}"),
+    ]

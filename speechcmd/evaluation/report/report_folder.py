@@ -6,23 +6,21 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speechcmd.audio.reading import encode_flac
 from speechcmd.audio.samples import float32_to_int16
-from speechcmd.errors import printable
-from speechcmd.evaluation.mistakes import Sound
+from speechcmd.evaluation.mistakes import Mistake, Sound
 from speechcmd.evaluation.report.page import render_page
-from speechcmd.evaluation.report.results import read_results, refuse_unreadable
+from speechcmd.evaluation.report.results import Result, Results, from_plain, kind_of, read_results, to_plain
 from speechcmd.evaluation.report.saliency import LEAST_FALL, Saliency, explain_answer
 from speechcmd.evaluation.report.sound_picture import draw_sound
 from speechcmd.files import open_binary
 from speechcmd.folder_lock import lock_folder
 from speechcmd.progress import Progress
-
-if TYPE_CHECKING:
-    from speechcmd.runtime.recognition.recognizer import Recognizer
+from speechcmd.runtime.recognition.recognizer import Recognizer
 
 PAGE = "report.html"
 SOUNDS = "sounds"
@@ -32,7 +30,7 @@ _LEAST_EXPLAINED_S = 0.1  # shorter sounds have no patches to cover
 
 def write_report(
     folder: Path,
-    result: dict[str, Any],
+    result: Result,
     sounds: Sequence[Sound],
     recognizer: Recognizer,
     on_progress: Progress = lambda done, total: None,
@@ -44,8 +42,7 @@ def write_report(
     Parameters
     ----------
     result
-        As `clips.json`, `stream.json` and `robustness.json` hold it. If it names "mistakes", these are
-        those of `sounds`, one for one; otherwise they are made from `sounds`.
+        Its mistakes become those of `sounds`.
     on_progress
         Called with the number of parts done and of all: each sound is one, the page another.
 
@@ -60,69 +57,48 @@ def write_report(
     OSError
         If the folder cannot be written.
     """
-    result = make_encodable(result)
-    kind = result["kind"]
+    kind = kind_of(result)
     files: dict[str, bytes] = {}
-    entries = result.get("mistakes") or [_entry_of(sound) for sound in sounds]
     mistakes = []
-    for number, (entry, sound) in enumerate(zip(entries, sounds, strict=True), start=1):
-        mistakes.append(entry | _add_sound(f"{SOUNDS}/{kind}-{number:02d}", sound, recognizer, files))
+    for number, sound in enumerate(sounds, start=1):
+        mistakes.append(_add_sound(f"{SOUNDS}/{kind}-{number:02d}", sound, recognizer, files))
         on_progress(number, len(sounds) + 1)
-    result = result | {"mistakes": make_encodable(mistakes)}
+    named: dict[str, Any] = {"mistakes": tuple(mistakes)}
+    content = to_plain(replace(result, **named))
     with lock_folder(folder, wait_s=_WAIT_S):  # two measurements may end at once
-        results = {**read_results(folder), kind: result}
-        page = _render(results, {**_read_sounds(folder, results), **files})
-        files[f"{kind}.json"] = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1).encode()
-        files[PAGE] = page
+        results = read_results(folder).with_one(from_plain(content, kind))
+        page = render_page(results, {**_read_sounds(folder, results), **files})
+        files[f"{kind}.json"] = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1).encode()
+        files[PAGE] = page.encode("utf-8", "replace")
         _write_all(folder, files)
         _remove_stale(folder, kind, files)
     on_progress(len(sounds) + 1, len(sounds) + 1)
     return folder / PAGE
 
 
-def make_encodable(value: Any) -> Any:
-    """A result in which names of files that are no text are printable; other texts stay as they are."""
-    if isinstance(value, str):
-        is_text = value.encode(errors="replace").decode() == value
-        return value if is_text else printable(value)
-    if isinstance(value, dict):
-        return {make_encodable(key): make_encodable(item) for key, item in value.items()}
-    return [make_encodable(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _read_sounds(folder: Path, results: Mapping[str, dict[str, Any]]) -> dict[str, bytes]:
+def _read_sounds(folder: Path, results: Results) -> dict[str, bytes]:
     """Contents of the files that the mistakes name; a result may name nothing outside its folder."""
     files = {}
-    for result in results.values():
-        for entry in result.get("mistakes") or ():
-            for name in (entry.get("sound"), entry.get("picture")):
+    for result in results.measured:
+        for mistake in result.mistakes or ():
+            for name in (mistake.sound, mistake.picture):
                 if name and re.fullmatch(rf"{SOUNDS}/[\w-]+\.(flac|svg)", name):
                     with suppress(FileNotFoundError):
                         files[name] = (folder / name).read_bytes()
     return files
 
 
-def _render(results: Mapping[str, dict[str, Any]], files: Mapping[str, bytes]) -> bytes:
-    with refuse_unreadable(results):
-        return render_page(results, files).encode("utf-8", "replace")
-
-
-def _entry_of(sound: Sound) -> dict[str, Any]:
-    entry = {"title": sound.title, "truth": sound.truth, "answer": sound.answer, "score": float(sound.score)}
-    return entry | {"path": sound.path}
-
-
-def _add_sound(stem: str, sound: Sound, recognizer: Recognizer, files: dict[str, bytes]) -> dict[str, Any]:
+def _add_sound(stem: str, sound: Sound, recognizer: Recognizer, files: dict[str, bytes]) -> Mistake:
+    """The mistake with the names of its files, which are added to the others."""
     if not len(sound.waveform):
-        return {"title": sound.title}
-    names = {"title": sound.title, "sound": f"{stem}.flac"}
-    files[names["sound"]] = encode_flac(float32_to_int16(sound.waveform), sound.sample_rate)
+        return sound.mistake
+    mistake = replace(sound.mistake, sound=f"{stem}.flac")
+    files[f"{stem}.flac"] = encode_flac(float32_to_int16(sound.waveform), sound.sample_rate)
     if len(sound.waveform) < _LEAST_EXPLAINED_S * sound.sample_rate:
-        return names
+        return mistake
     saliency = explain_answer(recognizer, sound.waveform, sound.sample_rate, sound.target)
-    names["picture"] = f"{stem}.svg"
-    files[names["picture"]] = draw_sound(sound.waveform, sound.sample_rate, saliency)
-    return names | {"listened": _describe_saliency(saliency)}
+    files[f"{stem}.svg"] = draw_sound(sound.waveform, sound.sample_rate, saliency)
+    return replace(mistake, picture=f"{stem}.svg", listened=_describe_saliency(saliency))
 
 
 def _describe_saliency(saliency: Saliency) -> str:

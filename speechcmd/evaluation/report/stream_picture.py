@@ -17,24 +17,26 @@ from speechcmd.evaluation.report.drawing import (
     Dot,
     Picture,
     add_legend,
+    dot_of,
     draw_dots,
     draw_heat,
     new_figure,
     shorten,
     to_svg,
 )
+from speechcmd.evaluation.streams.stream_result import CurvePoint, Point, Rates, StreamResult
 from speechcmd.evaluation.wording import as_duration, as_percent, as_rate, name_attribute, name_value
 
-RATES_ASKED = (0.5, 1.0, 5.0)  # false accepts an hour
+RATES_ASKED = (0.5, 1.0, 5.0)  # false accepts per hour
 _MOST_LABELS = 12  # more lines cannot be told apart
 _MOST_COLUMNS = 8
 
 
-def draw_trade_off(result: dict[str, Any]) -> Picture:
-    """False reject rate against false accepts an hour over all thresholds."""
-    overall = _points_of(result["curve"])
-    labels = list(result["curves_by_label"].items())
-    shown = [(label, _points_of(curve)) for label, curve in labels[:_MOST_LABELS]]
+def draw_trade_off(result: StreamResult) -> Picture:
+    """False reject rate against false accepts per hour over all thresholds."""
+    overall = _points_of(result.curve)
+    labels = list(result.curves_by_label.items())[:_MOST_LABELS]
+    shown = [(label, _points_of(curve)) for label, curve in labels]
     lowest = _lowest_rate([overall, *(curve for _, curve in shown)])
     figure, axes = new_figure(3.9 + 0.17 * (len(shown) // 3))
     for rate in RATES_ASKED:
@@ -45,33 +47,33 @@ def draw_trade_off(result: dict[str, Any]) -> Picture:
                   linewidth=1, marker=MARKS[index % len(MARKS)], markevery=0.23, markersize=3.5,
                   label=shorten(label))  # fmt: skip
     axes.plot(*_drawable(overall, lowest), color=INK, linewidth=2.6, label="all words")
-    own = result["points"][0]
-    _mark_own(axes, own["overall"], lowest)
+    row = result.own.overall
+    _mark_own(axes, row, lowest)
     axes.set_xscale("log")
-    axes.set(xlabel="false accepts an hour", ylabel="percent of the words missed", ylim=(-2, 102))
+    axes.set(xlabel="false accepts per hour", ylabel="percent of the words missed", ylim=(-2, 102))
     ticks = [0.1, 0.5, 1, 5, 20, 100, 500]
     shown_ticks = [tick for tick in ticks if tick > lowest * 1.5]
     axes.set_xticks([lowest, *shown_ticks], ["0", *(f"{tick:g}" for tick in shown_ticks)])
     axes.minorticks_off()
     axes.grid(color=GRID, linewidth=0.6)
     add_legend(axes, 3)
-    row = own["overall"]
     return Picture(
         "Misses against false accepts",
-        f"Trade-off curve. As the model is set it misses {as_percent(row['false_reject_rate'])} of the words "
-        f"with {as_rate(row['false_accepts_per_hour'])} false accepts an hour.",
+        f"Trade-off curve. As the model is set it misses {as_percent(row.false_reject_rate)} of the words "
+        f"with {as_rate(row.false_accepts_per_hour)} false accepts per hour.",
         to_svg(figure),
         note="Each point of a line is one setting of the thresholds: further left fewer false accepts, "
-        "further down fewer misses. The star is the model as it is set; dotted lines: 0.5, 1 and 5 an hour. "
+        "further down fewer misses. The star is the model as it is set; dotted lines: 0.5, 1 and 5 per hour. "
         "Lines of single words count the false accepts of that word alone.",
     )
 
 
-def _points_of(curve: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+def _points_of(curve: Sequence[CurvePoint]) -> list[tuple[float, float]]:
+    """False accepts per hour and percent of the words missed."""
     return [
-        (point["false_accepts_per_hour"], 100 * point["false_reject_rate"])
+        (point.false_accepts_per_hour, 100 * point.false_reject_rate)
         for point in curve
-        if point["false_accepts_per_hour"] is not None and point["false_reject_rate"] is not None
+        if point.false_accepts_per_hour is not None and point.false_reject_rate is not None
     ]
 
 
@@ -85,59 +87,56 @@ def _drawable(curve: Sequence[tuple[float, float]], lowest: float) -> tuple[list
     return [max(rate, lowest) for rate, _ in curve], [miss for _, miss in curve]
 
 
-def _mark_own(axes: Any, row: dict[str, Any], lowest: float) -> None:
-    rate, miss = row["false_accepts_per_hour"], row["false_reject_rate"]
+def _mark_own(axes: Any, row: Rates, lowest: float) -> None:
+    rate, miss = row.false_accepts_per_hour, row.false_reject_rate
     if rate is not None and miss is not None:
         axes.plot(max(rate, lowest), 100 * miss, "*", color=COLOURS[1], markersize=15,
                   markeredgecolor="white", zorder=5, linestyle="none", label="as it is set")  # fmt: skip
 
 
-def draw_misses(point: dict[str, Any]) -> Picture:
+def draw_misses(point: Point) -> Picture:
     """Missed words of each label at one setting."""
-    dots = [
-        Dot(row["label"], *(_percent(row[name]) for name in ("false_reject_rate", "low", "high")))
-        for row in point["by_label"]
-    ]
-    overall = as_percent(point["overall"]["false_reject_rate"])
+    dots = [dot_of(row.label, row.false_reject_rate, row.low, row.high) for row in point.by_label]
+    overall = as_percent(point.overall.false_reject_rate)
     return draw_dots(
         "Words missed", dots, "percent missed, with 95 % interval", is_from_zero=True,
-        alt=f"Words missed for each label, {point['name']}: {overall} of all.",
-        note=f"{point['name'].capitalize()}.",
+        alt=f"Words missed for each label, {point.name}: {overall} of all.",
+        note=f"{point.name.capitalize()}.",
     )  # fmt: skip
 
 
-def draw_kinds(point: dict[str, Any]) -> Picture:
-    """False accepts an hour by kind of audio."""
+def draw_kinds(point: Point) -> Picture:
+    """False accepts per hour by kind of audio."""
     dots = [
         Dot(
-            f"{row['kind']} ({as_duration(3_600 * row['hours'])})",
-            row["false_accepts_per_hour"],
-            row["fa_low"],
-            row["fa_high"],
+            f"{row.kind} ({as_duration(3_600 * row.hours)})",
+            row.false_accepts_per_hour,
+            row.fa_low,
+            row.fa_high,
         )
-        for row in point["by_kind"]
-        if row["hours"]
+        for row in point.by_kind
+        if row.hours
     ]
     rows = ", ".join(f"{dot.name}: {as_rate(dot.value)}" for dot in dots)
     return draw_dots(
-        "False accepts by kind of audio", dots, "an hour, with 95 % interval", is_from_zero=True,
-        alt=f"False accepts an hour: {rows}.", note=f"{point['name'].capitalize()}.",
+        "False accepts by kind of audio", dots, "per hour, with 95 % interval", is_from_zero=True,
+        alt=f"False accepts per hour: {rows}.", note=f"{point.name.capitalize()}.",
     )  # fmt: skip
 
 
-def draw_delays(point: dict[str, Any]) -> Picture | None:
+def draw_delays(point: Point) -> Picture | None:
     """Time from the end of a word until it is reported; None if none was found."""
-    delays = [(row["label"], row["delay_ms"]) for row in point["by_label"]]
+    delays = [(row.label, row.delay_ms) for row in point.by_label]
     if not any(delay for _, delay in delays):
         return None
     dots = [
-        Dot(label, delay["median"], delay["median_low"], delay["median_high"], delay["p95"])
+        Dot(label, delay.median, delay.median_low, delay.median_high, delay.p95)
         if delay
         else Dot(label, None)
         for label, delay in delays
     ]
-    overall = point["overall"]["delay_ms"]
-    summary = f"median {overall['median']:.0f} ms, 95 % under {overall['p95']:.0f} ms" if overall else ""
+    overall = point.overall.delay_ms
+    summary = f"median {overall.median:.0f} ms, 95 % under {overall.p95:.0f} ms" if overall else ""
     return draw_dots(
         "Delay", dots, "milliseconds from the end of the word", is_from_zero=True,
         alt=f"Delay from the end of a word until it is reported: {summary}.",
@@ -146,27 +145,22 @@ def draw_delays(point: dict[str, Any]) -> Picture | None:
     )  # fmt: skip
 
 
-def draw_attribute(point: dict[str, Any], attribute: dict[str, Any]) -> Picture | None:
-    """Missed words by the value of an attribute and by label; None if there are too many values."""
-    values = attribute["values"]
+def draw_attribute(point: Point, attribute: str) -> Picture | None:
+    """Missed words by the value of an attribute and by label; None for a single value or for too many."""
+    values = point.values_of(attribute)
     if not 2 <= len(values) <= _MOST_COLUMNS:
         return None
-    labels = [row["label"] for row in values[0]["rows"]]
-    by_cell = {
-        (row["label"], k): row["false_reject_rate"] for k, value in enumerate(values) for row in value["rows"]
-    }
-    table = [[by_cell.get((label, k)) for k in range(len(values))] for label in labels]
-    shares = np.array([[np.nan if share is None else share for share in row] for row in table], dtype=float)
-    texts = [["" if share is None else f"{100 * share:.0f}" for share in row] for row in table]
-    name = name_attribute(attribute["attribute"])
-    columns = [name_value(attribute["attribute"], value["value"]) for value in values]
+    labels = [row.label for row in values[0].rows]
+    found = [{row.label: row.false_reject_rate for row in value.rows} for value in values]
+    table = [[column.get(label) for column in found] for label in labels]
+    name = name_attribute(attribute)
     return draw_heat(
-        f"Words missed by {name}: {point['name']}", shares, labels, columns,
-        axis=name, texts=texts,
-        alt=f"Percent of the words missed by {name} and word, {point['name']}; numbers: the table below.",
+        f"Words missed by {name}: {point.name}",
+        np.array(table, dtype=np.float64),
+        labels,
+        [name_value(attribute, value.value) for value in values],
+        axis=name,
+        texts=[["" if share is None else f"{100 * share:.0f}" for share in row] for row in table],
+        alt=f"Percent of the words missed by {name} and word, {point.name}; numbers: the table below.",
         note="Percent missed.",
-    )  # fmt: skip
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+    )

@@ -20,6 +20,14 @@ from speechcmd.evaluation.provenance import describe_run
 from speechcmd.evaluation.robustness.condition import ClipFacts, make_conditions
 from speechcmd.evaluation.robustness.distortion import WordPlace, find_word
 from speechcmd.evaluation.robustness.noise_source import NoiseFiles
+from speechcmd.evaluation.robustness.robustness_result import (
+    CleanAccuracy,
+    ConditionResult,
+    DrawnClips,
+    RobustnessMeasures,
+    RobustnessResult,
+    StrengthAccuracy,
+)
 from speechcmd.labels import SILENCE
 from speechcmd.progress import Progress
 from speechcmd.runtime.recognition.recognizer import Recognizer
@@ -34,14 +42,13 @@ def make_robustness_result(
     clip_set: ClipSet,
     command: Sequence[str] | None = None,
     **settings: Any,
-) -> dict[str, Any]:
+) -> RobustnessResult:
     """The content of `robustness.json`: what all results share, and `measure_robustness(..., **settings)`."""
-    return {
-        "kind": "robustness",
-        **describe_run(recognizer.card, model, command),
-        "source": describe_source(clip_set),
-        **measure_robustness(recognizer, clip_set, **settings),
-    }
+    return RobustnessResult(
+        **vars(describe_run(recognizer.card, model, command)),
+        **vars(measure_robustness(recognizer, clip_set, **settings)),
+        source=describe_source(clip_set),
+    )
 
 
 def measure_robustness(
@@ -53,7 +60,7 @@ def measure_robustness(
     limit: int = MOST_CLIPS,
     seed: int = 0,
     on_progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RobustnessMeasures:
     """Measure the accuracy on clean clips, and on the same clips in each condition.
 
     Parameters
@@ -69,12 +76,6 @@ def measure_robustness(
         model or limit changes nothing for it.
     on_progress
         Called after each clip with the number of runs done and of all.
-
-    Returns
-    -------
-    dict
-        "drawn" (`n_clips` of `n_all` with `seed`), "clean" (`value`, `low`, `high`, `n`) and "conditions"
-        (`name`, `axis`, `points` of `value`, `accuracy`, `low`, `high`, `n`, and `note`).
 
     Raises
     ------
@@ -94,27 +95,25 @@ def measure_robustness(
         if on_progress is not None:
             on_progress(n_done, n_runs * len(examples))
 
-    def measure(key: str, distort: Distort | None) -> dict[str, Any]:
+    def measure(distort: Distort | None) -> tuple[float, float, float, int]:
         answers = classify_clips(
             recognizer, examples, only_labels=clip_set.words, distort=distort, on_progress=count
         )
         found = measure_accuracy(answers.are_right(examples), [example.speaker for example in examples])
-        return {key: found["value"], "low": found["low"], "high": found["high"], "n": found["n"]}
+        return found.value or 0.0, found.low, found.high, found.n
 
-    clean = measure("value", None)
+    clean = CleanAccuracy(*measure(None))
     measured = [
-        {
-            "name": condition.name,
-            "axis": condition.axis,
-            "points": [
-                {"value": point.value, **measure("accuracy", point.distort)} for point in condition.points
-            ],
-            "note": condition.note,
-        }
+        ConditionResult(
+            condition.name,
+            condition.axis,
+            tuple(StrengthAccuracy(point.value, *measure(point.distort)) for point in condition.points),
+            condition.note,
+        )
         for condition in conditions
     ]
-    drawn = {"n_clips": len(examples), "n_all": len(clip_set.examples), "seed": seed}
-    return {"drawn": drawn, "clean": clean, "conditions": measured}
+    drawn = DrawnClips(len(examples), len(clip_set.examples), seed)
+    return RobustnessMeasures(drawn=drawn, clean=clean, conditions=tuple(measured))
 
 
 def draw_evenly(examples: Sequence[LabelledClip], limit: int, seed: int) -> list[LabelledClip]:

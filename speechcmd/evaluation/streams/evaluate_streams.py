@@ -1,27 +1,42 @@
-"""The result of a measurement on streams: operating points, curves, mistakes, as plain data for JSON."""
+"""A measurement on recordings: operating points, curves, mistakes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from speechcmd.arrays import BoolArray
 from speechcmd.errors import printable
 from speechcmd.evaluation.intervals import CONFIDENCE, hours_needed
+from speechcmd.evaluation.provenance import Provenance
 from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.negatives import check_promise
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
-from speechcmd.evaluation.streams.rates import Rates, count_rates
-from speechcmd.evaluation.streams.trade_off import CurvePoint, find_offset, trade_off, without_homophones
+from speechcmd.evaluation.streams.rates import count_rates
+from speechcmd.evaluation.streams.stream_result import (
+    AS_SET,
+    SNR,
+    AcceptRates,
+    AttributeRates,
+    KindRates,
+    MeasuredRecording,
+    NotReached,
+    Point,
+    Rates,
+    StreamMeasures,
+    StreamMistake,
+    StreamResult,
+    ValueRates,
+)
+from speechcmd.evaluation.streams.trade_off import find_offset, trade_off, without_homophones
 from speechcmd.runtime.model.figures import QUIET_ENOUGH_DB
 
-AS_SET = "as the model is set"
-SNR = "snr_db"  # as make-stream names it
 _MOST_VALUES, _LEAST_WORDS = 8, 5  # of an attribute, and words that have each
 _MOST_MISTAKES = 40
+_MOST_OF_A_SORT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,84 +53,76 @@ class Measurement:
         return self.outcomes[self.offsets.index(0.0)]
 
 
-def stream_result(measurement: Measurement, targets: Sequence[float]) -> dict[str, Any]:
-    """Return the result without its provenance.
+def make_stream_result(run: Provenance, measurement: Measurement, targets: Sequence[float]) -> StreamResult:
+    """The content of `stream.json`; the parameters are those of `measure_stream`."""
+    return StreamResult(**vars(run), **vars(measure_stream(measurement, targets)))
+
+
+def measure_stream(measurement: Measurement, targets: Sequence[float]) -> StreamMeasures:
+    """All figures of recordings.
 
     Parameters
     ----------
     targets
-        False accepts an hour at which the false rejects are wanted.
+        False accepts per hour at which the false rejects are wanted.
     """
-    material = measurement.material
-    overall = trade_off(material, measurement.offsets, measurement.outcomes)
+    material, offsets, outcomes = measurement.material, measurement.offsets, measurement.outcomes
+    overall = trade_off(material, offsets, outcomes)
     hours = sum(material.hours(without_homophones=True).values())
-    points = [_point(measurement, AS_SET, None, measurement.offsets.index(0.0), hours)]
+    points: list[Point | NotReached] = [_point(measurement, AS_SET, None, offsets.index(0.0), hours)]
     for target in targets:
         number = find_offset(overall, target, hours)
-        points.append(_point(measurement, _name_of(target), target, number, hours))
-    promise = check_promise(material, measurement.as_set)
-    curves = {
-        word: trade_off(material, measurement.offsets, measurement.outcomes, word)
-        for word in material.card.words
-    }
-    return {
-        "kind": "stream",
-        "recordings": _recordings(material),
-        "hours": material.hours(),
-        "n_words": len(material.words),
-        "points": points,
-        "promise": promise.to_dict() if promise else None,
-        "curve": _curve(overall),
-        "curves_by_label": {word: _curve(curve) for word, curve in curves.items()},
-        "mistakes": find_mistakes(material, measurement.as_set),
-    }
+        if number is None:
+            note = f"not reached: {_best_rate(measurement, hours)}"
+            points.append(NotReached(name=_name_of(target), target=target, note=note))
+        else:
+            points.append(_point(measurement, _name_of(target), target, number, hours))
+    return StreamMeasures(
+        recordings=tuple(
+            MeasuredRecording(
+                printable(str(one.recording.path)),
+                one.recording.kind,
+                round(one.duration_s, 3),
+                len(one.words),
+            )
+            for one in material.heard
+        ),
+        hours=material.hours(),
+        n_words=len(material.words),
+        points=tuple(points),
+        promise=check_promise(material, measurement.as_set),
+        curve=overall,
+        curves_by_label={word: trade_off(material, offsets, outcomes, word) for word in material.card.words},
+        mistakes=find_mistakes(material, measurement.as_set),
+    )
 
 
 def _name_of(target: float) -> str:
-    return f"{target:g} false accept{'' if target == 1 else 's'} an hour"
+    return f"{target:g} false accept{'' if target == 1 else 's'} per hour"
 
 
-def _curve(curve: Sequence[CurvePoint]) -> list[dict[str, Any]]:
-    return [asdict(point) for point in curve]
-
-
-def _recordings(material: HeardSet) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": printable(str(one.recording.path)),
-            "kind": one.recording.kind,
-            "duration_s": round(one.duration_s, 3),
-            "n_words": len(one.words),
-        }
-        for one in material.heard
-    ]
-
-
-def _point(
-    measurement: Measurement, name: str, target: float | None, number: int | None, hours: float
-) -> dict[str, Any]:
-    material = measurement.material
-    head = {"name": name, "target": target, "reached": number is not None}
-    if number is None:
-        return head | {"note": f"not reached: {_best_rate(measurement, hours)}"}
-    outcome = measurement.outcomes[number]
+def _point(measurement: Measurement, name: str, target: float | None, number: int, hours: float) -> Point:
+    material, outcome = measurement.material, measurement.outcomes[number]
     clean = without_homophones(material, outcome)
-    return head | {
-        "offset": measurement.offsets[number],
-        "thresholds": {word: outcome.settings.of(word).threshold for word in material.card.words},
-        "overall": count_rates(material, outcome).to_dict(),
-        "by_label": [count_rates(material, outcome, word).to_dict() for word in material.card.words],
-        "by_kind": _by_kind(material, outcome, outcome.false_accepts, material.hours()),
-        "without_homophones": {
-            "overall": count_rates(material, outcome, false_accepts=clean, hours=hours).to_dict(),
-            "by_kind": _by_kind(material, outcome, clean, material.hours(without_homophones=True)),
-        }
-        if material.has_homophones
-        else None,
-        "by_attribute": _by_attribute(material, outcome),
-        "at_10_db": _at_10_db(material, outcome),
-        "note": note_on_hours(target, hours, len(clean)),
-    }
+    apart = None
+    if material.has_homophones:
+        apart = AcceptRates(
+            count_rates(material, outcome, false_accepts=clean, hours=hours),
+            _by_kind(material, outcome, clean, material.hours(without_homophones=True)),
+        )
+    return Point(
+        name=name,
+        target=target,
+        offset=measurement.offsets[number],
+        thresholds={word: outcome.settings.of(word).threshold for word in material.card.words},
+        overall=count_rates(material, outcome),
+        by_label=tuple(count_rates(material, outcome, word) for word in material.card.words),
+        by_kind=_by_kind(material, outcome, outcome.false_accepts, material.hours()),
+        without_homophones=apart,
+        by_attribute=tuple(_by_attribute(material, outcome)),
+        at_10_db=_at_10_db(material, outcome),
+        note=note_on_hours(target, hours, len(clean)),
+    )
 
 
 def note_on_hours(rate: float | None, hours: float, n_events: int) -> str:
@@ -126,7 +133,7 @@ def note_on_hours(rate: float | None, hours: float, n_events: int) -> str:
     if hours >= needed:
         return ""
     return (
-        f"{hours:.2f} h of audio outside words are too short for {rate:.3g} false accepts an hour: "
+        f"{hours:.2f} h of audio outside words are too short for {rate:.3g} false accepts per hour: "
         f"{needed:.1f} h without a single one would show it with {100 * CONFIDENCE:.0f} % confidence"
     )
 
@@ -138,102 +145,98 @@ def _best_rate(measurement: Measurement, hours: float) -> str:
 
 def _by_kind(
     material: HeardSet, outcome: Outcome, false_accepts: Sequence[FalseAccept], hours: Mapping[str, float]
-) -> list[dict[str, Any]]:
+) -> tuple[KindRates, ...]:
     """False accepts by the kind of audio; the words are in `overall`."""
     nobody = np.zeros(len(material.words), dtype=bool)
     rows = []
     for kind, value in hours.items():
         of_kind = [one for one in false_accepts if one.kind == kind]
-        row: Rates = count_rates(material, outcome, among=nobody, false_accepts=of_kind, hours=value)
-        rows.append(row.to_dict() | {"kind": kind, "n_duplicates": 0})
-    return rows
+        row = count_rates(material, outcome, among=nobody, false_accepts=of_kind, hours=value)
+        rows.append(KindRates(**vars(row) | {"n_duplicates": 0}, kind=kind))
+    return tuple(rows)
 
 
-def _by_attribute(material: HeardSet, outcome: Outcome) -> list[dict[str, Any]]:
+def _by_attribute(material: HeardSet, outcome: Outcome) -> Iterator[AttributeRates]:
     """False rejects by whatever the labels say of the words and takes a few values."""
-    names = dict.fromkeys(name for word in material.words for name in word.attributes)
-    tables = []
-    for name in names:
+    for name in dict.fromkeys(name for word in material.words for name in word.attributes):
         values = [word.attributes.get(name) for word in material.words]
         counts = Counter(value for value in values if value is not None)
         if not 2 <= len(counts) <= _MOST_VALUES or min(counts.values()) < _LEAST_WORDS:
             continue
-        distinct = sorted(counts, key=lambda one: (str(type(one)), one))
         rows = []
-        for value in distinct:
+        for value in sorted(counts, key=lambda one: (str(type(one)), one)):
             among = np.array([one == value for one in values])
-            words: Sequence[str | None] = (None, *material.card.words)
-            counted = [
-                count_rates(material, outcome, word, among=among, false_accepts=(), hours=0.0)
-                for word in words
-            ]
-            rows.append({"value": value, "rows": [row.to_dict() | {"n_duplicates": None} for row in counted]})
-        tables.append({"attribute": name, "values": rows})
-    return tables
+            words = (None, *material.card.words)
+            rows.append(ValueRates(value, tuple(_missed(material, outcome, among, word) for word in words)))
+        yield AttributeRates(name, tuple(rows))
 
 
-def _at_10_db(material: HeardSet, outcome: Outcome) -> dict[str, Any] | None:
+def _missed(material: HeardSet, outcome: Outcome, among: BoolArray, word: str | None = None) -> Rates:
+    """What is missed of some words, without any hours."""
+    row = count_rates(material, outcome, word, among=among, false_accepts=(), hours=0.0)
+    return replace(row, n_duplicates=None)
+
+
+def _at_10_db(material: HeardSet, outcome: Outcome) -> Rates | None:
     """The words whose labels say that they are at 10 dB signal to noise or better; None if there are none."""
     ratios = [word.attributes.get(SNR) for word in material.words]
     among = np.array(
         [isinstance(ratio, int | float) and ratio >= QUIET_ENOUGH_DB for ratio in ratios], dtype=bool
     )
-    if not among.any():
-        return None
-    return count_rates(material, outcome, among=among, false_accepts=(), hours=0.0).to_dict()
+    return count_rates(material, outcome, among=among, false_accepts=(), hours=0.0) if among.any() else None
 
 
-def find_mistakes(material: HeardSet, outcome: Outcome) -> list[dict[str, Any]]:
+def find_mistakes(material: HeardSet, outcome: Outcome) -> tuple[StreamMistake, ...]:
     """The surest false accepts first, then words that were missed; not more than three of one sort."""
-    mistakes: list[dict[str, Any]] = []
     by_score = sorted(outcome.false_accepts, key=lambda one: -one.score)
-    mistakes += _few_of_each([_false_entry(material, one) for one in by_score], "heard", "kind")
-    missed = [_missed_entry(material, int(index)) for index in np.flatnonzero(outcome.fates == Fate.MISSED)]
-    return (mistakes + _few_of_each(missed, "label"))[:_MOST_MISTAKES]
+    false = [_false_accept(material, one) for one in by_score]
+    missed = [_missed_word(material, int(index)) for index in np.flatnonzero(outcome.fates == Fate.MISSED)]
+    kept = [
+        *_few_of_each([((one.heard, one.kind), one) for one in false]),
+        *_few_of_each([(one.label, one) for one in missed]),
+    ]
+    return tuple(kept[:_MOST_MISTAKES])
 
 
-def _few_of_each(entries: Sequence[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
-    counts: dict[tuple[Any, ...], int] = {}
-    kept = []
-    for entry in entries:
-        sort = tuple(entry[key] for key in keys)
-        counts[sort] = counts.get(sort, 0) + 1
-        if counts[sort] <= 3:
-            kept.append(entry)
-    return kept
+def _few_of_each(mistakes: Sequence[tuple[Hashable, StreamMistake]]) -> Iterator[StreamMistake]:
+    counts: Counter[Hashable] = Counter()
+    for sort, mistake in mistakes:
+        counts[sort] += 1
+        if counts[sort] <= _MOST_OF_A_SORT:
+            yield mistake
 
 
-def _false_entry(material: HeardSet, one: FalseAccept) -> dict[str, Any]:
+def _false_accept(material: HeardSet, one: FalseAccept) -> StreamMistake:
     recording = material.heard[one.recording].recording
     label = material.words[one.word].label if one.word >= 0 else ""
     what = f"{one.label} instead of {label}" if label else f"{one.label}, said by nobody"
-    return {
-        "title": f"{what} ({one.kind})",
-        "what": "substitution" if label else "false accept",
-        "path": printable(str(recording.path)),
-        "recording": one.recording,
-        "kind": one.kind,
-        "label": label,
-        "heard": one.label,
-        "time_s": round(one.time_s, 3),
-        "score": round(one.score, 4),
-        "sentence": recording.sentence,
-    }
+    return StreamMistake(
+        title=f"{what} ({one.kind})",
+        what="substitution" if label else "false accept",
+        path=printable(str(recording.path)),
+        recording=one.recording,
+        kind=one.kind,
+        label=label,
+        heard=one.label,
+        time_s=round(one.time_s, 3),
+        score=round(one.score, 4),
+        sentence=recording.sentence,
+    )
 
 
-def _missed_entry(material: HeardSet, index: int) -> dict[str, Any]:
+def _missed_word(material: HeardSet, index: int) -> StreamMistake:
     word = material.words[index]
     number = int(material.word_recordings[index])
     recording = material.heard[number].recording
-    return {
-        "title": f"{word.label}, not heard",
-        "what": "miss",
-        "path": printable(str(recording.path)),
-        "recording": number,
-        "kind": recording.kind,
-        "label": word.label,
-        "heard": "",
-        "time_s": round(word.end_s, 3),
-        "score": 0.0,
-        "sentence": "",
-    }
+    return StreamMistake(
+        title=f"{word.label}, not heard",
+        what="miss",
+        path=printable(str(recording.path)),
+        recording=number,
+        kind=recording.kind,
+        label=word.label,
+        heard="",
+        time_s=round(word.end_s, 3),
+        score=0.0,
+        sentence="",
+    )

@@ -1,10 +1,9 @@
-"""Short pieces of long recordings, to hear a mistake."""
+"""Short stretches of long recordings, to hear a mistake."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from speechcmd.audio.reading import open_audio
 from speechcmd.audio.resampling import Resampler
 from speechcmd.audio.samples import Waveform, finite_samples
 from speechcmd.evaluation.mistakes import Sound
+from speechcmd.evaluation.streams.stream_result import StreamMistake
 from speechcmd.runtime.model.card import ModelCard
 
 _BEFORE_S, _AFTER_S = 1.6, 0.4
@@ -54,8 +54,8 @@ def _read_on(path: Path, begin: int, n_samples: int) -> FloatArray:
         return block
 
 
-def sounds_of(mistakes: Sequence[Mapping[str, Any]], paths: Sequence[Path], card: ModelCard) -> list[Sound]:
-    """Read what was heard before each mistake, as `stream_result.find_mistakes` lists them.
+def sounds_of(mistakes: Sequence[StreamMistake], paths: Sequence[Path], card: ModelCard) -> list[Sound]:
+    """Read what was heard before each mistake.
 
     Parameters
     ----------
@@ -64,20 +64,7 @@ def sounds_of(mistakes: Sequence[Mapping[str, Any]], paths: Sequence[Path], card
     """
     sounds = []
     for one in mistakes:
-        time_s = float(one["time_s"])
-        path = paths[one["recording"]]
-        waveform = read_excerpt(path, time_s - _BEFORE_S, time_s + _AFTER_S, card.sample_rate)
-        target = one["heard"] or one["label"]
-        sounds.append(
-            Sound(
-                one["title"],
-                one["label"],
-                one["heard"],
-                one["score"],
-                waveform,
-                card.sample_rate,
-                target,
-                one["path"],
-            )
-        )
+        start_s, end_s = one.time_s - _BEFORE_S, one.time_s + _AFTER_S
+        waveform = read_excerpt(paths[one.recording], start_s, end_s, card.sample_rate)
+        sounds.append(Sound(one, waveform, card.sample_rate, one.heard or one.label))
     return sounds

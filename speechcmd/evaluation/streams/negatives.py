@@ -1,20 +1,33 @@
-"""The audio that a promise of so many false accepts an hour speaks of."""
+"""The audio that a promise of so many false accepts per hour speaks of."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from speechcmd.evaluation.intervals import predictive_interval
 from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import FalseAccept, Outcome
+from speechcmd.evaluation.streams.stream_result import PromiseCheck
 from speechcmd.evaluation.streams.trade_off import without_homophones
+from speechcmd.runtime.model.promise import CALIBRATION_KEY
+from speechcmd.typed import as_type
 
-_MOST_EVENTS, _MOST_HOURS = 1_000_000, 1_000_000.0  # a model file may say anything
+
+@dataclass(frozen=True)
+class _Promised:
+    """What a calibration wrote into a model file of what it counted."""
+
+    n_events: Annotated[int, Meta(ge=0, le=1_000_000)]
+    hours: Annotated[float, Meta(gt=0, le=1_000_000)]
+    audio: str | None = None
+    """Digest of the audio in which it counted."""
+    unlabelled: bool | None = None
 
 
 class Negatives:
@@ -42,44 +55,30 @@ class Negatives:
         return [one for one in clean if one.recording in self._counted]
 
 
-@dataclass(frozen=True, slots=True)
-class PromiseCheck:
-    """Whether other audio bears out what a calibration promised."""
-
-    promised_events: int
-    promised_hours: float
-    n_events: int
-    hours: float
-    low: int
-    """Fewest events that the promise lets expect in these hours (95 % predictive interval)."""
-    high: int
-
-    @property
-    def is_kept(self) -> bool:
-        """True unless more events came than can be expected."""
-        return self.n_events <= self.high
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the check for JSON."""
-        return asdict(self) | {"is_kept": self.is_kept, "is_within": self.low <= self.n_events <= self.high}
-
-
 def check_promise(material: HeardSet, outcome: Outcome) -> PromiseCheck | None:
     """Hold a calibrated model to its promise on other audio.
 
     None for a model without one, with other settings than its own, on the very audio that it was calibrated
     on, or on audio of another sort (labelled recordings, if the promise was made on others).
     """
-    promise = material.card.training.get("calibration")
     negatives = Negatives(material)
-    if not isinstance(promise, dict) or outcome.settings != material.card.decoder or negatives.hours <= 0:
+    try:
+        promise = as_type(material.card.training.get(CALIBRATION_KEY), _Promised)
+    except ValueError:  # a model file may say anything
         return None
-    if promise.get("audio") == negatives.digest or promise.get("unlabelled") != negatives.are_unlabelled:
+    if outcome.settings != material.card.decoder or negatives.hours <= 0:
         return None
-    n_promised, hours = promise.get("n_events"), promise.get("hours")
-    if not (isinstance(n_promised, int) and 0 <= n_promised <= _MOST_EVENTS):
+    if promise.audio == negatives.digest or promise.unlabelled != negatives.are_unlabelled:
         return None
-    if not (isinstance(hours, int | float) and 0 < hours <= _MOST_HOURS):
-        return None
-    low, high = predictive_interval(n_promised, hours, negatives.hours)
-    return PromiseCheck(n_promised, hours, len(negatives.false_accepts(outcome)), negatives.hours, low, high)
+    low, high = predictive_interval(promise.n_events, promise.hours, negatives.hours)
+    n_events = len(negatives.false_accepts(outcome))
+    return PromiseCheck(
+        promised_events=promise.n_events,
+        promised_hours=promise.hours,
+        n_events=n_events,
+        hours=negatives.hours,
+        low=low,
+        high=high,
+        is_kept=n_events <= high,
+        is_within=low <= n_events <= high,
+    )

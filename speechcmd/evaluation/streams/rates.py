@@ -1,11 +1,9 @@
-"""Rates of an outcome: false rejects, false accepts an hour, delays, each with its interval."""
+"""Rates of an outcome: false rejects, false accepts per hour, delays, each with its interval."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,47 +11,13 @@ from speechcmd.arrays import BoolArray, DoubleArray, IntArray
 from speechcmd.evaluation.intervals import percentile_interval, poisson_interval, wilson_interval
 from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
+from speechcmd.evaluation.streams.stream_result import Delay, Rates
 
 ALL = "all"
 _N_DRAWS = 500
 _LEAST_UNITS = 10  # of fewer, drawing again gives too narrow an interval
 _SEED = 0
 _MS = 1_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """From the end of a word to its decision, in ms."""
-
-    median: float
-    p95: float
-    median_low: float
-    median_high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Rates of one label, or of all together; None where there is nothing to divide by."""
-
-    label: str
-    n_words: int
-    n_found: int
-    false_reject_rate: float | None
-    low: float | None
-    high: float | None
-    n_substituted: int
-    n_duplicates: int
-    n_false: int
-    """Detections of this label that nobody said, those in place of another word included."""
-    hours: float
-    false_accepts_per_hour: float | None
-    fa_low: float | None
-    fa_high: float | None
-    delay_ms: Delay | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the row for JSON."""
-        return asdict(self)
 
 
 def count_rates(

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from speechcmd.evaluation.intervals import most_events
 from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import FalseAccept, Fate, Outcome
+from speechcmd.evaluation.streams.stream_result import CurvePoint
 from speechcmd.evaluation.streams.sweep import LARGEST_THRESHOLD, logit
 from speechcmd.runtime.model.card import DecoderSettings
 
 _LEAST = 0.1  # threshold at the lower end of a curve
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """What all thresholds moved by one step on the logit scale give."""
-
-    offset: float
-    false_reject_rate: float | None
-    false_accepts_per_hour: float | None
-    n_false: int
 
 
 def choose_offsets(material: HeardSet, settings: DecoderSettings, n_offsets: int) -> list[float]:
@@ -45,22 +35,18 @@ def choose_offsets(material: HeardSet, settings: DecoderSettings, n_offsets: int
 
 def trade_off(
     material: HeardSet, offsets: Sequence[float], outcomes: Sequence[Outcome], label: str | None = None
-) -> list[CurvePoint]:
+) -> tuple[CurvePoint, ...]:
     """The curve of one label, or of all together, a point an offset.
 
     False accepts in recordings in which the label sounds (for all: any label) are left out, with the hours.
     """
     hours = sum(material.hours(label=label, without_homophones=label is None).values())
-    return [
-        CurvePoint(
-            offset,
-            _reject_rate(material, outcome, label),
-            n_false / hours if hours else None,
-            n_false,
-        )
-        for offset, outcome in zip(offsets, outcomes, strict=True)
-        for n_false in [len(without_homophones(material, outcome, label))]
-    ]
+    points = []
+    for offset, outcome in zip(offsets, outcomes, strict=True):
+        n_false = len(without_homophones(material, outcome, label))
+        rejected = _reject_rate(material, outcome, label)
+        points.append(CurvePoint(offset, rejected, n_false / hours if hours else None, n_false))
+    return tuple(points)
 
 
 def without_homophones(material: HeardSet, outcome: Outcome, label: str | None = None) -> list[FalseAccept]:
