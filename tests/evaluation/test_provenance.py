@@ -8,25 +8,32 @@ import platform
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_results import plain
 from fakes import LABELS, plain_card, toy_card, toy_model
 
 from speechcmd import __version__
 from speechcmd.errors import ModelError
 from speechcmd.evaluation.provenance import describe_run
-from speechcmd.runtime.model.card import DecoderSettings, LabelSettings
+from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
 from speechcmd.runtime.model.engine import onnxruntime
 from speechcmd.runtime.model.file import load_model_file
 
 pytestmark = pytest.mark.runtime
 
 
+def plain_run(card: ModelCard, model: Any, command: Any = None) -> dict[str, Any]:
+    run: dict[str, Any] = plain(describe_run(card, model, command))
+    return run
+
+
 def test_the_fields_that_all_results_share(tmp_path: Path) -> None:
     path = tmp_path / "toy.onnx"
     path.write_bytes(toy_model())
-    run = describe_run(toy_card(), path, ["speechcmd", "evaluate", "my clips", "-m", str(path)])
+    run = plain_run(toy_card(), path, ["speechcmd", "evaluate", "my clips", "-m", str(path)])
     assert list(run) == ["schema", "model", "command", "versions", "date"]
     assert run["schema"] == 1
     assert run["command"] == f"speechcmd evaluate 'my clips' -m {path}"
@@ -45,7 +52,7 @@ def test_the_fields_that_all_results_share(tmp_path: Path) -> None:
 def test_what_is_said_of_the_model() -> None:
     decoder = DecoderSettings(LabelSettings(threshold=0.6), {"high": LabelSettings(threshold=0.9)}, 5)
     card = plain_card(decoder=decoder, temperature=1.5)
-    model = describe_run(card, b"bytes")["model"]
+    model = plain_run(card, b"bytes")["model"]
     assert model == {
         "name": "toy",
         "architecture": "tones",
@@ -67,13 +74,13 @@ def test_what_is_said_of_the_model() -> None:
 
 def test_the_command_is_the_one_that_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/speechcmd", "evaluate", "a b"])
-    assert describe_run(plain_card(), b"")["command"] == "speechcmd evaluate 'a b'"
+    assert plain_run(plain_card(), b"")["command"] == "speechcmd evaluate 'a b'"
 
 
 def test_the_released_model_is_found_by_name() -> None:
     model_bytes, card = load_model_file("cnn")
     expected = hashlib.sha256(model_bytes).hexdigest()
-    assert describe_run(card, None)["model"]["sha256"] == expected
-    assert describe_run(card, "cnn")["model"]["sha256"] == expected
+    assert plain_run(card, None)["model"]["sha256"] == expected
+    assert plain_run(card, "cnn")["model"]["sha256"] == expected
     with pytest.raises(ModelError, match="no released model"):
-        describe_run(card, "nosuch")
+        plain_run(card, "nosuch")

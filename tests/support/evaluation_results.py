@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,12 +11,48 @@ from typing import Any
 
 import numpy as np
 
+from speechcmd.evaluation.clips.clip_result import ClipResult
 from speechcmd.evaluation.intervals import poisson_interval, wilson_interval
+from speechcmd.evaluation.report.results import Result, from_plain
+from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
+from speechcmd.evaluation.streams.stream_result import StreamResult
+from speechcmd.typed import as_plain
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "stop", "go")
 LABELS = (*WORDS, "_unknown_", "_silence_")
 MODEL = b"the bytes of a model file"
 SHA256 = hashlib.sha256(MODEL).hexdigest()
+
+
+def read(result: dict[str, Any]) -> Result:
+    """A result as the commands have it."""
+    return from_plain(result, result["kind"])
+
+
+def clips(result: dict[str, Any] | None = None, **changes: Any) -> ClipResult:
+    """The clips below, or such a result, as `evaluate` has them."""
+    found = read(clips_result(**changes) if result is None else result)
+    assert isinstance(found, ClipResult)
+    return found
+
+
+def stream(result: dict[str, Any] | None = None, **changes: Any) -> StreamResult:
+    """The recordings below, or such a result, as `evaluate-stream` has them."""
+    found = read(stream_result(**changes) if result is None else result)
+    assert isinstance(found, StreamResult)
+    return found
+
+
+def robustness(result: dict[str, Any] | None = None, **changes: Any) -> RobustnessResult:
+    """The distorted clips below, or such a result, as `evaluate --robustness` has them."""
+    found = read(robustness_result(**changes) if result is None else result)
+    assert isinstance(found, RobustnessResult)
+    return found
+
+
+def plain(record: Any) -> Any:
+    """A record as JSON gives it back."""
+    return json.loads(json.dumps(as_plain(record)))
 
 
 def common(kind: str, labels: Sequence[str] = LABELS, sha256: str = SHA256) -> dict[str, Any]:
@@ -72,6 +109,7 @@ def clips_result(labels: Sequence[str] = LABELS, n_each: int = 200, **changes: A
             "split": "testing",
             "n_clips": n * n_each,
             "draw": {"rule": "official", "seed": 0, "n_unknown": 200, "n_silence": 200, "sha256": "ab" * 32},
+            "voices": "",
         },
         "labels": list(labels),
         "accuracy": proportion(int(np.trace(confusion)), n * n_each),
@@ -154,11 +192,11 @@ def stream_result(labels: Sequence[str] = WORDS, **changes: Any) -> dict[str, An
         "promise": None,
         "points": [
             _point("as the model is set", None, labels, 0.0, 6),
-            _point("0.5 false accepts an hour", 0.5, labels, 1.5, 0),
-            _point("1 false accept an hour", 1.0, labels, 1.0, 1),
-            _point("5 false accepts an hour", 5.0, labels, 0.2, 7),
+            _point("0.5 false accepts per hour", 0.5, labels, 1.5, 0),
+            _point("1 false accept per hour", 1.0, labels, 1.0, 1),
+            _point("5 false accepts per hour", 5.0, labels, 0.2, 7),
             {
-                "name": "0.01 false accepts an hour",
+                "name": "0.01 false accepts per hour",
                 "target": 0.01,
                 "reached": False,
                 "note": "not reached: 1 false accept in 1.50 h is left",
@@ -177,6 +215,7 @@ def _curve(scale: float) -> list[dict[str, float]]:
             "offset": float(offset),
             "false_reject_rate": float(1 / (1 + math.exp(-(offset - 3)))),
             "false_accepts_per_hour": round(float(120 * scale * math.exp(-1.2 * (offset + 3))), 2),
+            "n_false": round(float(180 * scale * math.exp(-1.2 * (offset + 3)))),
         }
         for offset in offsets
     ]
@@ -216,6 +255,7 @@ def robustness_result(**changes: Any) -> dict[str, Any]:
     """Two noises, and clipping."""
     result = common("robustness") | {
         "source": clips_result()["source"],
+        "drawn": {"n_clips": 2_000, "n_all": 2_000, "seed": 0},
         "clean": {
             key: value
             for key, value in proportion(1_820, 2_000).items()

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_results import LABELS, clips_result, robustness_result, stream_result
+from evaluation_results import LABELS, clips, robustness_result, stream_result
 from fakes import SAMPLE_RATE, tone_recording, toy_model
 
+from speechcmd.evaluation.clips.clip_result import ClipMistake
 from speechcmd.evaluation.mistakes import Sound
 from speechcmd.evaluation.report import page, report_folder, saliency
 from speechcmd.evaluation.report.drawing import Picture
@@ -51,8 +52,8 @@ def whole_report(base: Path) -> Path:
     model.write_bytes(toy_model())
     sounds = [
         Sound(
-            f"{HOSTILE} taken for “low”", "high", "low", 0.9,
-            tone_recording([("low", 0.0)], sound_s), SAMPLE_RATE, None, path,
+            ClipMistake(title=f"{HOSTILE} taken for “low”", truth="high", answer="low", score=0.9, path=path),
+            tone_recording([("low", 0.0)], sound_s), SAMPLE_RATE, None,
         )
         for sound_s, path in zip(SOUNDS_S, ("high/" + "a" * 80 + ".wav", HOSTILE), strict=True)
     ]  # fmt: skip
@@ -62,4 +63,4 @@ def whole_report(base: Path) -> Path:
         robustness | {"conditions": robustness["conditions"][:1]},
     ):
         (folder / f"{result['kind']}.json").write_text(json.dumps(result), encoding="utf-8")
-    return write_report(folder, clips_result((*LABELS, HOSTILE)), sounds, Recognizer.load(model))
+    return write_report(folder, clips(labels=(*LABELS, HOSTILE)), sounds, Recognizer.load(model))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from clip_corpus import CLIPS_OF_A_SPEAKER, SPEAKERS_OF_A_SPLIT, write_corpus, write_store
+from evaluation_results import clips
 from fakes import toy_model
 from report_parts import explain_coarsely, leave_out_pictures
 
@@ -142,7 +143,7 @@ def test_groups_of_a_metadata_file(tmp_path: Path) -> None:
         "value", "n", "accuracy", "low", "high", "interval", "macro_f1", "by_label",
     ]  # fmt: skip
     lines = run("store", "--metadata", str(people)).stdout.splitlines()
-    assert "by sex: fewer than two groups of 20 clips, no gap is told" in lines
+    assert "by sex: fewer than two groups of 20 clips, no gap is reported" in lines
     assert max(map(len, lines)) <= 80
     people.write_text("speaker,sex\nzoe,female\n")
     result = run("store", "--metadata", str(people))
@@ -221,8 +222,15 @@ def test_the_text_of_figures_that_are_missing() -> None:
     nothing = {"value": None, "low": 0.0, "high": 1.0, "interval": "Wilson", "n": 0, "n_right": 0}
     figures |= {"accuracy": nothing, "macro_f1": None, "unknown_by_word": None}
     figures["by_label"][0] |= {"n": 0, "recall": None, "recall_low": None, "recall_high": None, "f1": None}
-    figures["by_speaker"] = {"n_speakers": 0, "mean": None, "sd": None, "worst_tenth": None, "worst": []}
-    lines = render_text(figures).splitlines()
+    figures["by_speaker"] = {
+        "n_speakers": 0,
+        "mean": None,
+        "sd": None,
+        "worst_tenth": None,
+        "histogram": [],
+        "worst": [],
+    }
+    lines = render_text(clips(figures)).splitlines()
     assert "accuracy     – (0.0–100.0 %)   0 of 0 clips" in lines
     assert not any("speakers" in line for line in lines)
     assert next(line for line in lines if line.startswith("low")).split() == [
@@ -243,7 +251,7 @@ def test_the_text_of_groups_and_their_gap() -> None:
         {"column": "age", **gap, "groups": groups},
         {"column": "remark", **nothing, "note": "73 different texts are too many", "groups": []},
     ]
-    assert render_text(figures).splitlines()[-7:] == [
+    assert render_text(clips(figures)).splitlines()[-7:] == [
         "by age: largest gap 5.8 points; a gap this large comes by chance in 34.1 % of",
         "shuffles",
         "  6 to 23      89.8 %  87.2–91.9 %   macro F1  83.1 %  of 617 clips",

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from fakes import tone_recording, toy_model
 
 from speechcmd.cli.main import cli
+from speechcmd.evaluation.report.results import to_plain
 from speechcmd.evaluation.robustness import evaluate_robustness
 from speechcmd.evaluation.robustness.condition import Condition, make_conditions
 from speechcmd.evaluation.robustness.evaluate_robustness import MOST_CLIPS
@@ -103,7 +104,7 @@ def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.
     ) -> Path:
         assert not sounds
         folder.mkdir(exist_ok=True)
-        (folder / "robustness.json").write_text(json.dumps(result), encoding="utf-8")
+        (folder / "robustness.json").write_text(json.dumps(to_plain(result)), encoding="utf-8")
         return folder / "report.html"
 
     monkeypatch.setattr("speechcmd.evaluation.report.report_folder.write_report", write_report)

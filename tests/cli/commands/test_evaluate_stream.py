@@ -62,7 +62,7 @@ def test_figures_of_known_recordings(data: Path) -> None:
     assert [one["value"] for one in as_set["by_attribute"][0]["values"]] == [0.0, 10.0]
     assert (as_set["at_10_db"]["n_words"], as_set["at_10_db"]["n_found"]) == (6, 6)
     assert "too short" in as_set["note"]
-    assert (strict["name"], strict["target"]) == ("1 false accept an hour", 1.0)
+    assert (strict["name"], strict["target"]) == ("1 false accept per hour", 1.0)
     assert result["command"].startswith("speechcmd")  # type: ignore[attr-defined]
     assert len(result["curve"]) in (11, 12)  # type: ignore[arg-type]
 

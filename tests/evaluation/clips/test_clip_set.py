@@ -298,7 +298,7 @@ def test_one_voice_in_training_and_in_tests_is_said(tmp_path: Path) -> None:
     pytest.importorskip("scipy", reason="results are the extra evaluate's")
     from speechcmd.evaluation.clips.evaluate_clips import describe_source
 
-    assert describe_source(clips)["voices"] == clips.voices
+    assert describe_source(clips).voices == clips.voices
 
 
 def test_voices_apart_need_no_note(store: Path) -> None:

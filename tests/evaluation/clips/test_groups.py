@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_results import plain
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.clips.answers import Answers
@@ -131,7 +132,10 @@ def measure(
     """The groups, where a wrong answer is "no"."""
     said = [clip.label if right else "no" for clip, right in zip(clips, is_right, strict=True)]
     answers = Answers(said, np.ones(len(said)), np.zeros((len(said), 0)))
-    return measure_groups(clips, answers, ("yes", "no", "_silence_"), metadata)
+    columns: list[dict[str, Any]] = plain(
+        measure_groups(clips, answers, ("yes", "no", "_silence_"), metadata)
+    )
+    return columns
 
 
 def test_the_largest_gap_by_hand(tmp_path: Path) -> None:
@@ -171,11 +175,11 @@ def test_the_figures_of_a_group_are_those_of_its_clips_alone(tmp_path: Path) -> 
     ]
     said = [str(rng.choice([clip.label, *labels])) for clip in clips]
     answers = Answers(said, np.ones(120), np.zeros((120, 0)))
-    (column,) = measure_groups(clips, answers, labels, metadata)
+    (column,) = plain(measure_groups(clips, answers, labels, metadata))
     for group, speaker in zip(column["groups"], ("ann", "bob"), strict=True):
         inside = [n for n, clip in enumerate(clips) if clip.speaker == speaker]
         some = Answers([said[n] for n in inside], np.ones(len(inside)), np.zeros((len(inside), 0)))
-        alone = measure_clips([clips[n] for n in inside], some, labels)
+        alone = plain(measure_clips([clips[n] for n in inside], some, labels))
         assert (group["accuracy"], group["macro_f1"]) == (alone["accuracy"]["value"], alone["macro_f1"])
         assert group["by_label"] == [
             {key: row[key] for key in ("label", "n", "recall")} for row in alone["by_label"]
@@ -188,7 +192,7 @@ def test_too_few_clips_tell_no_gap(tmp_path: Path) -> None:
     sex, remark = measure(clips, np.ones(49, dtype=bool), metadata)
     for key in ("largest_gap", "gap_low", "gap_high", "chance"):
         assert sex[key] is None
-    assert sex["note"] == "fewer than two groups of 20 clips, no gap is told"
+    assert sex["note"] == "fewer than two groups of 20 clips, no gap is reported"
     assert [group["value"] for group in remark["groups"]] == [NO_ENTRY]
 
 
@@ -244,21 +248,21 @@ def test_the_chance_of_a_gap_by_counting_all_orders() -> None:
     values = ["ab"[n // 5] for n in range(10) for _ in range(4)]
     is_right, units = np.repeat(right_of, 4), np.repeat(np.arange(10), 4)
     found = measure_gap(values, ["a", "b"], is_right, units)
-    assert found["largest_gap"] == pytest.approx(0.6)
+    assert found.largest_gap == pytest.approx(0.6)
     # 4 or 5 (or 1 or 0) of the five that are right in the first group
     chance = 2 * (math.comb(5, 4) * math.comb(5, 1) + 1) / math.comb(10, 5)
-    assert found["chance"] == pytest.approx(chance, abs=0.04)
+    assert found.chance == pytest.approx(chance, abs=0.04)
     # drawn clip by clip this would never come by chance
-    assert measure_gap(values, ["a", "b"], is_right, np.arange(40))["chance"] < 0.002
+    assert measure_gap(values, ["a", "b"], is_right, np.arange(40)).chance < 0.002
 
 
 def test_a_speaker_in_several_groups_is_a_unit_in_each() -> None:
     values = ["quiet", "loud"] * 40
     is_right = np.array([True, False] * 40)
     found = measure_gap(values, ["quiet", "loud"], is_right, np.repeat(np.arange(8), 10))
-    assert found["largest_gap"] == 1.0
-    assert found["chance"] < 0.01
-    assert (found["gap_low"], found["gap_high"]) == (None, None)  # no draw differs: no width, no certainty
+    assert found.largest_gap == 1.0
+    assert found.chance < 0.01
+    assert (found.gap_low, found.gap_high) == (None, None)  # no draw differs: no width, no certainty
 
 
 def test_the_gap_s_interval_is_by_speaker_not_by_clip(tmp_path: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_results import plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from speechcmd.arrays import BoolArray, DoubleArray
 from speechcmd.evaluation.clips.answers import Answers
 from speechcmd.evaluation.clips.labelled_clip import LabelledClip
 from speechcmd.evaluation.clips.metrics import (
+    N_BINS,
     count_confusions,
     list_pairs,
     measure_accuracy,
@@ -57,6 +61,29 @@ def drawn(
     return truths, answers, rng.random(n_clips)
 
 
+def plain_measures(
+    examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]
+) -> dict[str, Any]:
+    """The figures as `clips.json` holds them."""
+    figures: dict[str, Any] = plain(measure_clips(examples, answers, labels))
+    return figures
+
+
+def plain_accuracy(is_right: BoolArray, speakers: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = plain(measure_accuracy(is_right, speakers))
+    return found
+
+
+def plain_calibration(scores: DoubleArray, is_right: BoolArray, n_bins: int = N_BINS) -> dict[str, Any]:
+    found: dict[str, Any] = plain(measure_calibration(scores, is_right, n_bins))
+    return found
+
+
+def plain_speakers(speakers: Sequence[str], is_right: BoolArray) -> dict[str, Any]:
+    found: dict[str, Any] = plain(measure_speakers(speakers, is_right))
+    return found
+
+
 def test_three_of_four_by_hand() -> None:
     examples = [
         example(0, "yes", "ann"),
@@ -65,7 +92,7 @@ def test_three_of_four_by_hand() -> None:
         example(3, "_unknown_", "bob", word="bed"),
     ]
     answers = answers_of(["yes", "no", "no", "_unknown_"], [0.95, 0.9, 0.8, 0.7])
-    figures = measure_clips(examples, answers, LABELS)
+    figures = plain_measures(examples, answers, LABELS)
     assert figures["labels"] == list(LABELS)
     assert figures["accuracy"] == {
         "value": 0.75,
@@ -104,7 +131,7 @@ def test_three_of_four_by_hand() -> None:
 
 
 def test_an_answer_beyond_the_task_is_a_column_of_its_own() -> None:
-    figures = measure_clips(examples_of(["yes", "no"]), answers_of(["yes", "_silence_"]), ("yes", "no"))
+    figures = plain_measures(examples_of(["yes", "no"]), answers_of(["yes", "_silence_"]), ("yes", "no"))
     assert figures["labels"] == ["yes", "no", "_silence_"]
     assert figures["confusion"] == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
     assert figures["accuracy"]["value"] == 0.5
@@ -113,7 +140,7 @@ def test_an_answer_beyond_the_task_is_a_column_of_its_own() -> None:
 
 
 def test_no_clips_at_all_divide_nothing() -> None:
-    figures = measure_clips([], answers_of([]), LABELS)
+    figures = plain_measures([], answers_of([]), LABELS)
     assert figures["accuracy"] == {
         "value": None, "low": 0.0, "high": 1.0, "interval": "Wilson", "n": 0, "n_right": 0,
     }  # fmt: skip
@@ -135,17 +162,17 @@ def test_as_scikit_learn_counts(seed: int, n_clips: int) -> None:
     truths, answers, _ = drawn(n_clips, seed)
     confusion = count_confusions(truths, answers, LABELS)
     np.testing.assert_array_equal(confusion, metrics.confusion_matrix(truths, answers, labels=LABELS))
-    accuracy = measure_accuracy(np.array(truths) == np.array(answers), [""] * n_clips)
+    accuracy = plain_accuracy(np.array(truths) == np.array(answers), [""] * n_clips)
     assert accuracy["value"] == pytest.approx(metrics.accuracy_score(truths, answers))
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truths, answers, labels=LABELS, zero_division=0
     )
-    rows = measure_labels(confusion, LABELS)
+    rows = plain(measure_labels(confusion, LABELS))
     assert [row["n"] for row in rows] == support.tolist()
     assert [row["precision"] for row in rows] == pytest.approx(precision)
     assert [row["recall"] or 0.0 for row in rows] == pytest.approx(recall)
     assert [row["f1"] or 0.0 for row in rows] == pytest.approx(f1)
-    figures = measure_clips(examples_of(truths), answers_of(answers), LABELS)
+    figures = plain_measures(examples_of(truths), answers_of(answers), LABELS)
     for row in figures["by_label"]:
         if row["n"] and row["label"] in LABELS:
             assert row["interval"] == "Wilson"  # nobody knows the speakers
@@ -161,7 +188,7 @@ def test_the_reliability_curve_is_scikit_learn_s(n_clips: int) -> None:
     truths, answers, scores = drawn(n_clips, seed=n_clips)
     scores[: n_clips // 10] = 1.0
     is_right = np.array(truths) == np.array(answers)
-    found = measure_calibration(scores, is_right)
+    found = plain_calibration(scores, is_right)
     assert len(found["bins"]) == 15
     filled = [one for one in found["bins"] if one["n"]]
     share_right, mean_score = calibration.calibration_curve(is_right, scores, n_bins=15, strategy="uniform")
@@ -173,20 +200,20 @@ def test_the_reliability_curve_is_scikit_learn_s(n_clips: int) -> None:
 
 def test_the_calibration_error_by_hand() -> None:
     # 0.9 of three of which two are right, 0.3 of one that is right: 3/4 * |2/3 - 0.9| + 1/4 * |1 - 0.3|
-    found = measure_calibration(np.array([0.9, 0.9, 0.9, 0.3]), np.array([True, True, False, True]))
+    found = plain_calibration(np.array([0.9, 0.9, 0.9, 0.3]), np.array([True, True, False, True]))
     assert found["ece"] == pytest.approx(0.75 * (0.9 - 2 / 3) + 0.25 * 0.7)
     assert sum(one["n"] for one in found["bins"]) == 4
     edges = [one["low"] for one in found["bins"]] + [1.0]
     np.testing.assert_allclose(edges, np.arange(16) / 15)
-    borders = measure_calibration(np.array([0.0, 1 / 3, 2 / 3, 1.0]), np.ones(4, dtype=bool), n_bins=3)
-    assert [one["n"] for one in borders["bins"]] == [2, 1, 1]
+    boundaries = plain_calibration(np.array([0.0, 1 / 3, 2 / 3, 1.0]), np.ones(4, dtype=bool), n_bins=3)
+    assert [one["n"] for one in boundaries["bins"]] == [2, 1, 1]
 
 
 def test_the_most_frequent_pair_first_its_surest_clip_first() -> None:
     truths = ["yes"] * 7 + ["no"] * 3
     answers = ["no"] * 7 + ["yes"] * 2 + ["no"]
     scores = [0.1, 0.7, 0.3, 0.6, 0.2, 0.5, 0.4, 0.8, 0.9, 1.0]
-    first, second = list_pairs(examples_of(truths), answers_of(answers, scores))
+    first, second = plain(list_pairs(examples_of(truths), answers_of(answers, scores)))
     assert (first["truth"], first["answer"], first["n"]) == ("yes", "no", 7)
     assert [clip["score"] for clip in first["clips"]] == [0.7, 0.6, 0.5, 0.4, 0.3]
     assert first["clips"][0]["path"] == "yes/1.wav"
@@ -206,14 +233,14 @@ def test_the_worst_mistakes_are_of_different_pairs() -> None:
 def test_speakers_count_once_each() -> None:
     speakers = ["ann"] * 8 + ["bob"] * 2 + ["", ""]
     is_right = np.array([True] * 8 + [False, True] + [False, False])
-    figures = measure_speakers(speakers, is_right)
+    figures = plain_speakers(speakers, is_right)
     assert (figures["n_speakers"], figures["mean"], figures["worst_tenth"]) == (2, 0.75, 0.5)
     assert figures["sd"] == pytest.approx(math.sqrt(2 * 0.25**2))
     assert [bar["n"] for bar in figures["histogram"]] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1]  # 0.5 and 1.0
-    alone = measure_speakers(["ann"], np.array([True]))
+    alone = plain_speakers(["ann"], np.array([True]))
     assert (alone["mean"], alone["sd"], alone["worst_tenth"]) == (1.0, None, 1.0)
     crowd = [f"s{number:02d}" for number in range(21)]
-    some = measure_speakers(crowd, np.array([number >= 2 for number in range(21)]))
+    some = plain_speakers(crowd, np.array([number >= 2 for number in range(21)]))
     assert some["worst_tenth"] == pytest.approx(1 / 3)  # the worst three of 21
     assert len(some["worst"]) == 10
     assert [row["speaker"] for row in some["worst"][:3]] == ["s00", "s01", "s02"]
@@ -222,17 +249,17 @@ def test_speakers_count_once_each() -> None:
 def test_the_mean_over_the_words_of_unknown_weighs_each_word_alike() -> None:
     examples = [example(number, "_unknown_", word="bed") for number in range(9)]
     examples += [example(9, "_unknown_", word="wow"), example(10, "yes")]
-    figures = measure_clips(examples, answers_of(["_unknown_"] * 9 + ["yes", "yes"]), LABELS)
+    figures = plain_measures(examples, answers_of(["_unknown_"] * 9 + ["yes", "yes"]), LABELS)
     assert figures["by_label"][2]["recall"] == 0.9
     assert figures["unknown_by_word"]["mean"] == 0.5
     assert [row["word"] for row in figures["unknown_by_word"]["words"]] == ["wow", "bed"]
 
 
 def test_whole_tenths_fall_into_the_tenth_that_they_begin() -> None:
-    """3 of 10 is 0.3, the lower border of its tenth: in floats 0.3, 0.6 and 0.7 came out a tenth too low."""
+    """3 of 10 is 0.3, the lower boundary of its tenth: in floats 0.3, 0.6 and 0.7 came out a tenth too low."""
     for n_right in range(11):
         is_right = np.arange(10) < n_right
-        bars = [bar["n"] for bar in measure_speakers(["ann"] * 10, is_right)["histogram"]]
+        bars = [bar["n"] for bar in plain_speakers(["ann"] * 10, is_right)["histogram"]]
         assert bars.index(1) == min(9, n_right)
         assert sum(bars) == 1
 
@@ -249,7 +276,7 @@ def spoken(
 
 def test_the_interval_of_accuracy_is_by_speaker() -> None:
     speakers, is_right = spoken(30, 40, seed=1)
-    found = measure_accuracy(is_right, speakers)
+    found = plain_accuracy(is_right, speakers)
     assert found["interval"] == "bootstrap by speaker"
     assert found["low"] < found["value"] < found["high"]
     low, high = wilson_interval(int(is_right.sum()), len(is_right))
@@ -258,15 +285,15 @@ def test_the_interval_of_accuracy_is_by_speaker() -> None:
     # speakers of equal weight: the spread of their means
     means = is_right.reshape(30, 40).mean(axis=1)
     assert width == pytest.approx(2 * 1.96 * means.std() / math.sqrt(30), rel=0.1)
-    assert measure_accuracy(is_right, speakers) == found  # seeded
-    alone = measure_accuracy(is_right, [f"{index}" for index in range(len(is_right))])
+    assert plain_accuracy(is_right, speakers) == found  # seeded
+    alone = plain_accuracy(is_right, [f"{index}" for index in range(len(is_right))])
     assert alone["high"] - alone["low"] == pytest.approx(high - low, rel=0.1)
 
 
 def test_the_interval_of_accuracy_covers_as_often_as_it_says() -> None:
     """The truth is 0.725 over all speakers; Wilson's interval holds it in less than half of such samples."""
     drawn = [spoken(60, 20, seed) for seed in range(100)]
-    found = [measure_accuracy(is_right, speakers) for speakers, is_right in drawn]
+    found = [plain_accuracy(is_right, speakers) for speakers, is_right in drawn]
     assert 88 <= sum(one["low"] <= 0.725 <= one["high"] for one in found) <= 99
     bounds = [wilson_interval(one["n_right"], one["n"]) for one in found]
     assert sum(low <= 0.725 <= high for low, high in bounds) < 70
@@ -285,7 +312,7 @@ def test_the_interval_of_accuracy_covers_as_often_as_it_says() -> None:
 def test_where_speakers_tell_nothing_the_interval_is_wilson_s(
     speakers: list[str], is_right: list[bool]
 ) -> None:
-    found = measure_accuracy(np.array(is_right), speakers)
+    found = plain_accuracy(np.array(is_right), speakers)
     assert found["interval"] == "Wilson"
     assert (found["low"], found["high"]) == wilson_interval(sum(is_right), 12)
 
@@ -293,8 +320,8 @@ def test_where_speakers_tell_nothing_the_interval_is_wilson_s(
 def test_clips_without_a_speaker_stand_for_themselves() -> None:
     speakers, is_right = spoken(10, 20, seed=3)
     silent = np.random.default_rng(3).random(400) < 0.9
-    found = measure_accuracy(np.concatenate([is_right, silent]), [*speakers, *[""] * 400])
-    together = measure_accuracy(np.concatenate([is_right, silent]), [*speakers, *["noise"] * 400])
+    found = plain_accuracy(np.concatenate([is_right, silent]), [*speakers, *[""] * 400])
+    together = plain_accuracy(np.concatenate([is_right, silent]), [*speakers, *["noise"] * 400])
     assert found["interval"] == together["interval"] == "bootstrap by speaker"
     # were they of one speaker, their number itself would vary with the draw
     assert found["high"] - found["low"] < 0.7 * (together["high"] - together["low"])
@@ -305,9 +332,9 @@ def test_recalls_have_intervals_by_speaker_of_their_own() -> None:
     examples = [example(index, "yes", speaker) for index, speaker in enumerate(speakers)]
     examples += [example(index, "_silence_") for index in range(8)]
     answers = ["yes" if right else "no" for right in is_right] + ["_silence_"] * 7 + ["no"]
-    figures = measure_clips(examples, answers_of(answers), LABELS)
+    figures = plain_measures(examples, answers_of(answers), LABELS)
     yes, no, _, silence = figures["by_label"]
-    accuracy = measure_accuracy(is_right, speakers)
+    accuracy = plain_accuracy(is_right, speakers)
     assert (yes["recall_low"], yes["recall_high"]) == (accuracy["low"], accuracy["high"])
     assert (yes["interval"], silence["interval"], no["interval"]) == ("bootstrap by speaker", "Wilson", None)
     assert (silence["recall_low"], silence["recall_high"]) == wilson_interval(7, 8)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from evaluation_results import LABELS, clips_result, robustness_result, stream_result
+from evaluation_results import (
+    LABELS,
+    clips,
+    clips_result,
+    robustness,
+    robustness_result,
+    stream,
+    stream_result,
+)
 from fakes import SAMPLE_RATE, tone_recording
 
-from speechcmd.evaluation.clips.clip_wording import describe_intervals
+from speechcmd.evaluation.clips.share_interval import name_ways
 from speechcmd.evaluation.report.clip_picture import (
     draw_condition,
     draw_conditions,
@@ -29,6 +38,7 @@ from speechcmd.evaluation.report.drawing import (
     shorten,
 )
 from speechcmd.evaluation.report.page import render_page
+from speechcmd.evaluation.report.results import Results
 from speechcmd.evaluation.report.saliency import Saliency
 from speechcmd.evaluation.report.sound_picture import draw_sound
 from speechcmd.evaluation.report.stream_picture import draw_attribute, draw_delays, draw_kinds, draw_trade_off
@@ -40,7 +50,7 @@ POINTS_PER_IN = 72
 
 @pytest.fixture(scope="module")
 def confusion() -> Picture:
-    return draw_confusion(clips_result())
+    return draw_confusion(clips())
 
 
 @pytest.fixture
@@ -68,7 +78,7 @@ def test_the_confusion_matrix_shows_counts_and_recalls(confusion: Picture) -> No
 
 def test_many_labels_make_a_wider_picture_without_numbers(confusion: Picture) -> None:
     labels = [f"word{k}" for k in range(20)]
-    picture = draw_confusion(clips_result(labels, n_each=300))
+    picture = draw_confusion(clips(labels=labels, n_each=300))
     assert picture.width_in == pytest.approx(size_of(picture)[0], abs=0.01)
     assert picture.width_in > WIDTH_IN
     assert not {text for text in texts_of(picture.svg) if text.isdecimal()}
@@ -80,7 +90,7 @@ def test_many_labels_make_a_wider_picture_without_numbers(confusion: Picture) ->
 def test_nothing_confused_is_said() -> None:
     result = clips_result(("yes", "no"))
     result["confusion"] = [[5, 0], [0, 5]]
-    assert "no clip was taken for another label" in draw_confusion(result).alt
+    assert "no clip was taken for another label" in draw_confusion(clips(result)).alt
 
 
 def test_pictures_are_alike_each_time_and_hold_no_date() -> None:
@@ -112,10 +122,10 @@ def test_shorten_keeps_short_names() -> None:
 
 
 def test_the_trade_off_has_every_label_and_a_place_for_zero() -> None:
-    picture = draw_trade_off(stream_result())
+    picture = draw_trade_off(stream())
     shown = texts_of(picture.svg)
     assert {"yes", "go", "all words", "as it is set", "0", "0.5", "1", "5"} <= set(shown)
-    assert "10.0 % of the words with 4.00 false accepts an hour" in picture.alt
+    assert "10.0 % of the words with 4.00 false accepts per hour" in picture.alt
 
 
 def test_a_curve_without_a_rate_or_without_words_is_drawn() -> None:
@@ -124,47 +134,52 @@ def test_a_curve_without_a_rate_or_without_words_is_drawn() -> None:
         point["false_accepts_per_hour"] = None
     result["curves_by_label"] = {"yes": []}
     result["points"][0]["overall"] |= {"false_reject_rate": None, "false_accepts_per_hour": None}
-    assert "as it is set" not in texts_of(draw_trade_off(result).svg)
+    assert "as it is set" not in texts_of(draw_trade_off(stream(result)).svg)
 
 
 def test_kinds_without_audio_are_left_out() -> None:
-    point = stream_result()["points"][0]
-    point["by_kind"][1] |= {"hours": 0.0, "false_accepts_per_hour": None, "fa_low": None, "fa_high": None}
-    shown = texts_of(draw_kinds(point).svg)
+    result = stream_result()
+    result["points"][0]["by_kind"][1] |= {
+        "hours": 0.0,
+        "false_accepts_per_hour": None,
+        "fa_low": None,
+        "fa_high": None,
+    }
+    shown = texts_of(draw_kinds(stream(result).own).svg)
     assert "speech (60 min)" in shown
     assert not any(text.startswith("noise") for text in shown)
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_delays_need_a_word_that_was_found() -> None:
-    point = stream_result()["points"][0]
-    picture = draw_delays(point)
+    result = stream_result()
+    picture = draw_delays(stream(result).own)
     assert picture is not None
     assert "median 210 ms, 95 % under 480 ms" in picture.alt
-    for row in point["by_label"]:
+    for row in result["points"][0]["by_label"]:
         row["delay_ms"] = None
-    assert draw_delays(point) is None
+    assert draw_delays(stream(result).own) is None
 
 
 def test_noise_levels_are_columns_with_their_unit() -> None:
-    point = stream_result()["points"][0]
-    picture = draw_attribute(point, point["by_attribute"][0])
+    point = stream().own
+    picture = draw_attribute(point, "snr_db")
     assert picture is not None
     assert {"20 dB", "0 dB", "overall", "yes", "80"} <= set(texts_of(picture.svg))
-    assert draw_attribute(point, point["by_attribute"][1]) is None  # one value makes no picture
+    assert draw_attribute(point, "same word twice") is None  # one value makes no picture
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_no_speakers_no_histogram() -> None:
-    assert draw_speakers(clips_result()) is not None
+    assert draw_speakers(clips()) is not None
     nobody = {"n_speakers": 0, "mean": None, "sd": None, "worst_tenth": None, "histogram": [], "worst": []}
-    assert draw_speakers(clips_result(by_speaker=nobody)) is None
+    assert draw_speakers(clips(by_speaker=nobody)) is None
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_condition_names_its_worst_point() -> None:
-    result = robustness_result()
-    picture = draw_condition(result["conditions"][0], result["clean"])
+    result = robustness()
+    picture = draw_condition(result.conditions[0], result.clean)
     assert picture.alt == "Accuracy against signal-to-noise ratio, dB: 67.5 % at 0, 91.0 % clean."
 
 
@@ -172,11 +187,11 @@ def test_distortions_of_one_strength_share_a_picture_and_those_not_tried_have_no
     result = robustness_result()
     result["conditions"][1]["points"] = result["conditions"][1]["points"][:1]
     result["conditions"][2]["points"] = []
-    curve, others = draw_conditions(result)
+    curve, others = draw_conditions(robustness(result))
     assert (curve.title, others.title) == ("noise: pink", "At one strength")
     assert {"clean", "noise: white"} <= set(texts_of(others.svg))
     assert others.alt == "Accuracy under noise: white: 90.0 %."
-    rows = tabulate_robustness(result).rows
+    rows = tabulate_robustness(robustness(result)).rows
     assert ("clipping", "–", "not measured", "–", "0") in rows
     assert len(rows) == 1 + 4 + 1 + 1
 
@@ -206,15 +221,15 @@ def test_lines_stand_out_from_white() -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_gap_is_told_only_where_there_is_one() -> None:
-    (column,) = clips_result()["groups"]
+    (column,) = clips().groups
     assert draw_group(column).note == (
         "Largest gap 8.0 points (95 % interval 1.0 to 15.0); "
         "a gap this large comes by chance in 3.1 % of shuffles."
     )
-    column |= {"gap_low": None, "gap_high": None, "chance": None, "note": "too few speakers to tell"}
+    column = replace(column, gap_low=None, gap_high=None, chance=None, note="too few speakers to tell")
     assert draw_group(column).note == "Largest gap 8.0 points; too few speakers to tell."
-    column |= {"largest_gap": None, "note": "no gap is told"}
-    assert draw_group(column).note == "No gap is told."
+    column = replace(column, largest_gap=None, note="no gap is reported")
+    assert draw_group(column).note == "No gap is reported."
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -222,7 +237,7 @@ def test_a_column_without_groups_has_its_note_and_no_picture() -> None:
     result = clips_result()
     nothing = dict.fromkeys(("largest_gap", "gap_low", "gap_high", "chance"))
     result["groups"].append({"column": "remark", **nothing, "note": "too many texts", "groups": []})
-    page = render_page({"clips": result}, {})
+    page = render_page(Results(clips=clips(result)), {})
     assert "Groups: age" in page
     assert "Groups: remark" not in page
     assert "remark: too many texts" in page
@@ -231,11 +246,9 @@ def test_a_column_without_groups_has_its_note_and_no_picture() -> None:
 
 
 def test_how_intervals_were_found_is_named() -> None:
-    rows = [{"name": name, "interval": "Wilson"} for name in "abcdefg"]
-    speakers = {"name": "all", "interval": "bootstrap by speaker"}
-    assert describe_intervals(rows) == "Wilson"
-    assert describe_intervals([speakers, {"name": "x", "interval": None}]) == "bootstrap by speaker"
-    assert (
-        describe_intervals([speakers, *rows]) == "bootstrap by speaker; Wilson for a, b, c, d, e and 2 others"
-    )
-    assert describe_intervals([]) == "–"
+    rows = [(name, "Wilson") for name in "abcdefg"]
+    speakers = ("all", "bootstrap by speaker")
+    assert name_ways(rows) == "Wilson"
+    assert name_ways([speakers, ("x", None)]) == "bootstrap by speaker"
+    assert name_ways([speakers, *rows]) == "bootstrap by speaker; Wilson for a, b, c, d, e and 2 others"
+    assert name_ways([]) == "–"

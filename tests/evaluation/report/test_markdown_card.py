@@ -59,9 +59,9 @@ def test_all_that_was_measured_is_in_the_card(tmp_path: Path) -> None:
     cells = [cell for table in tables for row in table for cell in row]
     for figure in (
         "91.2 % of 2,000 clips recognised rightly (95 % interval 89.9–92.4 %)",
-        "4.00 false accepts an hour as the model is set: 6 in 90 min (95 % interval 1.47–8.71)",
+        "4.00 false accepts per hour as the model is set: 6 in 90 min (95 % interval 1.47–8.71)",
         "10.0 % of 240 words missed as the model is set (95 % interval 6.8–14.4 %)",
-        "2.86 false accepts an hour without sentences that hold a homophone of a word (know, no): 4 in 84 min "
+        "2.86 false accepts per hour without sentences that hold a homophone of a word (know, no): 4 in 84 min "
         "(95 % interval 0.78–7.32)",
         "210 ms median delay from the end of a word until it is reported; 95 % within 480 ms",
         "1.83 %",
@@ -94,7 +94,7 @@ def test_what_was_not_measured_is_said_plainly(tmp_path: Path) -> None:
     assert "| recordings | not measured |" in sections["Figures"]
     missing = next(line for line in sections["Limits"].splitlines() if line.startswith("- Not measured: "))
     assert missing == (
-        "- Not measured: groups of speakers, false accepts an hour, words missed in recordings, "
+        "- Not measured: groups of speakers, false accepts per hour, words missed in recordings, "
         "words missed by signal-to-noise ratio, delay, robustness."
     )
 
@@ -114,8 +114,8 @@ def test_a_stream_without_words_or_without_audio_beside_them(tmp_path: Path) -> 
     full["points"][0]["overall"] |= {"false_accepts_per_hour": None, "fa_low": None, "fa_high": None}
     sections = sections_of(card_of(tmp_path, full))
     assert sections["False accepts"] == "not measured"
-    assert "false accepts an hour" in sections["Limits"]
-    assert "No thresholds reach: 0.01 false accepts an hour." in sections["Limits"]
+    assert "false accepts per hour" in sections["Limits"]
+    assert "No thresholds reach: 0.01 false accepts per hour." in sections["Limits"]
 
 
 def test_the_thresholds_and_what_they_were_calibrated_to(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_the_thresholds_and_what_they_were_calibrated_to(tmp_path: Path) -> None
 def test_misses_at_each_rate_of_false_accepts(tmp_path: Path) -> None:
     text = card_of(tmp_path, stream_result())
     (rows,) = (
-        table for table in tables_in(parse(text)) if table[0][:2] == ["false accepts an hour", "counted"]
+        table for table in tables_in(parse(text)) if table[0][:2] == ["false accepts per hour", "counted"]
     )
     assert rows[1:3] == [
         ["as the model is set", "2.86 (4 in 1.40 h)", "0.78–7.32", "10.0 % of 240", "6.8–14.4 %", "5.0 % of 120", "2.3–10.5 %"],
@@ -248,5 +248,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_result_is_refused(tmp_path: Path) -> None:
     result = clips_result()
     del result["by_label"]
-    with pytest.raises(EvaluationError, match=r"clips\.json: something is missing .*by_label"):
+    with pytest.raises(
+        EvaluationError, match=r"clips\.json: not a result .*by_label: expected a list, got nothing"
+    ):
         card_of(tmp_path, result)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from evaluation_results import plain, robustness
 from fakes import LABELS, tone_recording, toy_model
 
 from speechcmd.audio.samples import Waveform
 from speechcmd.evaluation.clips.labelled_clip import ClipSet, LabelledClip
 from speechcmd.evaluation.intervals import wilson_interval
+from speechcmd.evaluation.report.results import to_plain
 from speechcmd.evaluation.robustness.condition import ClipFacts, Condition, Point, make_conditions
 from speechcmd.evaluation.robustness.distortion import WordPlace, find_word
 from speechcmd.evaluation.robustness.evaluate_robustness import (
@@ -24,6 +26,7 @@ from speechcmd.evaluation.robustness.evaluate_robustness import (
     measure_robustness,
 )
 from speechcmd.evaluation.robustness.noise_source import NoiseFiles
+from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
 from speechcmd.evaluation.robustness.robustness_text import render_robustness
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
@@ -79,8 +82,13 @@ def recognizer(model: Path) -> Recognizer:
 
 
 @pytest.fixture(scope="module")
-def result(recognizer: Recognizer, model: Path) -> dict[str, Any]:
+def measured(recognizer: Recognizer, model: Path) -> RobustnessResult:
     return make_robustness_result(recognizer, model, make_set(1, 1, 1), command=["speechcmd", "evaluate"])
+
+
+@pytest.fixture(scope="module")
+def result(measured: RobustnessResult) -> dict[str, Any]:
+    return to_plain(measured)
 
 
 class TestDraw:
@@ -256,7 +264,9 @@ class TestMeasure:
         )
         done: list[tuple[int, int]] = []
         clip_set = make_set(4, 4, 2)
-        result = measure_robustness(recognizer, clip_set, on_progress=lambda *counts: done.append(counts))
+        result = plain(
+            measure_robustness(recognizer, clip_set, on_progress=lambda *counts: done.append(counts))
+        )
         low, high = wilson_interval(6, 10)  # the silenced clip of silence is still silence
         point = {"value": 1.0, "accuracy": 0.6, "low": low, "high": high, "n": 10}
         expected = {"name": "odd ones out", "axis": "nothing", "points": [point], "note": "a note"}
@@ -267,14 +277,14 @@ class TestMeasure:
         monkeypatch.setattr(
             "speechcmd.evaluation.robustness.evaluate_robustness.make_conditions", lambda *_, **__: []
         )
-        result = measure_robustness(recognizer, make_set(4, 4, 2), limit=6, seed=3)
+        result = plain(measure_robustness(recognizer, make_set(4, 4, 2), limit=6, seed=3))
         assert result["drawn"] == {"n_clips": 6, "n_all": 10, "seed": 3}
         assert result["clean"]["n"] == 6
 
 
 class TestText:
     def test_a_row_a_condition_in_80_columns(self, result: dict[str, Any]) -> None:
-        text = render_robustness(result)
+        text = render_robustness(robustness(result))
         lines = text.splitlines()
         assert max(map(len, lines)) <= 80
         assert lines[0] == "toy on made: task own, testing"
@@ -295,7 +305,7 @@ class TestText:
             return {"name": name, "axis": "bit rate", "points": made, "note": ""}
 
         two = [condition("one", (32.0, 0.9), (8.0, 0.5)), condition("two", (13.0, 0.7))]
-        lines = render_robustness({**result, "conditions": two}).splitlines()[5:]
+        lines = render_robustness(robustness({**result, "conditions": two})).splitlines()[5:]
         assert lines == [
             "bit rate                            32     13      8",
             "  one                             90.0          50.0",
@@ -304,17 +314,17 @@ class TestText:
         many = [
             condition(f"room {n:02}: a name that is longer than a column", (n / 7, 0.5)) for n in range(8)
         ]
-        lines = render_robustness({**result, "conditions": many}).splitlines()[5:]
+        lines = render_robustness(robustness({**result, "conditions": many})).splitlines()[5:]
         assert lines[:3] == [
             "bit rate",
             "  room 00: a name that is longer than a column  0: 50.0",
             "  room 01: a name that is longer than a column  0.142857: 50.0",
         ]
         long = [condition("a name that is much longer than its column", (1.0, 0.5))]
-        lines = render_robustness({**result, "conditions": long}).splitlines()[5:]
+        lines = render_robustness(robustness({**result, "conditions": long})).splitlines()[5:]
         assert lines[1] == "  a name that is much longer …    50.0"
 
     def test_a_condition_that_was_not_measured(self, result: dict[str, Any]) -> None:
         missing = {"name": "coding: MP3", "axis": "bit rate", "points": [], "note": "not measured: too old"}
-        text = render_robustness({**result, "conditions": [missing]})
+        text = render_robustness(robustness({**result, "conditions": [missing]}))
         assert "coding: MP3: not measured: too old" in text

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from made_material import CARD, made_material, made_recording
 
-from speechcmd.evaluation.report.headline import describe_promise
 from speechcmd.evaluation.streams.annotation import Word
 from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.negatives import Negatives, check_promise
@@ -33,9 +32,9 @@ def test_other_hours_bear_the_promise_out_or_not(n_heard: int, is_kept: bool, is
     check = check_promise(material, Scorer(material).score(CARD.decoder))
     assert check is not None
     assert (check.n_events, check.hours, check.low, check.high) == (n_heard, pytest.approx(0.1), 3, 22)
-    assert (check.is_kept, check.to_dict()["is_within"]) == (is_kept, is_within)
+    assert (check.is_kept, check.is_within) == (is_kept, is_within)
     verdict = "as promised" if is_within else "fewer than promised" if is_kept else "BROKEN"
-    assert describe_promise(check.to_dict()).endswith(f"after 10 in 0.10 h of calibration: {verdict}")
+    assert check.describe().endswith(f"after 10 in 0.10 h of calibration: {verdict}")
 
 
 def test_other_settings_and_models_promise_nothing() -> None:

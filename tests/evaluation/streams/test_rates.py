@@ -11,14 +11,22 @@ from made_material import CARD, made_material, made_recording
 from scipy.stats import bootstrap
 
 from speechcmd.evaluation.intervals import wilson_interval
+from speechcmd.evaluation.provenance import describe_run
+from speechcmd.evaluation.report.results import to_plain
 from speechcmd.evaluation.streams import sweep
 from speechcmd.evaluation.streams.annotation import Word
-from speechcmd.evaluation.streams.evaluate_streams import Measurement, note_on_hours, stream_result
+from speechcmd.evaluation.streams.evaluate_streams import (
+    Measurement,
+    make_stream_result,
+    measure_stream,
+    note_on_hours,
+)
 from speechcmd.evaluation.streams.heard import HeardSet
 from speechcmd.evaluation.streams.outcome import Scorer
 from speechcmd.evaluation.streams.rates import count_rates, false_reject_rate
+from speechcmd.evaluation.streams.stream_result import CurvePoint, NotReached
 from speechcmd.evaluation.streams.sweep import logit, score_all, shift_probability, shift_thresholds
-from speechcmd.evaluation.streams.trade_off import CurvePoint, choose_offsets, find_offset, trade_off
+from speechcmd.evaluation.streams.trade_off import choose_offsets, find_offset, trade_off
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +167,8 @@ def test_too_few_hours_are_said_in_plain_words() -> None:
 def test_the_result_holds_points_curves_and_mistakes(material: HeardSet) -> None:
     offsets = (-1.0, 0.0, 3.0)
     outcomes = score_all(material, [shift_thresholds(CARD.decoder, offset) for offset in offsets])
-    result = stream_result(Measurement(material, offsets, tuple(outcomes)), [1.0, 0.001])
+    run = describe_run(CARD, b"")
+    result = to_plain(make_stream_result(run, Measurement(material, offsets, tuple(outcomes)), [1.0, 0.001]))
     as_set, one, few = result["points"]
     assert as_set["offset"] == 0.0
     assert as_set["overall"]["n_false"] == 3
@@ -182,9 +191,9 @@ def test_the_result_holds_points_curves_and_mistakes(material: HeardSet) -> None
 def test_an_unreachable_rate_is_said() -> None:
     loud = made_material(made_recording([("yes", 3.0, 0.99)], kind="music"))
     outcomes = score_all(loud, [CARD.decoder])
-    point = stream_result(Measurement(loud, (0.0,), tuple(outcomes)), [1.0])["points"][1]
-    assert not point["reached"]
-    assert "1 false accepts in 0.00 h are left" in point["note"]
+    point = measure_stream(Measurement(loud, (0.0,), tuple(outcomes)), [1.0]).points[1]
+    assert isinstance(point, NotReached)
+    assert "1 false accepts in 0.00 h are left" in point.note
 
 
 def test_processes_give_the_same_in_order(material: HeardSet, monkeypatch: pytest.MonkeyPatch) -> None:
