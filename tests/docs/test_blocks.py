@@ -32,7 +32,10 @@ def test_every_command_block_says_how_it_is_run(page: Path) -> None:
 def test_the_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = blocks_of(page)
     names = {"blocks": [np.zeros(1600, np.float32)] * 3}
+    printed = ""
     for block in blocks:
+        if block.comment == "output":
+            assert set(block.text.splitlines()) <= set(printed.splitlines()), block.where
         if block.folder is None:
             continue
         folder = tmp_path / block.folder
@@ -41,7 +44,7 @@ def test_the_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             write_files(blocks, folder)
             monkeypatch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
         monkeypatch.chdir(folder)
-        run_block(block, folder, names)
+        printed = run_block(block, folder, names)
 
 
 def write_files(blocks: list[Block], folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The command blocks of the pages: what the comment before each says, and how a test runs it.
 
 `<!-- run in: FOLDER -->` runs the block in a copy of a prepared folder, which all blocks of a page share;
-`<!-- not run: REASON -->` says why not; `<!-- file: NAME -->` puts the block into the folders as a file.
+`<!-- not run: REASON -->` says why not; `<!-- file: NAME -->` puts the block into the folders as a file;
+`<!-- output -->` is what the block before prints, in part.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from click.testing import CliRunner
 from speechcmd.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-LANGUAGES = ("bash", "python", "toml")
+LANGUAGES = ("bash", "python", "toml", "text")
 _BLOCK = re.compile(r"(?:^<!-- ([^\n]+?) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SHELL = re.compile(r"[|<>&;$*]")
 # a training of seconds; what a page gives itself comes before and is overridden
@@ -86,21 +87,27 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
-def run_block(block: Block, folder: Path, names: dict[str, object]) -> None:
-    """Run a block in a folder that is the working directory; an AssertionError says what failed."""
+def run_block(block: Block, folder: Path, names: dict[str, object]) -> str:
+    """Run a block in a folder that is the working directory, and return what its commands print.
+
+    An AssertionError says what failed.
+    """
     if block.language == "python":
         exec(compile(block.text, block.where, "exec"), dict(names))
-        return
+        return ""
+    printed = ""
     for line in commands_of(block.text):
         words = shlex.split(line, comments=True)
         if words[0] == "speechcmd" and not _SHELL.search(without_strings(line)):
             result = CliRunner().invoke(cli, [*words[1:], *tiny(words)])
             assert result.exit_code == 0, f"{block.where}: {line}\n{result.output}\n{result.exception!r}"
+            printed += result.output
         else:
-            run_in_shell(block, line, folder)
+            printed += run_in_shell(block, line, folder)
+    return printed
 
 
-def run_in_shell(block: Block, line: str, folder: Path) -> None:
+def run_in_shell(block: Block, line: str, folder: Path) -> str:
     bin_folder = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
@@ -108,6 +115,7 @@ def run_in_shell(block: Block, line: str, folder: Path) -> None:
         stdin=subprocess.DEVNULL, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.where}: {line}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def commands_of(text: str) -> list[str]:
