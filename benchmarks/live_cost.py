@@ -21,7 +21,7 @@ import numpy as np
 from speechcmd.audio.reading import read_waveform
 from speechcmd.audio.reproducible_noise import white_noise
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
-from speechcmd.runtime.model.file import released_models
+from speechcmd.runtime.model.model_file import released_models
 from speechcmd.runtime.recognition.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer
 from speechcmd.runtime.recognition.stream import PosteriorStream, Stream
 

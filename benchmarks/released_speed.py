@@ -31,7 +31,7 @@ from speechcmd.audio.reading import read_waveform
 from speechcmd.audio.reproducible_noise import white_noise
 from speechcmd.audio.samples import SAMPLE_RATE, float32_to_int16
 from speechcmd.runtime.model.engine import onnxruntime
-from speechcmd.runtime.model.file import load_model_file, released_models
+from speechcmd.runtime.model.model_file import load_model_file, released_models
 from speechcmd.runtime.recognition.recognizer import FILE_UPDATE_S, LIVE_UPDATE_S, Recognizer
 
 ROOT = Path(__file__).resolve().parent.parent

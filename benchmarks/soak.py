@@ -2,7 +2,7 @@
 
 usage: python benchmarks/soak.py RECORDING [RECORDING ...] [--hours 24] [-m MODEL]
 
-The recordings are cut into the pieces of a microphone, as long as its blocks, and go round and round through the listener, with
+The recordings are cut into the blocks of a microphone, and go round and round through the listener, with
 clips of hits and near misses kept in a ring of 5 MB, and half a second lost each ten minutes. Nothing waits for the clock.
 """
 
@@ -21,19 +21,18 @@ from speechcmd.audio.reading import read_int16
 from speechcmd.audio.samples import SAMPLE_RATE, int16_to_float32
 from speechcmd.runtime.listening.clip_saver import ClipSaver
 from speechcmd.runtime.listening.listener import Listener
-from speechcmd.runtime.microphone.capture import Piece
-from speechcmd.runtime.microphone.open_microphone import BLOCK_S
+from speechcmd.runtime.microphone.open_microphone import BLOCK_S, Block
 
-PIECE = round(BLOCK_S * SAMPLE_RATE)
+BLOCK = round(BLOCK_S * SAMPLE_RATE)
 GAP_EVERY_S, GAP_SAMPLES = 600, SAMPLE_RATE // 2
 RING_BYTES = 5_000_000
 
 
-def endless_pieces(paths: list[str]) -> Iterator[Piece]:
+def endless_blocks(paths: list[str]) -> Iterator[Block]:
     recordings = [read_int16(path) for path in paths]  # read once: the memory measured is the listener's
     for samples in itertools.cycle(recordings):
-        for begin in range(0, len(samples) - PIECE, PIECE):
-            yield Piece(int16_to_float32(samples[begin : begin + PIECE]), 0, time.monotonic())
+        for begin in range(0, len(samples) - BLOCK, BLOCK):
+            yield Block(int16_to_float32(samples[begin : begin + BLOCK]), 0, time.monotonic())
 
 
 def resident_mb() -> float:
@@ -55,12 +54,12 @@ def main() -> None:
         stream = recognizer.stream(keep_near_misses=True)
         listener = Listener(stream, saver=saver, on_notice=print)
         next_report_s, next_gap_s, began = 600.0, float(GAP_EVERY_S), time.perf_counter()
-        for piece in endless_pieces(arguments.recordings):
+        for block in endless_blocks(arguments.recordings):
             if listener.position_s >= next_gap_s:
                 next_gap_s += GAP_EVERY_S
-                listener.feed(Piece(piece.waveform, GAP_SAMPLES, piece.arrived_at))
+                listener.feed(Block(block.waveform, GAP_SAMPLES, block.arrived_at))
             else:
-                listener.feed(piece)
+                listener.feed(block)
             if listener.position_s >= next_report_s:
                 hours = listener.position_s / 3600
                 speed = listener.position_s / (time.perf_counter() - began)

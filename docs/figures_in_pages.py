@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from speechcmd.runtime.model.figures import ClipFigures, OperatingPoint, Rate, Share
-from speechcmd.runtime.model.file import ASSETS
+from speechcmd.runtime.model.model_file import ASSETS
 from speechcmd.runtime.model.released import ReleasedModel, describe_released
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ from speechcmd.batch.inputs import Recording, open_recording
 from speechcmd.batch.workers import BatchListener
 from speechcmd.errors import AudioError
 from speechcmd.runtime.output.formats import as_text
-from speechcmd.runtime.output.transcript import Transcript, clip_row, error_row
+from speechcmd.runtime.output.lines import LineFormatter, clip_fields, error_fields
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 
@@ -16,19 +16,19 @@ def classify_all(
     recordings: Sequence[Recording],
     recognizer: Recognizer,
     labels: Sequence[str] | None,
-    transcript: Transcript,
+    lines: LineFormatter,
     listener: BatchListener,
 ) -> None:
     """Classify clips one after the other; a clip that cannot be read is told, and stops nothing."""
     listener.begin(recordings)
-    listener.text(as_text(transcript.header()))
+    listener.text(as_text(lines.header()))
     for number, recording in enumerate(recordings):
         try:
             with open_recording(recording) as source:
-                row = clip_row(recording.path, recognizer.classify(source, only_labels=labels))
+                row = clip_fields(recording.path, recognizer.classify(source, only_labels=labels))
         except AudioError as error:
-            listener.text(as_text(transcript.line(error_row(recording.path, str(error)))))
+            listener.text(as_text(lines.line(error_fields(recording.path, str(error)))))
             listener.failed(number, str(error))
         else:
-            listener.text(as_text(transcript.line(row)))
+            listener.text(as_text(lines.line(row)))
             listener.done(number)

@@ -16,7 +16,7 @@ from speechcmd.batch.workers import BatchListener, run_jobs
 from speechcmd.errors import UsageError
 from speechcmd.files import remove_leftovers
 from speechcmd.folder_lock import lock_folder
-from speechcmd.runtime.model.file import read_model_bytes
+from speechcmd.runtime.model.model_file import read_model_bytes
 from speechcmd.runtime.output.formats import SUFFIXES, WHOLE_FILE_FORMATS, as_text
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
@@ -94,7 +94,7 @@ def transcribe_all(
     folder = destination.folder
     if folder is None:
         listener.begin(recordings)
-        listener.text(as_text(plan.transcript.header()))
+        listener.text(as_text(plan.lines.header()))
         run_jobs([Job(recording) for recording in recordings], plan, listener, recognizer, n_processes)
         return
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ from speechcmd.errors import AudioError, ModelError, printable
 from speechcmd.files import open_text
 from speechcmd.runtime.model.card import DecoderSettings
 from speechcmd.runtime.output.formats import LineWriter, WholeFileWriter, as_text
-from speechcmd.runtime.output.transcript import LINE_FORMATS, Transcript
+from speechcmd.runtime.output.lines import LINE_FORMATS, LineFormatter
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 # of the disk, not of one file: the other results would fail alike
@@ -38,7 +38,7 @@ class Plan:
     labels: tuple[str, ...] | None
     settings: DecoderSettings
     output_format: str
-    transcript: Transcript
+    lines: LineFormatter
     raw: PcmFormat | None = None
 
 
@@ -81,7 +81,7 @@ def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Emi
     """
     path = job.recording.path
     is_line = plan.output_format in LINE_FORMATS
-    writer = LineWriter(plan.transcript, path) if is_line else WholeFileWriter(plan.output_format)
+    writer = LineWriter(plan.lines, path) if is_line else WholeFileWriter(plan.output_format)
     n_words, duration_s = 0, 0.0
 
     def progress(seconds: float) -> None:
@@ -143,5 +143,5 @@ def _open_result(plan: Plan, job: Job, emit: Emit) -> Iterator[Callable[[str], o
         return
     job.result.parent.mkdir(parents=True, exist_ok=True)
     with open_text(job.result, follow=True) as file:
-        file.write(as_text(plan.transcript.header()))
+        file.write(as_text(plan.lines.header()))
         yield file.write

@@ -15,7 +15,7 @@ import numpy as np
 
 from speechcmd import __version__
 from speechcmd.runtime.model.card import DataSource, ModelCard
-from speechcmd.runtime.model.file import read_model_bytes
+from speechcmd.runtime.model.model_file import read_model_bytes
 from speechcmd.runtime.model.session import engine_version
 
 SCHEMA = 1

@@ -20,7 +20,7 @@ from speechcmd.errors import ModelError
 from speechcmd.evaluation.provenance import describe_run
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
 from speechcmd.runtime.model.engine import onnxruntime
-from speechcmd.runtime.model.file import load_model_file
+from speechcmd.runtime.model.model_file import load_model_file
 
 pytestmark = pytest.mark.runtime
 

@@ -12,7 +12,7 @@ import torch
 
 from models.registry import create_model
 from speechcmd.runtime.model.engine import onnxruntime
-from speechcmd.runtime.model.file import ASSETS
+from speechcmd.runtime.model.model_file import ASSETS
 from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.training.settings.config import TrainConfig
 from speechcmd.training.settings.recipe import apply_settings, read_recipe

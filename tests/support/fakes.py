@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from speechcmd.runtime.model.file import (
+from speechcmd.runtime.model.model_file import (
     METADATA_KEY,
     CheckVector,
     DataSource,

@@ -96,7 +96,7 @@ def calibrate(
     from speechcmd.evaluation.calibration.thresholds import SMOOTHINGS_S, Goal, GoalError
     from speechcmd.evaluation.calibration.thresholds import calibrate as choose
     from speechcmd.evaluation.streams.recording_set import collect_recordings
-    from speechcmd.runtime.model.file import read_model_bytes
+    from speechcmd.runtime.model.model_file import read_model_bytes
     from speechcmd.runtime.recognition.recognizer import Recognizer
 
     if not output.parent.is_dir():

@@ -55,7 +55,7 @@ def card(
     from speechcmd.cli.console.output import open_output
     from speechcmd.evaluation.report.markdown_card import make_card
     from speechcmd.evaluation.report.released_figures import make_figures
-    from speechcmd.runtime.model.file import load_model_file
+    from speechcmd.runtime.model.model_file import load_model_file
 
     notes = _read_notes(notes_file) if notes_file else ""
     model_bytes, model_card = load_model_file(model)

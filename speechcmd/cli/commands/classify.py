@@ -35,12 +35,12 @@ def classify(
     from speechcmd.cli.console.batch_report import BatchReport
     from speechcmd.cli.console.output import open_output
     from speechcmd.cli.console.quiet import quiet_libraries
-    from speechcmd.runtime.output.transcript import CLIP_FIELDS, Transcript
+    from speechcmd.runtime.output.lines import CLIP_FIELDS, LineFormatter
 
     recognizer = load_recognizer(model, labels)
     recordings = find_recordings(paths)
     names = [recording.path for recording in recordings]
-    transcript = Transcript(output_format, CLIP_FIELDS, names, recognizer.labels)
+    lines = LineFormatter(output_format, CLIP_FIELDS, names, recognizer.labels)
     with open_output(output) as write, quiet_libraries(), BatchReport(write) as report:
-        classify_all(recordings, recognizer, labels, transcript, report)
+        classify_all(recordings, recognizer, labels, lines, report)
     report.exit_if_failed()

@@ -26,7 +26,7 @@ def info(model: str | None, as_json: bool, licence: bool) -> None:
     if licence:
         click.echo(_read_notice(), nl=False)
         return
-    from speechcmd.runtime.model.file import load_model_file
+    from speechcmd.runtime.model.model_file import load_model_file
 
     _, card = load_model_file(model)
     facts = _facts_of(card)
@@ -34,7 +34,7 @@ def info(model: str | None, as_json: bool, licence: bool) -> None:
 
 
 def _read_notice() -> str:
-    from speechcmd.runtime.model.file import ASSETS
+    from speechcmd.runtime.model.model_file import ASSETS
 
     notice = ASSETS / "NOTICE"
     if not notice.is_file():

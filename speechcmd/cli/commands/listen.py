@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from speechcmd.runtime.listening.clip_saver import ClipSaver
     from speechcmd.runtime.listening.listener import Listener
     from speechcmd.runtime.listening.rule_runner import RuleRunner
-    from speechcmd.runtime.microphone.capture import Capture, Piece
+    from speechcmd.runtime.microphone.capture import Capture
+    from speechcmd.runtime.microphone.open_microphone import Block
     from speechcmd.runtime.model.card import ModelCard
 
 _SAVE_LIMIT = 200_000_000
@@ -77,7 +78,7 @@ def listen(
     computer, and nothing is kept unless --save-dir asks for it. Exit status: 0 ended by Ctrl-C, or the
     recording is over; 1 the microphone or the model failed; 2 wrong usage.
     """
-    from speechcmd.cli.console.listen_output import open_output
+    from speechcmd.cli.console.listen_output import choose_output
     from speechcmd.cli.console.quiet import quiet_libraries
     from speechcmd.runtime.listening.listener import Listener
 
@@ -90,7 +91,7 @@ def listen(
     recognizer = load_recognizer(model, labels)
     settings = decoder_settings(recognizer.card, **decoder)
     thresholds = {word: settings.of(word).threshold for word in labels or recognizer.card.words}
-    output = open_output(as_json, thresholds)
+    output = choose_output(as_json, thresholds)
     with quiet_libraries():  # PortAudio writes about a device that went away
         rules = None if rules_path is None else _load_rules(rules_path, dry_run, recognizer.card, output)
         capture = None
@@ -103,41 +104,41 @@ def listen(
                 saver = _open_saver(save_dir, save_limit or _SAVE_LIMIT, recognizer.card, thresholds, title)
             stream = recognizer.stream(only_labels=labels, settings=settings, keep_near_misses=True)
             listener = Listener(stream, saver=saver, rules=rules, on_notice=output.notice)
-            pieces = _pieces(capture, input_file, recognizer.card.sample_rate, realtime)
-            _run(pieces, listener, output, title)
+            blocks = _blocks(capture, input_file, recognizer.card.sample_rate, realtime)
+            _run(blocks, listener, output, title)
         finally:
             if capture is not None:
                 capture.close()
 
 
-def _run(pieces: Iterator[Piece], listener: Listener, output: Output, title: str) -> None:
+def _run(blocks: Iterator[Block], listener: Listener, output: Output, title: str) -> None:
     """Listen until there is nothing more, or until somebody ends it; the summary comes in any case."""
     try:
         with Interruption() as interruption, output.running(title, listener):
             try:
-                for piece in pieces:
-                    with interruption.held():  # half a piece would leave the stream in no state at all
-                        output.show(listener.feed(piece))
+                for block in blocks:
+                    with interruption.held():  # half a block would leave the stream in no state at all
+                        output.show(listener.feed(block))
             except KeyboardInterrupt:
                 pass
             finally:
                 output.detections(listener.finish())
     except KeyboardInterrupt:
-        pass  # before the first piece, or once more while the last clips were written
+        pass  # before the first block, or once more while the last clips were written
     finally:
         output.summary(listener)
 
 
-def _pieces(
+def _blocks(
     capture: Capture | None, input_file: str | None, sample_rate: int, realtime: bool
-) -> Iterator[Piece]:
+) -> Iterator[Block]:
     from speechcmd.runtime.microphone.capture import play
 
     if capture is not None:
-        return capture.pieces()
-    pieces = play(input_file or "", sample_rate, realtime=realtime)
-    first = list(islice(pieces, 1))  # a file that cannot be read is an error before anything is shown
-    return chain(first, pieces)
+        return capture.blocks()
+    blocks = play(input_file or "", sample_rate, realtime=realtime)
+    first = list(islice(blocks, 1))  # a file that cannot be read is an error before anything is shown
+    return chain(first, blocks)
 
 
 def _open_microphone(
@@ -169,14 +170,14 @@ def _load_rules(path: Path, dry_run: bool, card: ModelCard, output: Output) -> R
     from speechcmd.runtime.listening.rule_runner import RuleRunner
     from speechcmd.runtime.listening.rules import load_rules
 
-    def tell(rule: Any, arguments: list[str]) -> None:
+    def announce(rule: Any, arguments: list[str]) -> None:
         if dry_run:
-            output.tell(f"{rule.name} would run: {shlex.join(arguments)}")
+            output.note(f"{rule.name} would run: {shlex.join(arguments)}")
 
     return RuleRunner(
         load_rules(path, card.words),
         dry_run=dry_run,
         on_problem=lambda problem: output.notice(problem, problem),
-        on_start=tell,
+        on_start=announce,
         output=output.of_commands,
     )

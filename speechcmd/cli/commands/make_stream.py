@@ -155,7 +155,7 @@ def _share(percent: float | None) -> float | None:
 
 
 def _words_of(model: str | None) -> tuple[str, ...]:
-    from speechcmd.runtime.model.file import load_model_file
+    from speechcmd.runtime.model.model_file import load_model_file
 
     return load_model_file(model)[1].words
 

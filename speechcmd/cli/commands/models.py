@@ -18,9 +18,9 @@ _HEADER = ("architecture", "kind", "window", "parameters", "MACs/window", "MACs/
 _NAME_AND_KIND = 2  # columns of words, the others are figures
 _NOTES = (
     "MACs: multiply-accumulates of the network. The log-mel front end, the same for all, adds "
-    "{front_end} a second. MACs/second: one more second of a long recording. A sliding network "
+    "{front_end} per second. MACs/second: one more second of a long recording. A sliding network "
     "computes once what windows share; a windowed one runs most of itself for each of its {rate:g} "
-    "windows a second."
+    "windows per second."
 )
 _LINE_LENGTH = 78
 _WITH_RELEASED = {"released", "as_json"}
@@ -168,10 +168,11 @@ def _show_one(summary: Summary) -> str:
         ("window:", f"{summary.window_s:.3f} s"),
         ("step:", f"{summary.step_s:.3f} s"),
         ("parameters:", f"{summary.parameters:,}"),
-        ("MACs:", f"{_millions(cost.window)} a window, {_millions(cost.second)} a second"),
+        ("MACs:", f"{_millions(cost.window)} per window, {_millions(cost.second)} per second"),
         (
             "front end:",
-            f"{_millions(cost.front_end_window)} a window, {_millions(cost.front_end_second)} a second more",
+            f"{_millions(cost.front_end_window)} more per window, "
+            f"{_millions(cost.front_end_second)} per second",
         ),
     ]
     settings = [f"  --model {name}={_written(value)}" for name, value in summary.settings.items()]

@@ -57,7 +57,7 @@ def transcribe(
     from speechcmd.cli.console.output import open_output
     from speechcmd.cli.console.quiet import quiet_libraries
     from speechcmd.runtime.output.formats import WHOLE_FILE_FORMATS
-    from speechcmd.runtime.output.transcript import DETECTION_FIELDS, Transcript
+    from speechcmd.runtime.output.lines import DETECTION_FIELDS, LineFormatter
 
     raw = _raw_format(paths, raw_rate, raw_channels)
     recognizer = load_recognizer(model, labels)
@@ -67,8 +67,8 @@ def transcribe(
     )
     settings = decoder_settings(recognizer.card, **decoder)
     names = [recording.path for recording in recordings]
-    transcript = Transcript(output_format, DETECTION_FIELDS, names, recognizer.card.words)
-    plan = Plan(model, labels, settings, output_format, transcript, raw)
+    lines = LineFormatter(output_format, DETECTION_FIELDS, names, recognizer.card.words)
+    plan = Plan(model, labels, settings, output_format, lines, raw)
     with open_output(destination.file) as write:
         with quiet_libraries(), BatchReport(write) as report:
             transcribe_all(recordings, plan, recognizer, destination, jobs, report)

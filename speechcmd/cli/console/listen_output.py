@@ -17,14 +17,14 @@ from speechcmd.errors import printable
 
 if TYPE_CHECKING:
     from speechcmd.cli.console.live_view import LiveView
-    from speechcmd.runtime.listening.listener import Listener, Update
+    from speechcmd.runtime.listening.listener import Heard, Listener
     from speechcmd.runtime.recognition.decoder import Detection
 
 WARN_EVERY_S = 2.0
 _SHOWN_LABELS = 5
 
 
-def open_output(as_json: bool, thresholds: Mapping[str, float]) -> Output:
+def choose_output(as_json: bool, thresholds: Mapping[str, float]) -> Output:
     """Choose the output: the live view only where a person looks at it."""
     if as_json:
         return JsonOutput()
@@ -45,23 +45,23 @@ class Output:
         except (AttributeError, OSError, ValueError):  # none at all, or one that is no file
             return subprocess.DEVNULL
 
-    def tell(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Print a line that is no result."""
         click.echo(printable(text), err=True)
 
     def notice(self, kind: str, text: str) -> None:
-        """Tell of something, each kind at most every two seconds."""
-        self._notices.tell(kind, text)
+        """Warn of something, each kind at most every two seconds."""
+        self._notices.take(kind, text)
 
     @contextmanager
     def running(self, title: str, _: Listener) -> Iterator[None]:
         """Show that listening began."""
-        self.tell(f"listening to {title} (Ctrl-C ends)")
+        self.note(f"listening to {title} (Ctrl-C ends)")
         yield
 
-    def show(self, update: Update) -> None:
-        """Take what a piece of audio brought."""
-        self.detections(update.detections)
+    def show(self, heard: Heard) -> None:
+        """Take what a block of audio brought."""
+        self.detections(heard.detections)
         self._notices.poll()
 
     def detections(self, detections: list[Detection]) -> None:
@@ -71,7 +71,7 @@ class Output:
 
     def summary(self, listener: Listener) -> None:
         """Say what it came to."""
-        from speechcmd.runtime.output.transcript import format_time
+        from speechcmd.runtime.output.lines import format_time
 
         found = listener.summary
         counts = ", ".join(f"{label} {count}" for label, count in found.heard.most_common())
@@ -83,28 +83,28 @@ class Output:
             n_saved, n_failed = listener.saver.n_saved, listener.saver.n_failed
             parts.append(f"{n_saved} clips saved" + (f", {n_failed} could not be" if n_failed else ""))
         self._notices.flush()
-        self.tell("; ".join(parts))
+        self.note("; ".join(parts))
 
     def _line(self, detection: Detection) -> str:
-        from speechcmd.runtime.output.transcript import format_time
+        from speechcmd.runtime.output.lines import format_time
 
         clock = datetime.now().strftime("%H:%M:%S")
         return f"{clock}   {format_time(detection.start_s)}   {detection.label}   {detection.score:.2f}"
 
     def _warn(self, text: str) -> None:
-        self.tell(f"speechcmd: {text}")
+        self.note(f"speechcmd: {text}")
 
 
 class JsonOutput(Output):
     """A JSON object a word."""
 
     def _line(self, detection: Detection) -> str:
-        from speechcmd.runtime.output.transcript import detection_row
+        from speechcmd.runtime.output.lines import detection_fields
 
-        row = detection_row("", detection)
-        del row["path"]
-        row["time"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        return json.dumps(row)
+        fields = detection_fields("", detection)
+        del fields["path"]
+        fields["time"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        return json.dumps(fields)
 
 
 class LiveOutput(Output):
@@ -115,7 +115,7 @@ class LiveOutput(Output):
         self._thresholds = thresholds
         self._view: LiveView | None = None
         self._listener: Listener | None = None
-        self._last: Update | None = None
+        self._last: Heard | None = None
 
     @property
     def of_commands(self) -> int:
@@ -129,18 +129,18 @@ class LiveOutput(Output):
         from speechcmd.cli.console.live_view import LiveView
 
         self._listener = listener
-        super().tell(f"listening to {title}")
+        super().note(f"listening to {title}")
         with LiveView(PlainConsole(sys.stdout), title) as self._view:
             try:
                 yield
             finally:
                 self._view = None
 
-    def show(self, update: Update) -> None:
-        """Take what a piece of audio brought."""
-        super().show(update)
-        if update.n_samples:
-            self._last = update
+    def show(self, heard: Heard) -> None:
+        """Take what a block of audio brought."""
+        super().show(heard)
+        if heard.n_samples:
+            self._last = heard
         if self._view is not None and self._listener is not None and self._last is not None:
             self._view.show(self._state(self._listener, self._last))
 
@@ -152,14 +152,14 @@ class LiveOutput(Output):
         for detection in detections:
             self._view.print_detection(detection)
 
-    def _state(self, listener: Listener, update: Update) -> Any:
+    def _state(self, listener: Listener, heard: Heard) -> Any:
         from speechcmd.cli.console.live_view import LiveState
 
         best = sorted(listener.scores.items(), key=lambda pair: -pair[1])[:_SHOWN_LABELS]
         return LiveState(
             position_s=listener.position_s,
-            level_db=update.level_db,
-            peak_db=update.peak_db,
+            level_db=heard.level_db,
+            peak_db=heard.peak_db,
             scores=tuple(best),
             thresholds=self._thresholds,
             latency_ms=listener.latency.longest_ms,
@@ -167,10 +167,10 @@ class LiveOutput(Output):
             n_lost=round(listener.summary.lost_s * listener.sample_rate),
         )
 
-    def tell(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Print a line that is no result."""
         if self._view is None:
-            super().tell(text)
+            super().note(text)
         else:
             self._view.note(text)
 
@@ -193,7 +193,7 @@ class NoticeLimiter:
         self._free_at = 0.0
         self._waiting: dict[str, tuple[str, int]] = {}
 
-    def tell(self, kind: str, text: str) -> None:
+    def take(self, kind: str, text: str) -> None:
         """Take a line of a kind."""
         before, count = self._waiting.pop(kind, ("", 0))
         self._waiting[kind] = (text, count + 1 if text == before else 1)

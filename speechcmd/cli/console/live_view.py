@@ -130,7 +130,7 @@ class LiveView:
 
     def print_detection(self, detection: Detection) -> None:
         """Print a line that stays, above the live part."""
-        from speechcmd.runtime.output.transcript import format_time
+        from speechcmd.runtime.output.lines import format_time
 
         cells = self._picture.label_cells([detection.label])
         label = set_cell_size(_printable(detection.label), cells)

@@ -17,7 +17,7 @@ _NOTHING = "–"
 _LINE_LENGTH = 78
 _TASKS = {"own": "its own words", "12": "the official 12 classes", "35": "all 35 words"}
 _NOTE = (
-    "Second lines: 95 % intervals. Accuracy: share of clips recognised rightly ({tasks}). False accepts an "
+    "Second lines: 95 % intervals. Accuracy: share of clips recognised rightly ({tasks}). False accepts per "
     "hour: words heard where nobody said them, as the model is set. Missed: share of the words not heard at "
     "10 dB signal to noise or better, as the model is set. Speed: times real time for recordings, on one "
     "core of this computer, measured now. {nothing}: not measured."
@@ -32,7 +32,7 @@ def show_released(as_json: bool) -> None:
     ModelError
         If one, or its figures, cannot be read.
     """
-    from speechcmd.runtime.model.file import ASSETS
+    from speechcmd.runtime.model.model_file import ASSETS
     from speechcmd.runtime.model.released import describe_released
     from speechcmd.runtime.recognition.speed import measure_speed
 
@@ -46,7 +46,7 @@ def show_released(as_json: bool) -> None:
 
 
 def _facts_of(model: ReleasedModel, speed: float) -> dict[str, Any]:
-    from speechcmd.runtime.model.file import DEFAULT_MODEL
+    from speechcmd.runtime.model.model_file import DEFAULT_MODEL
     from speechcmd.runtime.model.promise import promise_of
 
     card, promise = model.card, promise_of(model.card)

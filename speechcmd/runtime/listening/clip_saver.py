@@ -24,7 +24,7 @@ LATEST_MARK_S = 4.0  # a mark that comes this long after its middle still finds 
 
 _LONGEST_LABEL = 40  # characters in a file name
 _FLAC_OVERHEAD_BYTES, _JSON_OVERHEAD_BYTES = 1_000, 1_000
-_GAP_S = 1.0  # lost audio becomes zeros in pieces of this length
+_GAP_S = 1.0  # lost audio becomes zeros in parts of this length
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +108,13 @@ class ClipSaver:
         self._append(float32_to_int16(finite_samples(waveform)))
 
     def skip(self, n_samples: int) -> None:
-        """Count samples that were lost: zeros in a clip, and its JSON tells how many."""
+        """Count samples that were lost: zeros in a clip, and its JSON says how many."""
         if n_samples <= 0:
             return
         self._gaps.append((self._end, self._end + n_samples))
-        piece = round(_GAP_S * self._sample_rate)
+        part = round(_GAP_S * self._sample_rate)
         while n_samples and (self._pending or n_samples <= self._kept_samples):
-            n_zeros = min(n_samples, piece)
+            n_zeros = min(n_samples, part)
             self._append(np.zeros(n_zeros, dtype=np.int16))
             n_samples -= n_zeros
         if n_samples:  # a device was away for long: nothing before or in the gap is asked for any more

@@ -12,7 +12,7 @@ from typing import Literal
 from speechcmd.audio.samples import Waveform
 from speechcmd.runtime.listening.clip_saver import ClipSaver, Moment
 from speechcmd.runtime.listening.rule_runner import RuleRunner
-from speechcmd.runtime.microphone.capture import Piece
+from speechcmd.runtime.microphone.open_microphone import Block
 from speechcmd.runtime.recognition.decoder import Detection
 from speechcmd.runtime.recognition.stream import Stream
 
@@ -21,16 +21,16 @@ _LOAD_S = 1.0  # over which the share of a core is measured
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """What a piece of audio brought."""
+class Heard:
+    """What a block of audio brought."""
 
     detections: list[Detection]
     n_samples: int
     level_db: float
-    """Of the piece, in dB of full scale (rms)."""
+    """Of the block, in dB of full scale (rms)."""
     peak_db: float
     latency_ms: float
-    """From the arrival of the piece to its result."""
+    """From the arrival of the block to its result."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Summary:
 
 
 class Listener:
-    """Feed pieces of audio to a stream, and what it hears to those who want to know.
+    """Feed blocks of audio to a stream, and what it hears to those who want to know.
 
     Parameters
     ----------
@@ -87,29 +87,29 @@ class Listener:
         """Smoothed posterior of each word that may fire."""
         return self._stream.scores
 
-    def feed(self, piece: Piece) -> Update:
-        """Take the next piece of audio."""
-        before_gap = self._skip(piece.lost_samples) if piece.lost_samples else []
+    def feed(self, block: Block) -> Heard:
+        """Take the next block of audio."""
+        before_gap = self._skip(block.lost_samples) if block.lost_samples else []
         detections: list[Detection] = []
         if self.saver is not None:
-            self.saver.feed(piece.waveform)
-        if len(piece.waveform):
-            self.summary.heard_s += len(piece.waveform) / self.sample_rate
-            detections = self._stream.feed(piece.waveform)
-        self._tell(detections)
+            self.saver.feed(block.waveform)
+        if len(block.waveform):
+            self.summary.heard_s += len(block.waveform) / self.sample_rate
+            detections = self._stream.feed(block.waveform)
+        self._report(detections)
         self.load.measure()
-        level_db, peak_db = measure_level(piece.waveform)
-        latency_ms = 1_000 * (time.monotonic() - piece.arrived_at)
+        level_db, peak_db = measure_level(block.waveform)
+        latency_ms = 1_000 * (time.monotonic() - block.arrived_at)
         self.latency.see(latency_ms)
-        return Update(before_gap + detections, len(piece.waveform), level_db, peak_db, latency_ms)
+        return Heard(before_gap + detections, len(block.waveform), level_db, peak_db, latency_ms)
 
     def finish(self) -> list[Detection]:
         """End listening: decide what is still open, and write what is still to be written."""
         detections = self._stream.flush()
-        self._tell(detections)
+        self._report(detections)
         if self.saver is not None:
             self.saver.close()
-            self._tell_problems()
+            self._report_problems()
         if self._rules is not None:
             self._rules.close()
         return detections
@@ -118,19 +118,19 @@ class Listener:
         self.summary.n_gaps += 1
         self.summary.lost_s += n_samples / self.sample_rate
         detections = self._stream.gap(n_samples)
-        self._tell(detections)  # before the saver forgets the audio in front of a long gap
+        self._report(detections)  # before the saver forgets the audio in front of a long gap
         if self.saver is not None:
             self.saver.skip(n_samples)
         return detections
 
-    def _tell(self, detections: Iterable[Detection]) -> None:
+    def _report(self, detections: Iterable[Detection]) -> None:
         near_misses = self._stream.take_near_misses()
         self.summary.n_near_misses += len(near_misses)
         self.summary.heard.update(detection.label for detection in detections)
         if self.saver is not None:
             self._mark("hit", detections)
             self._mark("near_miss", near_misses)
-            self._tell_problems()
+            self._report_problems()
         if self._rules is not None:
             for detection in detections:
                 self._rules.on_detection(detection)
@@ -142,7 +142,7 @@ class Listener:
             if self.saver is not None:
                 self.saver.mark(moment)
 
-    def _tell_problems(self) -> None:
+    def _report_problems(self) -> None:
         for problem in self.saver.take_problems() if self.saver is not None else ():
             self._on_notice("saving", problem)
 
@@ -165,7 +165,7 @@ class LoadMeter:
 
 
 class LatencyMeter:
-    """The longest latency within the last second or two: most pieces only wait for the next update."""
+    """The longest latency within the last second or two: most blocks only wait for the next update."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -178,7 +178,7 @@ class LatencyMeter:
         return max(self._before_ms, self._now_ms)
 
     def see(self, latency_ms: float) -> None:
-        """Take the latency of the newest piece."""
+        """Take the latency of the newest block."""
         if self._clock() - self._began_at >= _LOAD_S:
             self._began_at = self._clock()
             self._before_ms, self._now_ms = self._now_ms, 0.0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from speechcmd.runtime.listening.rules import PLACEHOLDERS, Rule, fill_in
-from speechcmd.runtime.output.transcript import detection_row
+from speechcmd.runtime.output.lines import detection_fields
 from speechcmd.runtime.recognition.decoder import Detection
 
 MOST_RUNNING = 8
@@ -83,7 +83,7 @@ class RuleRunner:
         self.poll()
 
     def _start(self, rule: Rule, detection: Detection) -> bool:
-        row = detection_row("", detection)
+        row = detection_fields("", detection)
         values = {name: str(row[name]) for name in PLACEHOLDERS}
         command = [rule.command[0], *(fill_in(argument, values) for argument in rule.command[1:])]
         name = f"{rule.name} ({command[0]})"

@@ -1,14 +1,13 @@
 """Audio as it comes in, at the model's rate: from a microphone that may fail, or from a recording.
 
-Both give `Piece`s, so that what listens does not know the difference. A microphone that stops delivering, is
-unplugged, delivers only zeros, or more or fewer samples than its rate says, is told about, never hidden.
+Both give `Block`s at the model's rate, so that what listens does not know the difference. A microphone that
+stops delivering, is unplugged, delivers only zeros, or more or fewer samples than its rate says, is reported.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,22 +32,10 @@ _READ_S = 0.1
 NO_AUDIO: Waveform = np.zeros(0, dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A little audio, mono at the model's rate."""
-
-    waveform: Waveform
-    """Shape: (n_samples,), which may be (0,): nothing came."""
-    lost_samples: int
-    """Samples, at the model's rate, that were lost right before it."""
-    arrived_at: float
-    """`time.monotonic()` when it came."""
-
-
 def play(
     source: AudioSource, sample_rate: int, *, realtime: bool, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Piece]:
-    """Give a recording in the pieces in which a microphone would; `realtime` also at the pace of one.
+) -> Iterator[Block]:
+    """Give a recording in the blocks in which a microphone would; `realtime` also at the pace of one.
 
     Raises
     ------
@@ -61,7 +48,7 @@ def play(
         n_samples += len(waveform)
         if realtime:
             sleep(max(0.0, began + n_samples / sample_rate - time.monotonic()))
-        yield Piece(waveform, 0, time.monotonic())
+        yield Block(waveform, 0, time.monotonic())
 
 
 class Capture:
@@ -72,7 +59,7 @@ class Capture:
     part
         Part of the device's name; None is the system's default input.
     sample_rate
-        Rate of the pieces in Hz.
+        Rate of the blocks in Hz.
     channel
         Number of the one channel to use, from 1; None mixes the first two.
     reconnect
@@ -119,8 +106,8 @@ class Capture:
         """Stop recording."""
         self._microphone.close()
 
-    def pieces(self) -> Iterator[Piece]:
-        """Give audio for ever; an empty piece at least ten times a second where none comes.
+    def blocks(self) -> Iterator[Block]:
+        """Give audio for ever; an empty block at least ten times per second where none comes.
 
         Raises
         ------
@@ -132,11 +119,11 @@ class Capture:
             if block is not None:
                 if block.lost_samples:
                     yield self._rest()
-                yield self._piece(block)
+                yield self._resampled(block)
             elif self._has_stopped():
                 yield from self._reconnect()
             else:
-                yield Piece(NO_AUDIO, 0, time.monotonic())
+                yield Block(NO_AUDIO, 0, time.monotonic())
 
     def _open(self, device: InputDevice) -> None:
         self._microphone = Microphone(device, channel=self._channel)
@@ -146,7 +133,7 @@ class Capture:
         self._microphone.open()
         self._opened_at = time.monotonic()
 
-    def _piece(self, block: Block) -> Piece:
+    def _resampled(self, block: Block) -> Block:
         lost_s = block.lost_samples / self.rate
         if lost_s:
             self._known_lost_s += lost_s
@@ -164,13 +151,13 @@ class Capture:
         self._zeros.see(block.waveform, self.rate)
         self._last_at, self._delivers = block.arrived_at, True
         waveform = self._resampler.feed(finite_samples(block.waveform))
-        return Piece(waveform, lost, block.arrived_at)
+        return Block(waveform, lost, block.arrived_at)
 
-    def _rest(self) -> Piece:
+    def _rest(self) -> Block:
         """What the filter still holds of the audio before a gap: it must not reach over it."""
         waveform = self._resampler.feed(NO_AUDIO, last=True)
         self._resampler = Resampler(self.rate, self._sample_rate)
-        return Piece(waveform, 0, time.monotonic())
+        return Block(waveform, 0, time.monotonic())
 
     def _has_stopped(self) -> bool:
         now = time.monotonic()
@@ -178,7 +165,7 @@ class Capture:
             return now - self._opened_at > FIRST_BLOCK_S or not self._microphone.is_active
         return now - self._last_at > STALL_S or not self._microphone.is_active
 
-    def _reconnect(self) -> Iterator[Piece]:
+    def _reconnect(self) -> Iterator[Block]:
         """Wait until the device is there again; what was not heard meanwhile counts as lost."""
         device = self.device
         message = f"{device.title} stopped delivering audio"
@@ -189,13 +176,13 @@ class Capture:
         if self._away_since is None:
             self._away_since = self._last_at
         yield self._rest()
-        told = None
+        reported = None
         while (reason := self._why_not_back(device)) is not None:
-            if reason != told:
-                told = reason
+            if reason != reported:
+                reported = reason
                 self._on_notice("waiting", f"still waiting: {reason}")
             for _ in range(round(RETRY_S / _READ_S)):
-                yield Piece(NO_AUDIO, 0, time.monotonic())
+                yield Block(NO_AUDIO, 0, time.monotonic())
                 time.sleep(_READ_S)
         self._on_notice("back", f"{self.device.title} is back, at {self.rate} Hz")
 
@@ -210,7 +197,7 @@ class Capture:
 
 
 class ZeroWatch:
-    """Tells of a microphone that delivers nothing but zeros: muted, or not permitted."""
+    """Reports a microphone that delivers nothing but zeros: muted, or not permitted."""
 
     def __init__(self, on_notice: Callable[[str, str], None]) -> None:
         self._on_notice = on_notice
@@ -223,9 +210,9 @@ class ZeroWatch:
                 self._on_notice("sound", "the microphone delivers sound again")
             self._zeros_s = 0.0
             return
-        was_told = self._zeros_s >= ZEROS_S
+        was_reported = self._zeros_s >= ZEROS_S
         self._zeros_s += len(waveform) / rate
-        if self._zeros_s >= ZEROS_S and not was_told:
+        if self._zeros_s >= ZEROS_S and not was_reported:
             self._on_notice("zeros", f"the microphone delivers only zeros; {advise('permission')}")
 
 
@@ -264,7 +251,7 @@ class ClockWatch:
         if abs(measured / self._rate - 1) > CLOCK_TOLERANCE:
             self._on_notice(
                 "clock",
-                f"the device says {self._rate} Hz and delivers {measured:.0f} samples a second: words may "
+                f"the device says {self._rate} Hz and delivers {measured:.0f} samples per second: words may "
                 "be missed; try another device, or another rate in the sound settings",
             )
         self._began_at, self._n_samples = arrived_at, 0

@@ -42,8 +42,8 @@ _SOUND_CHECKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """What came from a microphone in a few seconds."""
+class TrialRecording:
+    """What came from a microphone in a few seconds, to be judged and forgotten."""
 
     blocks: list[Block]
     rate: int
@@ -93,7 +93,7 @@ def record(
     seconds: float,
     on_start: Callable[[], None],
     on_progress: Callable[[float], None],
-) -> Recording:
+) -> TrialRecording:
     """Record from an open microphone, for so long from its first block on, or until no more comes."""
     blocks: list[Block] = []
     wait_until = time.monotonic() + FIRST_BLOCK_S
@@ -109,11 +109,11 @@ def record(
         if recorded_s >= seconds:
             break
         wait_until = time.monotonic() + _SILENT_WITHIN_S
-    return Recording(blocks, microphone.rate, microphone.n_overflows, microphone.n_lost_samples)
+    return TrialRecording(blocks, microphone.rate, microphone.n_overflows, microphone.n_lost_samples)
 
 
-def check_delivery(recording: Recording, seconds: float) -> Check:
-    """Whether all samples arrived, and as many a second as the device says it records."""
+def check_delivery(recording: TrialRecording, seconds: float) -> Check:
+    """Whether all samples arrived, and as many per second as the device says."""
     blocks = recording.blocks
     if not blocks:
         measured = f"the microphone opened, but no sound came in {FIRST_BLOCK_S:.0f} s"
@@ -136,7 +136,7 @@ def check_delivery(recording: Recording, seconds: float) -> Check:
         advice = "close programs that keep the computer busy; try a socket without a hub for a USB microphone"
     elif abs(rate_error) > CLOCK_TOLERANCE:
         measured = (
-            f"{recording.rate * (1 + rate_error):.0f} samples a second arrive, expected {recording.rate} "
+            f"{recording.rate * (1 + rate_error):.0f} samples per second arrive, expected {recording.rate} "
             f"({rate_error:+.1%})"
         )
         advice = "set the device to 48000 Hz in the sound settings, or choose another device with --device"
@@ -147,7 +147,7 @@ def check_delivery(recording: Recording, seconds: float) -> Check:
 
 
 def measure_rate(blocks: list[Block]) -> float:
-    """Samples a second by the computer's clock: the slope of a line through the arrivals.
+    """Samples per second by the computer's clock: the slope of a line through the arrivals.
 
     A line, because blocks come in bursts: the first and the last alone would be off by whole blocks.
     """
@@ -162,7 +162,7 @@ def measure_rate(blocks: list[Block]) -> float:
 def check_speed(
     model: str | os.PathLike[str] | None, clock: Callable[[], float] = time.perf_counter
 ) -> Check:
-    """Time live updates of a model on made noise against the time between two of them."""
+    """Time live updates of a model on synthetic noise against the time between two of them."""
     try:
         recognizer = Recognizer.load(model)
     except ModelError as error:

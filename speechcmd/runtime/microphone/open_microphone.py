@@ -28,7 +28,7 @@ from speechcmd.runtime.microphone.device import (
     portaudio,
 )
 
-# 25 callbacks a second: each wakes the processor, and a host's own blocks may come a thousand times a second
+# 25 callbacks per second: each wakes the processor, and a host's own blocks may be forty times shorter
 BLOCK_S = 0.04
 QUEUE_S = 5.0
 MIXED_CHANNELS = 2  # the others of a many-channel device are seldom microphones
@@ -37,14 +37,14 @@ CLOSE_WITHIN_S = 2.0  # a dead device may never let go
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One delivery of the device."""
+    """One delivery: from a `Microphone` at its rate, from a `Capture` or a recording at the model's."""
 
     waveform: Waveform
-    """Mono at the microphone's rate, shape (n_samples,)."""
+    """Mono, shape (n_samples,), which may be (0,) from a `Capture`: nothing came."""
     lost_samples: int
     """Samples known to be lost right before this block: 0 normally, at least 1 at a gap."""
     arrived_at: float
-    """`time.monotonic()` when PortAudio handed it over."""
+    """`time.monotonic()` when it came."""
 
 
 class Microphone:
@@ -127,7 +127,7 @@ class Microphone:
         stream, self._stream = self._stream, None
         if stream is None:
             return
-        closer = threading.Thread(target=_shut, args=(stream,), name="close microphone", daemon=True)
+        closer = threading.Thread(target=_close_stream, args=(stream,), name="close microphone", daemon=True)
         closer.start()
         closer.join(CLOSE_WITHIN_S)
         if closer.is_alive():
@@ -176,7 +176,7 @@ class Microphone:
         try:
             stream.start()
         except BaseException:
-            _shut(stream)
+            _close_stream(stream)
             raise
         return stream
 
@@ -218,7 +218,7 @@ def _choose_format(device: InputDevice, n_channels: int, wanted_rate: int) -> tu
     return device.n_channels, choose_rate(device, device.n_channels, wanted_rate)
 
 
-def _shut(stream: Any) -> None:
+def _close_stream(stream: Any) -> None:
     stream.abort()
     stream.close()
     note_open_stream(stream, False)

@@ -39,16 +39,16 @@ HUM_HARMONICS = 8
 # speech has 20 to 35 dB less above 4 kHz than below, a telephone band ends in nothing
 LEAST_HIGH_BAND_DB = -55.0
 
-_PIECE_S = 0.02  # for levels: as long as speech stays the same
+_FRAME_S = 0.02  # for levels: as long as speech stays the same
 _LOUD_PERCENTILE, _FLOOR_PERCENTILE = 95, 10  # in three seconds: the loudest 150 ms, the quietest 300 ms
-_QUIET_PIECE_S = (
+_QUIET_FRAME_S = (
     0.2  # a whole number of periods of 50 and of 60 Hz, and short enough for pauses between words
 )
 _QUIET_HOP_S = 0.05
 _QUIETEST_SHARE = 0.1
 _FIRST_BIN = 2  # the window smears what moves more slowly over the bins below
 _SPEECH_BAND_HZ, _HIGH_BAND_HZ = (300.0, 3_400.0), (4_500.0, 7_500.0)
-_BAND_PIECE = 512
+_BAND_FRAME = 512
 _TINY_POWER = 1e-20
 _BLUETOOTH_NAMES = (
     "bluetooth",
@@ -80,7 +80,7 @@ class Check:
 def check_signal(waveform: Waveform, sample_rate: int, device_name: str, default_rate: int) -> list[Check]:
     """Run all checks of a recording. Shape: (n_samples,), not empty.
 
-    A microphone that delivers digital zero is told once; nothing else can be judged then.
+    A microphone that delivers digital zero is reported once; nothing else can be judged then.
     """
     zeros = check_zeros(waveform)
     checks: dict[str, Callable[[], Check]] = {
@@ -147,7 +147,7 @@ def check_clipping(waveform: Waveform) -> Check:
 
 
 def check_offset(waveform: Waveform, sample_rate: int) -> Check:
-    """Mean of the quietest pieces, which should be zero (clipped speech has a mean). Shape: (n_samples,)."""
+    """Mean of the quietest frames, which should be zero (clipped speech has a mean). Shape: (n_samples,)."""
     offset = float(_quietest(waveform, sample_rate).mean())
     values = {"offset": offset}
     if abs(offset) <= LARGEST_OFFSET:
@@ -158,13 +158,13 @@ def check_offset(waveform: Waveform, sample_rate: int) -> Check:
 
 
 def check_hum(waveform: Waveform, sample_rate: int) -> Check:
-    """Mains hum against the other noise, in the quietest pieces only. Shape: (n_samples,).
+    """Mains hum against the other noise, in the quietest frames only. Shape: (n_samples,).
 
     Hum never pauses, voices do: a voice at 100 or 120 Hz is absent from the quietest tenth.
     """
     spectrum = _quiet_spectrum(waveform, sample_rate)
     if spectrum is None:
-        return Check("hum", "skipped", f"needs {_QUIET_PIECE_S} s of sound")
+        return Check("hum", "skipped", f"needs {_QUIET_FRAME_S} s of sound")
     mains_hz = max(MAINS_HZ, key=lambda hz: _hum_power(spectrum, hz))
     hum = _hum_power(spectrum, mains_hz)
     rest = float(spectrum[_FIRST_BIN:].sum()) - hum
@@ -189,10 +189,10 @@ def check_bandwidth(waveform: Waveform, sample_rate: int, device_name: str, defa
     if default_rate <= _TELEPHONE_RATE and any(part in name for part in _BLUETOOTH_NAMES):
         measured = f"a Bluetooth device in telephone mode ({default_rate} Hz)"
         return Check("bandwidth", "problem", measured, advise("telephone"), {"rate_hz": float(default_rate)})
-    if sample_rate < 2 * _HIGH_BAND_HZ[1] or len(waveform) < _BAND_PIECE:
+    if sample_rate < 2 * _HIGH_BAND_HZ[1] or len(waveform) < _BAND_FRAME:
         return Check("bandwidth", "skipped", f"{sample_rate} Hz holds nothing above 4 kHz")
     density = _mean_spectrum(waveform)
-    bins_hz = np.fft.rfftfreq(_BAND_PIECE, 1 / sample_rate)
+    bins_hz = np.fft.rfftfreq(_BAND_FRAME, 1 / sample_rate)
     low, high = (
         float(density[(bins_hz >= band[0]) & (bins_hz <= band[1])].mean())
         for band in (_SPEECH_BAND_HZ, _HIGH_BAND_HZ)
@@ -206,29 +206,29 @@ def check_bandwidth(waveform: Waveform, sample_rate: int, device_name: str, defa
 
 
 def _levels_dbfs(waveform: Waveform, sample_rate: int) -> DoubleArray:
-    """Level of each 20 ms without its offset. Shape: (n_samples,) -> (n_pieces,)."""
-    pieces = _pieces(waveform, round(_PIECE_S * sample_rate), round(_PIECE_S * sample_rate))
-    power = np.maximum(pieces.var(axis=1, dtype=np.float64), _TINY_POWER)
+    """Level of each 20 ms without its offset. Shape: (n_samples,) -> (n_frames,)."""
+    frames = _frames(waveform, round(_FRAME_S * sample_rate), round(_FRAME_S * sample_rate))
+    power = np.maximum(frames.var(axis=1, dtype=np.float64), _TINY_POWER)
     return np.asarray(10 * np.log10(power))
 
 
-def _pieces(waveform: Waveform, length: int, hop: int) -> Waveform:
-    """Shape: (n_samples,) -> (n_pieces, length); all of a waveform that is shorter is one piece."""
+def _frames(waveform: Waveform, length: int, hop: int) -> Waveform:
+    """Shape: (n_samples,) -> (n_frames, length); all of a waveform that is shorter is one frame."""
     if len(waveform) <= length:
         return waveform[None, :]
     return np.lib.stride_tricks.sliding_window_view(waveform, length)[::hop]
 
 
 def _quietest(waveform: Waveform, sample_rate: int) -> DoubleArray:
-    """The quietest tenth of all pieces of 0.2 s. Shape: (n_samples,) -> (n_pieces, length)."""
-    pieces = _pieces(waveform, round(_QUIET_PIECE_S * sample_rate), round(_QUIET_HOP_S * sample_rate))
-    n_quiet = math.ceil(_QUIETEST_SHARE * len(pieces))
-    return pieces[np.argsort(pieces.var(axis=1))[:n_quiet]].astype(np.float64)
+    """The quietest tenth of all frames of 0.2 s. Shape: (n_samples,) -> (n_frames, length)."""
+    frames = _frames(waveform, round(_QUIET_FRAME_S * sample_rate), round(_QUIET_HOP_S * sample_rate))
+    n_quiet = math.ceil(_QUIETEST_SHARE * len(frames))
+    return frames[np.argsort(frames.var(axis=1))[:n_quiet]].astype(np.float64)
 
 
 def _quiet_spectrum(waveform: Waveform, sample_rate: int) -> DoubleArray | None:
-    """Mean power in each 5 Hz over the quietest pieces; sums to their mean square. Shape: (n_bins,)."""
-    length = round(_QUIET_PIECE_S * sample_rate)
+    """Mean power in each 5 Hz over the quietest frames; sums to their mean square. Shape: (n_bins,)."""
+    length = round(_QUIET_FRAME_S * sample_rate)
     if len(waveform) < length:
         return None
     quietest = _quietest(waveform, sample_rate)
@@ -240,14 +240,14 @@ def _quiet_spectrum(waveform: Waveform, sample_rate: int) -> DoubleArray | None:
 
 def _hum_power(spectrum: DoubleArray, mains_hz: int) -> float:
     """Power of a mains frequency and its harmonics: a steady sine fills three bins of the window."""
-    centres = [round(mains_hz * harmonic * _QUIET_PIECE_S) for harmonic in range(1, HUM_HARMONICS + 1)]
+    centres = [round(mains_hz * harmonic * _QUIET_FRAME_S) for harmonic in range(1, HUM_HARMONICS + 1)]
     return float(sum(spectrum[centre - 1 : centre + 2].sum() for centre in centres))
 
 
 def _mean_spectrum(waveform: Waveform) -> DoubleArray:
-    """Mean power in each bin of short pieces, loud ones weigh most. Shape: (n_samples,) -> (n_bins,)."""
-    pieces = _pieces(waveform, _BAND_PIECE, _BAND_PIECE // 2).astype(np.float64)
-    return np.asarray((np.abs(np.fft.rfft(pieces * np.hanning(_BAND_PIECE))) ** 2).mean(axis=0))
+    """Mean power in each bin of short frames, loud ones weigh most. Shape: (n_samples,) -> (n_bins,)."""
+    frames = _frames(waveform, _BAND_FRAME, _BAND_FRAME // 2).astype(np.float64)
+    return np.asarray((np.abs(np.fft.rfft(frames * np.hanning(_BAND_FRAME))) ** 2).mean(axis=0))
 
 
 def _decibels(power: float) -> float:

@@ -225,7 +225,7 @@ def _check_sense(card: ModelCard) -> None:
     if not card.words:
         wrong = "labels: expected a word that may fire, got none"
     elif len(labels) != len(card.labels):
-        wrong = "labels: a label is named twice"
+        wrong = "labels: expected no duplicates"
     elif not all(map(_is_label, labels)):
         wrong = f"labels: expected printable text of 1 to {_LONGEST_LABEL} characters each"
     elif unknown := sorted(set(card.decoder.labels) - labels):

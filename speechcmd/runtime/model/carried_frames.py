@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from speechcmd.arrays import AnyArray
-from speechcmd.runtime.model.wire import (
+from speechcmd.runtime.model.protobuf import (
     Value,
     as_message,
     as_text,

@@ -36,7 +36,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """False accepts an hour, with the 95 % interval of a Poisson rate."""
+    """False accepts per hour, with the 95 % interval of a Poisson rate."""
 
     per_hour: NotNegative
     low: NotNegative

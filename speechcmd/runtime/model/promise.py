@@ -25,7 +25,7 @@ class Promise:
     n_events: Annotated[int, Meta(ge=0)]
     hours: NotNegative
     rate: NotNegative
-    """False accepts an hour: n_events / hours."""
+    """False accepts per hour: n_events / hours."""
     low: NotNegative
     """95 % interval of the rate (Poisson)."""
     high: NotNegative
@@ -33,11 +33,11 @@ class Promise:
     def describe(self) -> str:
         """One line for people."""
         wanted = self.false_accepts_per_hour
-        goal = f"for {wanted:g} false accept{'s' * (wanted != 1)} an hour"
+        goal = f"for {wanted:g} false accept{'s' * (wanted != 1)} per hour"
         if self.confidence is not None:
             goal += f" with {100 * self.confidence:g} % confidence"
         return (
-            f"{goal}: {self.n_events:,} in {self.hours:.2f} h are {self.rate:.2f} an hour, "
+            f"{goal}: {self.n_events:,} in {self.hours:.2f} h are {self.rate:.2f} per hour, "
             f"95 % interval {self.low:.2f} to {self.high:.2f}"
         )
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model import file as model_file
+from speechcmd.runtime.model import model_file
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.figures import Figures
 

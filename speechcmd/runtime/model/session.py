@@ -15,9 +15,9 @@ from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError, printable
 from speechcmd.runtime.model.card import INT8
 from speechcmd.runtime.model.carried_frames import Carried
-from speechcmd.runtime.model.file import ModelCard, check_signals
+from speechcmd.runtime.model.model_file import ModelCard, check_signals
 
-_NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be told twice
+_NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be reported a second time
 _EXPORT_AGAIN = "re-export the model"
 _TRY_ANOTHER = "try another onnxruntime, or export the model again"
 _FLOAT = "tensor(float)"

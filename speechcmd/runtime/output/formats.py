@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from speechcmd.runtime.output.transcript import Transcript, detection_row, error_row
+from speechcmd.runtime.output.lines import LineFormatter, detection_fields, error_fields
 from speechcmd.runtime.recognition.decoder import Detection
 
 # what a result file's name gets appended: the suffixes by which other programs know the formats
@@ -28,18 +28,18 @@ _TIER = "words"
 class LineWriter:
     """A line for each word, as soon as it is decided."""
 
-    def __init__(self, transcript: Transcript, path: str) -> None:
-        self._transcript = transcript
+    def __init__(self, lines: LineFormatter, path: str) -> None:
+        self._lines = lines
         self._path = path
 
     def feed(self, detection: Detection) -> str:
-        return as_text(self._transcript.line(detection_row(self._path, detection)))
+        return as_text(self._lines.line(detection_fields(self._path, detection)))
 
     def finish(self, duration_s: float) -> str:
         return ""
 
     def fail(self, message: str) -> str:
-        return as_text(self._transcript.line(error_row(self._path, message)))
+        return as_text(self._lines.line(error_fields(self._path, message)))
 
 
 class WholeFileWriter:

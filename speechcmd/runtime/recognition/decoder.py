@@ -5,7 +5,7 @@ the input into calls gives the same detections.
 
 Each label's posterior is averaged over the last steps. A label whose average reaches its threshold becomes a
 candidate; it is decided when the average no longer rises (or falls below the release level, or half a
-window has passed). After that the label stays shut until its average was below the release level, or until
+window has passed). After that the label stays blocked until its average was below the release level, or until
 the level says that another word has begun: windows are longer than the pause between two quick words, so the
 average of a word that is repeated may never fall. Of two labels whose peaks lie within half a window the
 stronger fires; a weaker one that was decided before the stronger began cannot be taken back.
@@ -96,7 +96,7 @@ class _Restart:
 
 
 class Decoder:
-    """Turn posteriors into detections, in pieces of any size.
+    """Turn posteriors into detections, in steps of any number at a time.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class Decoder:
         self._history.reset()
         self._levels.reset(first_sample)
         self._candidates: dict[int, _Candidate] = {}
-        self._shut: dict[int, _Fired] = {}
+        self._blocked: dict[int, _Fired] = {}
         self._restarts: dict[int, _Restart] = {}
         self._newest = np.zeros(len(self._labels))
 
@@ -239,7 +239,7 @@ class Decoder:
         first_step = self._history.n_steps - len(smoothed)
         row = 0
         while row < len(smoothed):
-            if not (self._candidates or self._shut or self._restarts):  # jump to where something goes on
+            if not (self._candidates or self._blocked or self._restarts):  # jump to where something goes on
                 next_crossing = bisect_left(crossed_rows, row)
                 if next_crossing == len(crossed_rows):
                     break
@@ -250,10 +250,10 @@ class Decoder:
 
     def _advance(self, step: int, row: list[float], crossed: Collection[int]) -> list[Detection]:
         """See the words at or above their opening, and those of which something goes on."""
-        for word in sorted({*crossed, *self._candidates, *self._shut, *self._restarts}):
+        for word in sorted({*crossed, *self._candidates, *self._blocked, *self._restarts}):
             smoothed = row[word]
             row[word] = self._value(word, step, smoothed)
-            if word in self._shut and not self._opens(word, step, row[word]):
+            if word in self._blocked and not self._opens(word, step, row[word]):
                 continue
             row[word] = self._value(word, step, smoothed)  # of a label that begins anew here, another one
             self._follow(word, step, row[word])
@@ -262,11 +262,11 @@ class Decoder:
     def _opens(self, word: int, step: int, value: float) -> bool:
         """Let a label fire again if its average fell, or if another word has been begun."""
         if value >= self._release[word]:
-            word_start = self._new_word(self._shut[word], step)
+            word_start = self._new_word(self._blocked[word], step)
             if word_start is None:
                 return False
             self._restarts[word] = _Restart(step, word_start)
-        del self._shut[word]
+        del self._blocked[word]
         return True
 
     def _new_word(self, fired: _Fired, step: int) -> int | None:
@@ -318,7 +318,7 @@ class Decoder:
         """Forget a candidate that did not last; it is a near miss unless a detection explains it."""
         del self._candidates[candidate.word]
         if self._keeps_near_misses and self._covering(candidate) is None:
-            start, stop, _ = self._borders(candidate, max(candidate.peak_step, step - self._hold_steps))
+            start, stop, _ = self._boundaries(candidate, max(candidate.peak_step, step - self._hold_steps))
             self._near_misses.append(self._detection(candidate, start, stop, step))
 
     def _decide(self, step: int, row: list[float]) -> list[Detection]:
@@ -334,7 +334,7 @@ class Decoder:
             if covering is None:
                 detections.append(self._fire(candidate, step))
             if row[word] >= self._release[word]:
-                self._shut[word] = covering or self._fired[word]
+                self._blocked[word] = covering or self._fired[word]
         return detections
 
     def _has_rising_rival(self, candidate: _Candidate) -> bool:
@@ -361,7 +361,7 @@ class Decoder:
         return None
 
     def _fire(self, candidate: _Candidate, step: int) -> Detection:
-        start, stop, anchor = self._borders(candidate, step)
+        start, stop, anchor = self._boundaries(candidate, step)
         self._fired[candidate.word] = _Fired(
             peak=self._sample(candidate.peak_step),
             score=candidate.score,
@@ -371,7 +371,7 @@ class Decoder:
         )
         return self._detection(candidate, start, stop, step)
 
-    def _borders(self, candidate: _Candidate, step: int) -> tuple[int, int, int]:
+    def _boundaries(self, candidate: _Candidate, step: int) -> tuple[int, int, int]:
         """Start and end of the word in the windows that heard it up to a step, and a sample inside it."""
         window, word = self._card.window_samples, candidate.word
         begin = self._sample(self._evidence_step(word, step))

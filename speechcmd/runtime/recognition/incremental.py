@@ -9,7 +9,7 @@ from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError
 from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.carried_frames import CannotCarryError, Carried, carry_frames
-from speechcmd.runtime.model.file import check_signals
+from speechcmd.runtime.model.model_file import check_signals
 from speechcmd.runtime.model.session import Session
 
 LARGEST_DIFFERENCE = 1e-5  # of logits, to those of whole windows

@@ -47,9 +47,9 @@ def measure_levels(waveform: Waveform, hop: int) -> FloatArray:
     Each hop is measured for itself, so any division into calls gives the same. Shape: (n_hops * hop,) ->
     (n_hops,); what is left over at the end is not measured.
     """
-    pieces = waveform[: len(waveform) // hop * hop].reshape(-1, hop)
+    hops = waveform[: len(waveform) // hop * hop].reshape(-1, hop)
     # what `var` does, in half the time
-    centred = pieces - (np.einsum("ij->i", pieces) / np.float32(hop))[:, None]
+    centred = hops - (np.einsum("ij->i", hops) / np.float32(hop))[:, None]
     powers = np.einsum("ij,ij->i", centred, centred) / np.float32(hop) + np.float32(_LEAST_POWER)
     return level_db(powers)
 

@@ -15,7 +15,7 @@ from speechcmd.audio.samples import Waveform
 from speechcmd.errors import AudioError, ModelError
 from speechcmd.labels import NEVER_FIRE, SILENCE, name_labels, normalise_label
 from speechcmd.runtime.model.card import DecoderSettings, ModelCard
-from speechcmd.runtime.model.file import load_model_file
+from speechcmd.runtime.model.model_file import load_model_file
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.decoder import Decoder, Detection
 from speechcmd.runtime.recognition.incremental import IncrementalNetwork, open_incremental
@@ -179,7 +179,7 @@ class Recognizer:
     def steps(
         self, source: AudioSource | AnyFloatArray, *, on_progress: Callable[[float], None] | None = None
     ) -> Iterator[Steps]:
-        """Yield what `transcribe` decodes of a recording, in pieces: posteriors and levels, with the edges.
+        """Yield what `transcribe` decodes of a recording: posteriors and levels, with the edges.
 
         The first step's window begins `edge_samples(card)` before the recording.
 

@@ -37,14 +37,14 @@ _HEAD_SEED, _TAIL_SEED = 11, 12
 
 
 def measure_floor(waveform: Waveform, sample_rate: int) -> float:
-    """Level of the quiet parts: the 10th percentile of the rms of 10 ms pieces, without their offset.
+    """Level of the quiet parts: the 10th percentile of the rms of 10 ms hops, without their offset.
 
     At least one step of int16, so that the floor is never digital zero. Shape: (n_samples,), not empty.
     """
     hop = sample_rate // _HOPS_PER_S
     n_hops = len(waveform) // hop
-    pieces = waveform[: n_hops * hop].reshape(n_hops, hop) if n_hops else waveform[None, :]
-    return max(float(np.percentile(pieces.std(axis=1), _FLOOR_PERCENTILE)), _LEAST_FLOOR)
+    hops = waveform[: n_hops * hop].reshape(n_hops, hop) if n_hops else waveform[None, :]
+    return max(float(np.percentile(hops.std(axis=1), _FLOOR_PERCENTILE)), _LEAST_FLOOR)
 
 
 def edge_samples(card: ModelCard) -> int:

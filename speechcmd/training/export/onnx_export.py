@@ -31,7 +31,7 @@ from speechcmd.runtime.model.card import (
     LabelSettings,
     ModelCard,
 )
-from speechcmd.runtime.model.file import check_signals
+from speechcmd.runtime.model.model_file import check_signals
 from speechcmd.runtime.model.session import Session
 from speechcmd.training.data.shipped_negatives import sources_of
 from speechcmd.training.export.dft_graph import fold_dft

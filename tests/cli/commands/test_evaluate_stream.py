@@ -20,7 +20,7 @@ from report_parts import explain_coarsely
 import speechcmd
 from speechcmd.cli.main import cli
 from speechcmd.evaluation.calibration import thresholds as calibration
-from speechcmd.runtime.model.file import load_model_file
+from speechcmd.runtime.model.model_file import load_model_file
 from speechcmd.runtime.model.promise import promise_of
 from speechcmd.runtime.recognition.recognizer import Recognizer
 

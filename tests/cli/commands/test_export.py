@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from toy_run import toy_export, toy_run
 
 from speechcmd.cli.main import cli
-from speechcmd.runtime.model.file import read_card
+from speechcmd.runtime.model.model_file import read_card
 from speechcmd.training.export import onnx_export as export
 from speechcmd.training.export import quantisation
 from speechcmd.training.export.paired_loss import PairedLoss

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from fakes import toy_model
 
 from speechcmd.cli.main import cli
-from speechcmd.runtime.model import file as model_file
-from speechcmd.runtime.model.file import DEFAULT_MODEL
+from speechcmd.runtime.model import model_file
+from speechcmd.runtime.model.model_file import DEFAULT_MODEL
 
 pytestmark = pytest.mark.runtime
 
@@ -69,7 +69,7 @@ def test_a_calibrated_model_tells_what_it_keeps(assets: Path) -> None:
     lines = run("-m", "tiny").stdout.splitlines()
     assert "precision:    int8" in lines
     assert (
-        "calibrated:   for 1 false accept an hour: 4 in 4.50 h are 0.89 an hour, 95 % interval 0.24 to 2.28"
+        "calibrated:   for 1 false accept per hour: 4 in 4.50 h are 0.89 per hour, 95 % interval 0.24 to 2.28"
     ) in lines
     facts = json.loads(run("-m", "tiny", "--json").stdout)
     del calibration["hours_by_kind"]

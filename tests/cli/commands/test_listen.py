@@ -153,7 +153,7 @@ class TestUsage:
         ("rules", "expected"),
         [
             (None, "rules.toml: the rules cannot be read"),
-            ("rule = 3", "rules.toml: each rule begins with [[rule]]"),
+            ("rule = 3", "rules.toml: rule: expected [[rule]], in double brackets"),
             (
                 '[[rule]]\nlabel = "left"\ncommand = ["true"]',
                 "rules.toml: rule 1, label: 'left' is not a word",

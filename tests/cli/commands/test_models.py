@@ -36,7 +36,7 @@ def test_a_table_for_people(few: tuple[str, ...]) -> None:
     assert mlp.split() == ["mlp", "sliding", "0.500", "s", f"{parameters:,}", f"{macs / 1e6:.2f}", "M",
                            f"{25 * macs / 1e6:.2f}", "M"]  # fmt: skip
     assert rnn.startswith("rnn           windowed  ")
-    assert "12.80 M a second" in " ".join(rest)
+    assert "12.80 M per second" in " ".join(rest)
     assert "mlp  Fully connected layers over the whole window (arXiv 1711.07128)" in rest
     assert "rnn  The plain recurrent network: one tanh layer" in rest
     assert max(map(len, result.stdout.splitlines())) <= 80
@@ -75,8 +75,8 @@ def test_one_architecture_with_its_settings() -> None:
         "window": "0.990 s",
         "step": "0.040 s",
         "parameters": f"{expected.parameters:,}",
-        "MACs": f"{expected.cost.window / 1e6:.2f} M a window, {expected.cost.second / 1e6:.2f} M a second",
-        "front end": "12.42 M a window, 12.80 M a second more",
+        "MACs": f"{expected.cost.window / 1e6:.2f} M per window, {expected.cost.second / 1e6:.2f} M per second",
+        "front end": "12.42 M more per window, 12.80 M per second",
     }
     settings = lines[lines.index("settings:") + 1 :]
     assert settings == [

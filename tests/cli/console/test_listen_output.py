@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from speechcmd.cli.console.listen_output import JsonOutput, LiveOutput, NoticeLimiter, Output, open_output
-from speechcmd.runtime.listening.listener import Summary, Update
+from speechcmd.cli.console.listen_output import JsonOutput, LiveOutput, NoticeLimiter, Output, choose_output
+from speechcmd.runtime.listening.listener import Heard, Summary
 from speechcmd.runtime.recognition.decoder import Detection
 
 pytestmark = pytest.mark.runtime
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.runtime
 YES = Detection("yes", 63.4211, 63.7999, 0.91256, 63.9)
 
 
-def update(detections: list[Detection] | None = None, n_samples: int = 320) -> Update:
-    return Update(detections or [], n_samples, -20.0, -10.0, 3.0)
+def update(detections: list[Detection] | None = None, n_samples: int = 320) -> Heard:
+    return Heard(detections or [], n_samples, -20.0, -10.0, 3.0)
 
 
 def fake_listener(saver: Any = None, **summary: Any) -> Any:
@@ -51,7 +51,7 @@ class Clock:
         """Tell each kind eight times a second: steps that floats add up without error."""
         for number in range(round(seconds * 8)):
             for kind in kinds:
-                self.limiter.tell(kind, f"{kind} {number}")
+                self.limiter.take(kind, f"{kind} {number}")
             self.limiter.poll()
             self.now_s += 0.125
 
@@ -67,7 +67,7 @@ class TestNoticeLimiter:
     def test_different_kinds_share_the_two_seconds_in_their_order(self) -> None:
         clock = Clock()
         for kind in ("stopped", "zeros", "back"):
-            clock.limiter.tell(kind, kind)
+            clock.limiter.take(kind, kind)
         clock.run(5)
         assert [text for _, text in clock.told] == ["stopped", "zeros", "back"]
         assert [time for time, _ in clock.told] == pytest.approx([100, 102, 104])
@@ -76,14 +76,14 @@ class TestNoticeLimiter:
         """Stopped and back in turns: what is told last happened last."""
         clock = Clock()
         for kind in ("zeros", "stopped", "back", "stopped", "back", "stopped"):
-            clock.limiter.tell(kind, kind)
+            clock.limiter.take(kind, kind)
         clock.run(5)
         assert [text for _, text in clock.told] == ["zeros", "back (2 times)", "stopped (3 times)"]
 
     def test_a_line_that_came_again_says_how_often(self) -> None:
         clock = Clock()
         for text in ("first", "same", "same", "other", "other", "other"):
-            clock.limiter.tell("rule", text)
+            clock.limiter.take("rule", text)
         clock.run(2.125)
         assert [text for _, text in clock.told] == ["first", "other (3 times)"]
 
@@ -91,7 +91,7 @@ class TestNoticeLimiter:
         clock = Clock()
         clock.run(2.125, "lost")
         clock.now_s += 10
-        clock.limiter.tell("lost", "again")
+        clock.limiter.take("lost", "again")
         assert clock.told[-1][1] == "again"
 
     def test_flush_tells_all_that_waits(self) -> None:
@@ -107,7 +107,7 @@ class TestNoticeLimiter:
     def test_nothing_waits_for_a_clock_that_begins_at_zero(self) -> None:
         clock = Clock()
         clock.now_s = 0.0
-        clock.limiter.tell("lost", "lost")
+        clock.limiter.take("lost", "lost")
         assert len(clock.told) == 1
 
 
@@ -200,13 +200,13 @@ class TestLines:
 
 class TestChoice:
     def test_lines_where_nobody_looks(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert type(open_output(False, {})) is Output
-        assert type(open_output(True, {})) is JsonOutput
+        assert type(choose_output(False, {})) is Output
+        assert type(choose_output(True, {})) is JsonOutput
         terminal = io.StringIO()
         monkeypatch.setattr(terminal, "isatty", lambda: True)
         monkeypatch.setattr(sys, "stdout", terminal)
-        assert type(open_output(False, {})) is LiveOutput
-        assert type(open_output(True, {})) is JsonOutput
+        assert type(choose_output(False, {})) is LiveOutput
+        assert type(choose_output(True, {})) is JsonOutput
 
     def test_commands_never_write_into_the_results(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -265,7 +265,7 @@ class TestLiveOutput:
             output.show(update([YES]))
             output.show(update(n_samples=0))
             output.notice("lost", "audio was lost")
-            output.tell("rule 1 would run: true")
+            output.note("rule 1 would run: true")
         assert not view.is_open
         first, second = view.states
         assert first.scores == (("g", 0.6), ("f", 0.5), ("e", 0.4), ("d", 0.3), ("c", 0.2))

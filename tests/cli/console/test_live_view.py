@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.segment import Segment
 
 from speechcmd.cli.console.live_view import HOLD_S, LiveState, LiveView, _glyphs_of, _Picture
+from speechcmd.errors import is_printable
 from speechcmd.runtime.recognition.decoder import Detection
 
 pytestmark = pytest.mark.runtime
@@ -202,7 +203,7 @@ def test_it_always_fits(
     state = replace(STATE, scores=tuple(scores), level_db=db, peak_db=db)
     lines = Screen(width, height, encoding=encoding).lines(state)
     assert len(lines) <= max(1, height - 1)
-    assert [line for line in lines if cell_len(line) > width or not all(map(str.isprintable, line))] == []
+    assert [line for line in lines if cell_len(line) > width or not is_printable(line)] == []
 
 
 def test_names_cannot_steer_the_terminal() -> None:

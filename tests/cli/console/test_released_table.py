@@ -14,7 +14,7 @@ from fakes import toy_model
 
 from speechcmd.cli.main import cli
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model import file as model_file
+from speechcmd.runtime.model import model_file
 from speechcmd.runtime.model.figures import ClipFigures, Figures, OperatingPoint, Rate, Share, StreamFigures
 from speechcmd.runtime.model.released import describe_released, read_figures
 from speechcmd.runtime.recognition.speed import measure_speed

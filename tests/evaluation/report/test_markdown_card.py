@@ -126,7 +126,7 @@ def test_the_thresholds_and_what_they_were_calibrated_to(tmp_path: Path) -> None
     card = plain_card(precision="int8", training={"calibration": calibration})
     text = card_of(tmp_path, clips_result(), card=card)
     assert "| network | tones, 24 parameters, int8 |" in text
-    promise = "for 1 false accept an hour with 95 % confidence: 0 in 3.00 h are 0.00 an hour, 95 % interval 0.00 to 1.23"
+    promise = "for 1 false accept per hour with 95 % confidence: 0 in 3.00 h are 0.00 per hour, 95 % interval 0.00 to 1.23"
     assert f"| calibrated | {promise} |" in text
     assert "| calibrated | no |" in card_of(tmp_path, clips_result())
 

@@ -21,7 +21,7 @@ from speechcmd.arrays import FloatArray
 from speechcmd.runtime.listening import listener as listener_module
 from speechcmd.runtime.listening.clip_saver import ClipSaver
 from speechcmd.runtime.listening.listener import LatencyMeter, Listener, LoadMeter, measure_level
-from speechcmd.runtime.microphone.capture import Piece
+from speechcmd.runtime.microphone.open_microphone import Block
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings
 from speechcmd.runtime.recognition.decoder import Decoder, Detection
 from speechcmd.runtime.recognition.recognizer import Recognizer
@@ -67,13 +67,13 @@ def make_listener(recognizer: Recognizer, **parts: Any) -> tuple[Listener, list[
     return Listener(stream, on_notice=lambda *notice: notices.append(notice), **parts), notices
 
 
-def pieces_of(waveform: FloatArray, lost: int = 0) -> Iterator[Piece]:
+def blocks_of(waveform: FloatArray, lost: int = 0) -> Iterator[Block]:
     for start in range(0, len(waveform), 320):
-        yield Piece(waveform[start : start + 320], 0 if start else lost, 0.0)
+        yield Block(waveform[start : start + 320], 0 if start else lost, 0.0)
 
 
 def hear(listener: Listener, waveform: FloatArray, lost: int = 0) -> list[Detection]:
-    return [one for piece in pieces_of(waveform, lost) for one in listener.feed(piece).detections]
+    return [one for piece in blocks_of(waveform, lost) for one in listener.feed(piece).detections]
 
 
 def clips(folder: Path) -> list[dict[str, Any]]:
@@ -165,7 +165,7 @@ def test_a_word_after_a_gap_is_kept_at_its_place(recognizer: Recognizer, tmp_pat
 def test_a_gap_without_audio_behind_it(recognizer: Recognizer) -> None:
     listener, _ = make_listener(recognizer)
     hear(listener, tone_recording([("low", 1.2)], 1.44))
-    update = listener.feed(Piece(np.zeros(0, dtype=np.float32), 8_000, 0.0))
+    update = listener.feed(Block(np.zeros(0, dtype=np.float32), 8_000, 0.0))
     assert [one.label for one in update.detections] == ["low"]
     assert (update.n_samples, update.level_db, update.peak_db) == (0, -100.0, -100.0)
     assert listener.position_s == pytest.approx(1.94)
@@ -189,7 +189,7 @@ def test_an_update(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> N
     listener, _ = make_listener(recognizer)
     square = np.tile(np.array([0.1, -0.1], dtype=np.float32), 160)
     square[7] = -0.5
-    update = listener.feed(Piece(square, 0, 10.45))
+    update = listener.feed(Block(square, 0, 10.45))
     assert update.latency_ms == pytest.approx(50)
     assert update.n_samples == 320
     assert update.peak_db == pytest.approx(-6.02, abs=0.01)
@@ -273,7 +273,7 @@ def listen_for_two_hours(folder: Path) -> None:
     for number in range(120):
         for start in range(0, len(minute), size):
             lost = 400 if start == 0 and number % 5 == 4 else 0
-            listener.feed(Piece(minute[start : start + size], lost, 0.0))
+            listener.feed(Block(minute[start : start + size], lost, 0.0))
         rules.got.clear()  # it is the test's own
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])

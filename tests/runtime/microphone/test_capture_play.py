@@ -1,4 +1,4 @@
-"""Recordings in the pieces of a microphone, and those who watch a microphone's samples."""
+"""Recordings in the blocks of a microphone, and those who watch a microphone's samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from speechcmd.arrays import FloatArray
 from speechcmd.audio.reading import read_waveform
 from speechcmd.errors import AudioError
 from speechcmd.runtime.microphone import capture as capture_module
-from speechcmd.runtime.microphone.capture import ClockWatch, Piece, ZeroWatch, play
+from speechcmd.runtime.microphone.capture import ClockWatch, ZeroWatch, play
+from speechcmd.runtime.microphone.open_microphone import Block
 
 pytestmark = pytest.mark.runtime
 
@@ -36,8 +37,8 @@ def noise(n_samples: int, seed: int = 0, rms: float = 0.1) -> FloatArray:
     return (np.random.default_rng(seed).standard_normal(n_samples) * rms).astype(np.float32)
 
 
-def joined(pieces: list[Piece]) -> FloatArray:
-    return np.concatenate([piece.waveform for piece in pieces])
+def joined(blocks: list[Block]) -> FloatArray:
+    return np.concatenate([block.waveform for block in blocks])
 
 
 class TestPlay:
@@ -50,13 +51,13 @@ class TestPlay:
     ) -> None:
         path = tmp_path / "a.wav"
         soundfile.write(path, noise(n_samples * channels).reshape(-1, channels), rate, subtype="FLOAT")
-        pieces = list(play(str(path), RATE, realtime=False))
-        np.testing.assert_array_equal(joined(pieces), read_waveform(path, RATE))
-        assert {piece.lost_samples for piece in pieces} == {0}
-        assert max(len(piece.waveform) for piece in pieces) < 0.12 * RATE  # soxr gives in bursts
+        blocks = list(play(str(path), RATE, realtime=False))
+        np.testing.assert_array_equal(joined(blocks), read_waveform(path, RATE))
+        assert {block.lost_samples for block in blocks} == {0}
+        assert max(len(block.waveform) for block in blocks) < 0.12 * RATE  # soxr gives in bursts
 
     def test_the_pace_of_a_microphone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Each piece is there when it has been spoken; what the listener needed is taken off."""
+        """Each block is there when it has been spoken; what the listener needed is taken off."""
         path = tmp_path / "a.wav"
         soundfile.write(path, noise(1_600), RATE)
         now, slept = [50.0], []
@@ -67,8 +68,8 @@ class TestPlay:
             now[0] += seconds
 
         work_s = iter([0.005, 0.0, 0.05, 0.0, 0.0])
-        for piece in play(str(path), RATE, realtime=True, sleep=sleep):
-            assert piece.arrived_at == now[0]
+        for block in play(str(path), RATE, realtime=True, sleep=sleep):
+            assert block.arrived_at == now[0]
             now[0] += next(work_s)
         # 0.02 each, 5 ms were used once; then 50 ms, which is 30 ms late: no sleep, then 10 ms still late
         assert slept == pytest.approx([0.02, 0.015, 0.02, 0.0, 0.0], abs=1e-9)
@@ -122,7 +123,7 @@ class TestClockWatch:
         self.feed(watch, 0.2, 48_000, start_s=11.9)
         ((kind, text),) = notices
         assert kind == "clock"
-        assert "the device says 16000 Hz and delivers 48000 samples a second" in text
+        assert "the device says 16000 Hz and delivers 48000 samples per second" in text
 
     @pytest.mark.parametrize(("rate", "n_told"), [(15_840, 0), (16_160, 0), (15_500, 2), (16_500, 2)])
     def test_from_two_percent_on(self, notices: Notices, rate: int, n_told: int) -> None:

@@ -160,7 +160,7 @@ def test_samples_against_the_clock(
     assert delivery.status == status
     assert delivery.values["rate_error"] == pytest.approx(ratio - 1, abs=0.001)
     if status == "problem":
-        assert f"{16_000 * ratio:.0f} samples a second arrive, expected 16000" in delivery.measured
+        assert f"{16_000 * ratio:.0f} samples per second arrive, expected 16000" in delivery.measured
 
 
 def block(n_samples: int, arrived_at: float, lost_samples: int = 0) -> Block:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from speechcmd.runtime.model.file import ASSETS, DEFAULT_MODEL, load_model_file, released_models
+from speechcmd.runtime.model.model_file import ASSETS, DEFAULT_MODEL, load_model_file, released_models
 from speechcmd.runtime.model.released import read_figures
 
 pytestmark = pytest.mark.runtime

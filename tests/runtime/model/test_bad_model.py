@@ -16,8 +16,8 @@ from fakes import field, model, node, toy_card, toy_graph, toy_model
 
 from speechcmd.cli.main import cli
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model.onnx_bytes import inspect_model
-from speechcmd.runtime.model.operators import ALLOWED_OPERATORS
+from speechcmd.runtime.model.allowed_operators import ALLOWED_OPERATORS
+from speechcmd.runtime.model.onnx_check import inspect_model
 from speechcmd.runtime.model.session import Session
 
 pytestmark = pytest.mark.runtime

@@ -69,7 +69,7 @@ def test_a_missing_key_inside_is_named(part: str) -> None:
         ("name", 3, "name: expected text, got 3"),
         ("labels", "yes", "labels: expected a list, got 'yes'"),
         ("labels", ["a", 2], r"labels\[1\]: expected text, got 2"),
-        ("labels", ["a", "a", "b", "c"], "a label is named twice"),
+        ("labels", ["a", "a", "b", "c"], "labels: expected no duplicates"),
         ("labels", ["a", " ", "b", "c"], "printable text of 1 to 80 characters"),
         ("labels", ["a", "\u200c", "b", "c"], "printable text of 1 to 80 characters"),
         ("labels", ["a", "\u202eb", "b", "c"], "printable text of 1 to 80 characters"),

@@ -61,11 +61,11 @@ def test_a_promise_is_read_from_the_card() -> None:
     promise = promise_of(plain_card(training={"calibration": CALIBRATION}))
     assert promise == Promise(1.0, None, 3, 4.0, 0.75, 0.16, 2.19)
     assert promise.describe() == (
-        "for 1 false accept an hour: 3 in 4.00 h are 0.75 an hour, 95 % interval 0.16 to 2.19"
+        "for 1 false accept per hour: 3 in 4.00 h are 0.75 per hour, 95 % interval 0.16 to 2.19"
     )
     proved = promise_of(plain_card(training={"calibration": CALIBRATION | {"confidence": 0.9, "false_accepts_per_hour": 2}}))  # fmt: skip
     assert proved is not None
-    assert proved.describe().startswith("for 2 false accepts an hour with 90 % confidence: 3 in")
+    assert proved.describe().startswith("for 2 false accepts per hour with 90 % confidence: 3 in")
 
 
 def test_without_calibration_there_is_no_promise() -> None:

@@ -23,7 +23,7 @@ from speechcmd.runtime.output.formats import (
     WholeFileWriter,
     separate_intervals,
 )
-from speechcmd.runtime.output.transcript import DETECTION_FIELDS, LINE_FORMATS, Transcript
+from speechcmd.runtime.output.lines import DETECTION_FIELDS, LINE_FORMATS, LineFormatter
 from speechcmd.runtime.recognition.decoder import Detection
 
 LONG_S = 3_700.25
@@ -155,9 +155,9 @@ def test_intervals_never_overlap_and_none_is_lost(spans: list[tuple[float, float
 
 
 def test_lines_are_written_at_once_and_errors_too() -> None:
-    writer = LineWriter(Transcript("jsonl", DETECTION_FIELDS), "a.wav")
+    writer = LineWriter(LineFormatter("jsonl", DETECTION_FIELDS), "a.wav")
     assert writer.feed(WORDS[0]).endswith('"decided_s": 1.0}\n')
     assert writer.finish(1.0) == ""
     assert writer.fail("a.wav: broken") == '{"path": "a.wav", "error": "a.wav: broken"}\n'
-    assert LineWriter(Transcript("text", DETECTION_FIELDS), "a.wav").fail("a.wav: broken") == ""
+    assert LineWriter(LineFormatter("text", DETECTION_FIELDS), "a.wav").fail("a.wav: broken") == ""
     assert WholeFileWriter("srt").fail("a.wav: broken") == ""

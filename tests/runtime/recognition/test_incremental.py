@@ -15,7 +15,7 @@ from toy_run import toy_export
 from speechcmd.audio.reproducible_noise import white_noise
 from speechcmd.audio.samples import Waveform
 from speechcmd.runtime.model.carried_frames import CannotCarryError, carry_frames
-from speechcmd.runtime.model.file import load_model_file, released_models
+from speechcmd.runtime.model.model_file import load_model_file, released_models
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.incremental import IncrementalNetwork, open_incremental
 from speechcmd.runtime.recognition.recognizer import Recognizer

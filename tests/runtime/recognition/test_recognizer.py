@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 import speechcmd
 from speechcmd.errors import AudioError, ModelError
-from speechcmd.runtime.model.file import METADATA_KEY
+from speechcmd.runtime.model.model_file import METADATA_KEY
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.decoder import Detection
 from speechcmd.runtime.recognition.recognizer import Recognizer
@@ -73,7 +73,7 @@ def test_load_from_a_file(tmp_path: Path) -> None:
         (b"garbage", "not an ONNX model"),
         (toy_model()[:-20], "not an ONNX model"),
         (model(toy_graph()), "has no model card"),
-        (model(toy_graph(), {METADATA_KEY: "{}"}), "'data' is missing"),
+        (model(toy_graph(), {METADATA_KEY: "{}"}), "schema: expected 1"),
         (model(b"", {METADATA_KEY: toy_card().to_json()}), "expected a network|cannot open"),
         (wrong_arithmetic(), "computes the network wrongly"),
         (toy_model() + field(8, field(1, "evil")), "operators of 'evil'"),

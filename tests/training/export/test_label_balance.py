@@ -13,7 +13,7 @@ from toy_run import toy_run
 from models.network import KeywordNetwork
 from speechcmd.cli.main import cli
 from speechcmd.errors import ExportError
-from speechcmd.runtime.model.file import load_model_file
+from speechcmd.runtime.model.model_file import load_model_file
 from speechcmd.training.export import onnx_export as export
 from speechcmd.training.export.label_balance import balance_labels, fit_shift
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint

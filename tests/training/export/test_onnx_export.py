@@ -16,7 +16,7 @@ from toy_run import WORDS, lose_stores, toy_export, toy_run, toy_store
 
 from models.registry import list_architectures
 from speechcmd.errors import ExportError, ModelError, TrainingError
-from speechcmd.runtime.model.file import read_card
+from speechcmd.runtime.model.model_file import read_card
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.training.export import onnx_export as export

@@ -19,7 +19,7 @@ from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.store import COLUMNS, Store, write_rows
 from speechcmd.cli.commands.export import _describe_int8
 from speechcmd.errors import ExportError, ModelError, StoreError
-from speechcmd.runtime.model.file import read_card
+from speechcmd.runtime.model.model_file import read_card
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.recognizer import Recognizer
 from speechcmd.training.export import onnx_export as export

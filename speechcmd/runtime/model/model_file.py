@@ -19,7 +19,7 @@ from speechcmd.runtime.model.card import (
     LabelSettings,
     ModelCard,
 )
-from speechcmd.runtime.model.onnx_bytes import inspect_model
+from speechcmd.runtime.model.onnx_check import inspect_model
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model.onnx_bytes import inspect_model
+from speechcmd.runtime.model.onnx_check import inspect_model
 
 pytestmark = pytest.mark.runtime
 
@@ -113,13 +113,13 @@ def test_floods_of_operators_outputs_and_text_are_refused(monkeypatch: pytest.Mo
     inspect_model(model(field(12, b"") * 16))
     with pytest.raises(ModelError, match="1048591 bytes of text"):
         inspect_model(model(b"", {"speechcmd": "x" * 2**20}))
-    monkeypatch.setattr("speechcmd.runtime.model.onnx_bytes._MAX_NODES", 3)
+    monkeypatch.setattr("speechcmd.runtime.model.onnx_check._MAX_NODES", 3)
     inspect_model(model(field(1, node("Relu", ["x"], "y")) * 3))
     refuse(field(1, node("Relu", ["x"], "y")) * 4, "more than 3 operators")
 
 
 def test_a_flood_of_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speechcmd.runtime.model.onnx_bytes._MAX_FIELDS", 100)
+    monkeypatch.setattr("speechcmd.runtime.model.onnx_check._MAX_FIELDS", 100)
     refuse(field(13, b"") * 200, "more than 100 fields")
 
 

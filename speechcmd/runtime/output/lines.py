@@ -11,7 +11,7 @@ from speechcmd.errors import printable
 from speechcmd.runtime.recognition.decoder import Detection
 from speechcmd.runtime.recognition.recognizer import ClipResult
 
-Row = dict[str, str | float]
+Fields = dict[str, str | float]
 
 LINE_FORMATS = ("text", "jsonl", "csv")
 CLIP_FIELDS = ("path", "label", "score")
@@ -21,12 +21,12 @@ _LINE_END = "\r\n"
 _TIME_DIGITS, _SCORE_DIGITS = 3, 4
 
 
-def clip_row(path: str, result: ClipResult) -> Row:
+def clip_fields(path: str, result: ClipResult) -> Fields:
     """Fields of a classified clip."""
     return {"path": path, "label": result.label, "score": round(result.score, _SCORE_DIGITS)}
 
 
-def detection_row(path: str, detection: Detection) -> Row:
+def detection_fields(path: str, detection: Detection) -> Fields:
     """Fields of a word in a recording."""
     return {
         "path": path,
@@ -38,13 +38,13 @@ def detection_row(path: str, detection: Detection) -> Row:
     }
 
 
-def error_row(path: str, message: str) -> Row:
+def error_fields(path: str, message: str) -> Fields:
     """Fields of a recording that failed."""
     return {"path": path, _ERROR: message}
 
 
-class Transcript:
-    """Formats rows of one kind.
+class LineFormatter:
+    """Formats results of one kind, a line each.
 
     Parameters
     ----------
@@ -65,23 +65,23 @@ class Transcript:
         self._label_width = max(map(len, labels), default=0)
 
     def header(self) -> str | None:
-        """Line to write before the first row, if the format has one."""
+        """Line to write before the first result, if the format has one."""
         return _csv_line(self._fields) if self._format == "csv" else None
 
-    def line(self, row: Row) -> str | None:
-        """Format one row; None for an error in text format, where errors are not results."""
+    def line(self, fields: Fields) -> str | None:
+        """Format one result; None for an error in text format, where errors are not results."""
         if self._format == "jsonl":
-            return json.dumps(row)
+            return json.dumps(fields)
         if self._format == "csv":
-            return _csv_line([row.get(name, "") for name in self._fields])
-        return None if _ERROR in row else self._text_line(row)
+            return _csv_line([fields.get(name, "") for name in self._fields])
+        return None if _ERROR in fields else self._text_line(fields)
 
-    def _text_line(self, row: Row) -> str:
-        columns = [f"{printable(str(row['path'])):<{self._path_width}}"]
-        if "start_s" in row:
-            columns.append(format_time(float(row["start_s"])))
-        columns.append(f"{row['label']:<{self._label_width}}")
-        columns.append(f"{row['score']:.2f}")
+    def _text_line(self, fields: Fields) -> str:
+        columns = [f"{printable(str(fields['path'])):<{self._path_width}}"]
+        if "start_s" in fields:
+            columns.append(format_time(float(fields["start_s"])))
+        columns.append(f"{fields['label']:<{self._label_width}}")
+        columns.append(f"{fields['score']:.2f}")
         return "   ".join(columns)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model.operators import ALLOWED_OPERATORS
-from speechcmd.runtime.model.wire import Value, as_message, as_text, read_fields, read_varint
+from speechcmd.runtime.model.allowed_operators import ALLOWED_OPERATORS
+from speechcmd.runtime.model.protobuf import Value, as_message, as_text, read_fields, read_varint
 
 _OWN_DOMAINS = {"", "ai.onnx"}
 _MAX_FIELDS = 500_000  # a hostile file of tiny fields must not keep us busy for minutes

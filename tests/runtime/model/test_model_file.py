@@ -11,8 +11,8 @@ from fakes import model, plain_card, toy_graph, toy_model
 
 from speechcmd.audio.reproducible_noise import triangle_wave, white_noise
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model import file as model_file
-from speechcmd.runtime.model.file import (
+from speechcmd.runtime.model import model_file
+from speechcmd.runtime.model.model_file import (
     check_signals,
     load_model_file,
     read_card,

@@ -8,13 +8,13 @@ import json
 
 import pytest
 
-from speechcmd.runtime.output.transcript import (
+from speechcmd.runtime.output.lines import (
     CLIP_FIELDS,
     DETECTION_FIELDS,
-    Transcript,
-    clip_row,
-    detection_row,
-    error_row,
+    LineFormatter,
+    clip_fields,
+    detection_fields,
+    error_fields,
     format_time,
 )
 from speechcmd.runtime.recognition.decoder import Detection
@@ -23,25 +23,25 @@ from speechcmd.runtime.recognition.recognizer import ClipResult
 pytestmark = pytest.mark.runtime
 
 DETECTION = Detection("yes", 3.42049, 4.02049, 0.971149, 4.1)
-ROW = detection_row("examples/x.flac", DETECTION)
-CLIP = clip_row("a.wav", ClipResult("down", 0.5, {"down": 0.5, "_unknown_": 0.4}))
-ERROR = error_row("b.wav", "b.wav: no such file")
+ROW = detection_fields("examples/x.flac", DETECTION)
+CLIP = clip_fields("a.wav", ClipResult("down", 0.5, {"down": 0.5, "_unknown_": 0.4}))
+ERROR = error_fields("b.wav", "b.wav: no such file")
 
 
 def test_text_is_aligned_for_people() -> None:
-    transcript = Transcript("text", DETECTION_FIELDS, ["examples/x.flac", "a.wav"], ["yes", "right"])
+    transcript = LineFormatter("text", DETECTION_FIELDS, ["examples/x.flac", "a.wav"], ["yes", "right"])
     assert transcript.header() is None
     assert transcript.line(ROW) == "examples/x.flac   0:03.42   yes     0.97"
     assert transcript.line({**ROW, "path": "a.wav"}) == "a.wav             0:03.42   yes     0.97"
-    assert Transcript("text", CLIP_FIELDS, ["a.wav"], ["down"]).line(CLIP) == "a.wav   down   0.50"
+    assert LineFormatter("text", CLIP_FIELDS, ["a.wav"], ["down"]).line(CLIP) == "a.wav   down   0.50"
 
 
 def test_errors_are_no_results_in_text() -> None:
-    assert Transcript("text", CLIP_FIELDS).line(ERROR) is None
+    assert LineFormatter("text", CLIP_FIELDS).line(ERROR) is None
 
 
 def test_json_lines_hold_the_promised_fields() -> None:
-    transcript = Transcript("jsonl", DETECTION_FIELDS)
+    transcript = LineFormatter("jsonl", DETECTION_FIELDS)
     assert transcript.header() is None
     assert json.loads(transcript.line(ROW) or "") == {
         "path": "examples/x.flac",
@@ -56,7 +56,7 @@ def test_json_lines_hold_the_promised_fields() -> None:
 
 
 def test_csv_can_be_read_back() -> None:
-    transcript = Transcript("csv", DETECTION_FIELDS)
+    transcript = LineFormatter("csv", DETECTION_FIELDS)
     strange = {**ROW, "path": 'a, "b".wav'}
     lines = [transcript.header() or "", transcript.line(strange) or "", transcript.line(ERROR) or ""]
     word, failed = csv.DictReader(lines)
@@ -69,7 +69,7 @@ def test_csv_can_be_read_back() -> None:
     "name", ["a\nb.wav", "a\rb.wav", "a\x1b[2Jb\u202e.wav", "=1+1", "\u200c", 'a"\n", "b']
 )
 def test_csv_cells_are_exact(name: str) -> None:
-    transcript = Transcript("csv", DETECTION_FIELDS)
+    transcript = LineFormatter("csv", DETECTION_FIELDS)
     lines = (
         transcript.header(),
         transcript.line({**ROW, "path": name, "label": name}),
@@ -83,7 +83,7 @@ def test_csv_cells_are_exact(name: str) -> None:
 def test_a_file_name_that_is_no_text_can_be_written() -> None:
     row = {**CLIP, "path": b"\xff.wav".decode("utf-8", "surrogateescape")}
     for output_format in ("text", "jsonl", "csv"):
-        line = Transcript(output_format, CLIP_FIELDS).line(row)
+        line = LineFormatter(output_format, CLIP_FIELDS).line(row)
         assert line is not None
         line.encode("utf-8")
 
