@@ -148,7 +148,7 @@ def _notes_on(root: Path, words: Sequence[Source], lists: SplitLists) -> Iterato
             yield f"{folder.name}: taken as clips of other words ({UNKNOWN})"
         elif _plain_name(folder) in _NOISE_FOLDERS and not folder.name.startswith("_"):
             yield f"{folder.name}: taken as background noise ({SILENCE}), not as a word"
-    if lists.given and not any(lists.split_of(source.name) for source in words):
+    if lists.given and not lists.name_nobody and not any(lists.split_of(source.name) for source in words):
         files = " and ".join(f"{split}_list.txt" for split in sorted(lists.given))
         yield f"{files}: no line names a clip, expected lines such as {words[0].name}; not used"
 

@@ -80,6 +80,8 @@ class SplitLists:
                 self._listed |= dict.fromkeys(map(_clip_name, _read_lines(path)), split)
         self.given = frozenset(given)
         """The splits that have a list."""
+        self.name_nobody = len(given) == 2 and not self._listed
+        """Both lists are there and empty: all clips are to train on."""
 
     def split_of(self, path: str) -> str:
         """Split of a clip by its path relative to the folder, whatever its suffix; "" if no list has it."""
@@ -144,7 +146,7 @@ class _Plan:
         self._free = [
             index
             for index, clip in enumerate(clips)
-            if not listed[index] and (is_open or clip.word not in self.listed_words)
+            if not listed[index] and not lists.name_nobody and (is_open or clip.word not in self.listed_words)
         ]
         self._free_of_word = _group(self._free, lambda index: clips[index].word)
         self._free_of_speaker = _group(self._free, lambda index: clips[index].speaker)

@@ -151,6 +151,14 @@ def test_without_a_list_of_validation_some_of_the_rest_validates(tmp_path: Path)
     assert {name for name, split in by_name(clips, found).items() if split == "testing"} == set(testing)
 
 
+def test_two_empty_lists_leave_all_for_training(tmp_path: Path) -> None:
+    clips = [clip for number in range(40) for clip in takes(f"p{number}", 1)]
+    found = plan(clips, tmp_path, validation=[], testing=[])
+    assert (set(found.splits), found.rule) == ({"training"}, "lists")
+    (tmp_path / "testing_list.txt").unlink()
+    assert set(plan(clips, tmp_path, validation=[]).splits) > {"training"}
+
+
 def test_a_list_names_clips_in_either_spelling(tmp_path: Path) -> None:
     clips = takes("", 6, ["küche"])
     apart = unicodedata.normalize("NFD", clips[3].name)
