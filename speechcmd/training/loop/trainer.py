@@ -224,13 +224,13 @@ class Trainer:
                 continue
             loss, right = (sums / n_clips).tolist()
             if not math.isfinite(loss):
-                raise TrainingError(self._why_diverged(f"batch {number}"))
+                raise self._diverged(f"batch {number}")
             speed = n_clips / (time.perf_counter() - began)
             report(BatchReport(self.epoch, number, n_batches, loss, 100 * right, speed))
         seconds = time.perf_counter() - began
         validation_loss, validation_accuracy = self.evaluate(self.data.validation_batches)
         if not math.isfinite(validation_loss):  # the last step may have spoilt the weights
-            raise TrainingError(self._why_diverged("validation"))
+            raise self._diverged("validation")
         whole = self.hear_whole_clips()
         recall = self.stream_recall(on_scan) if self.config.select == "stream" else None
         # windows and whole clips together: each clip of them counts alike
@@ -282,14 +282,9 @@ class Trainer:
 
     def stream_recall(self, on_scan: Progress | None = None) -> float:
         """Validation words in percent that are found at few false accepts in speech and other words."""
-        data = self.data
+        data, device = self.data, self.fabric.device
         return measure_stream_recall(
-            self.answering,
-            data.source.stores,
-            data.validation,
-            self._heard_clips,
-            self.fabric.device,
-            on_scan,
+            self.answering, data.source.stores, data.validation, self._heard_clips, device, on_scan
         )
 
     def _class_weights(self) -> Tensor:
@@ -300,13 +295,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, epoch)
 
-    def _why_diverged(self, where: str) -> str:
+    def _diverged(self, where: str) -> TrainingError:
         kept = (
             f"the checkpoint of epoch {self.epoch} is kept" if self.epoch else "no checkpoint was written yet"
         )
-        return (
-            f"{self.run.path}: the loss is no longer a number (epoch {self.epoch + 1}, {where}); "
-            f"{kept}; try a smaller --learning-rate than {self.config.learning_rate:g}"
+        return TrainingError(
+            f"the loss is no longer a number (epoch {self.epoch + 1}, {where}); {kept}",
+            path=self.run.path,
+            advice=f"try a smaller --learning-rate than {self.config.learning_rate:g}",
         )
 
     def _save(self, is_best: bool) -> None:
