@@ -51,7 +51,7 @@ COMMANDS = {
     ),
     "evaluate-stream": (
         "speechcmd.cli.commands.evaluate_stream:evaluate_stream",
-        "Measure a model on recordings: misses, false accepts an hour, delay.",
+        "Measure a model on recordings: misses, false accepts per hour, delay.",
     ),
     "calibrate": (
         "speechcmd.cli.commands.calibrate:calibrate",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, gammaincinv, ndtri  # scipy.stats takes a second to import
+from scipy.stats import binom, binomtest, gamma
 
 from speechcmd.arrays import IntArray
 
@@ -18,25 +18,22 @@ def wilson_interval(n_right: int, n_all: int, confidence: float = CONFIDENCE) ->
     """Score interval of a proportion (Wilson 1927, JASA 22:209), as fractions; (0, 1) if `n_all` is 0."""
     if n_all == 0:
         return 0.0, 1.0
-    z = float(ndtri(0.5 + confidence / 2))
-    p, zz = n_right / n_all, z * z / n_all
-    middle, half = p + zz / 2, z * math.sqrt(p * (1 - p) / n_all + zz / 4 / n_all)
-    low, high = (middle - half) / (1 + zz), (middle + half) / (1 + zz)
-    return (0.0 if n_right == 0 else low), (1.0 if n_right == n_all else high)
+    found = binomtest(n_right, n_all).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def poisson_interval(n_events: int, hours: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact two-sided interval of a rate an hour (Garwood 1936, Biometrika 28:437)."""
+    """Exact two-sided interval of a rate per hour (Garwood 1936, Biometrika 28:437)."""
     if hours <= 0:
         return 0.0, math.inf
     tail = (1 - confidence) / 2
-    low = float(gammaincinv(n_events, tail)) if n_events else 0.0
-    return low / hours, float(gammaincinv(n_events + 1, 1 - tail)) / hours
+    low = float(gamma.ppf(tail, n_events)) if n_events else 0.0
+    return low / hours, float(gamma.ppf(1 - tail, n_events + 1)) / hours
 
 
 def rate_upper_bound(n_events: int, hours: float, confidence: float) -> float:
-    """Rate an hour that is not exceeded with a confidence (one-sided, exact): -ln(1 - C) / hours for none."""
-    return math.inf if hours <= 0 else float(gammaincinv(n_events + 1, confidence)) / hours
+    """Rate per hour that is not exceeded with a confidence (one-sided, exact): -ln(1 - C) / hours for none."""
+    return math.inf if hours <= 0 else float(gamma.ppf(confidence, n_events + 1)) / hours
 
 
 def most_events(rate: float, hours: float, confidence: float | None) -> int:
@@ -64,7 +61,7 @@ def _last(holds: Callable[[int], bool]) -> int:
 
 
 def hours_needed(rate: float, confidence: float) -> float:
-    """Hours without a single event that prove "at most `rate` an hour": -ln(1 - C) / R."""
+    """Hours without a single event that prove "at most `rate` per hour": -ln(1 - C) / R."""
     return -math.log(1 - confidence) / rate
 
 
@@ -79,10 +76,10 @@ def predictive_interval(
     share, tail = future_hours / (hours + future_hours), (1 - confidence) / 2
 
     def is_too_few(count: int) -> bool:
-        return bool(bdtr(count, n_events + count, share) <= tail)
+        return bool(binom.cdf(count, n_events + count, share) <= tail)
 
     def is_too_many(count: int) -> bool:
-        return bool(bdtrc(count - 1, n_events + count, share) <= tail)
+        return bool(binom.sf(count - 1, n_events + count, share) <= tail)
 
     return _last(is_too_few) + 1, _last(lambda count: not is_too_many(count))
 

@@ -21,7 +21,7 @@ def as_percent_interval(low: float | None, high: float | None) -> str:
 
 
 def as_rate(rate: float | None) -> str:
-    """A number of events an hour, with as many digits as say something."""
+    """A number of events per hour, with as many digits as say something."""
     if rate is None:
         return NOTHING
     if not math.isfinite(rate):

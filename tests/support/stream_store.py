@@ -55,7 +55,7 @@ def barks(seconds: float) -> Waveform:
     return noise
 
 
-def find_borders_once(patch: pytest.MonkeyPatch) -> None:
+def find_boundaries_once(patch: pytest.MonkeyPatch) -> None:
     """A plan says the few clips of this store a hundred times: where a word lies in each is found once."""
     find, found = stream_plan.find_boundaries, dict[tuple[bytes, int, int], tuple[int, int]]()
 

@@ -152,7 +152,7 @@ def _print(
     click.echo(f"{output}: {card.measured_on}")
     if chosen.upper_bound is not None and chosen.goal.confidence is not None:
         click.echo(
-            f"at most {chosen.upper_bound:.2f} an hour with {100 * chosen.goal.confidence:g} % confidence"
+            f"at most {chosen.upper_bound:.2f} per hour with {100 * chosen.goal.confidence:g} % confidence"
         )
     smoothing_s = chosen.settings.smoothing_steps * card.step_s
     delay = "" if chosen.median_delay_s is None else f", median delay {1_000 * chosen.median_delay_s:.0f} ms"

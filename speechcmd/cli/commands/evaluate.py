@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     type=click.Choice(["own", "12", "35"]),
     default="own",
     show_default=True,
-    help="What is told apart: the model's own words, the official 12 classes, or all words.",
+    help="What to recognise: the model's own words, the official 12 classes, or all words.",
 )
 @click.option(
     "--split",

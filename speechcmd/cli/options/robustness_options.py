@@ -30,14 +30,14 @@ _OPTIONS = (
         "noises",
         multiple=True,
         metavar="PATH",
-        help="File or folder of noise for --robustness, instead of made noise; a row each. Obeys roles.csv.",
+        help="File or folder of noise for --robustness, instead of synthetic noise; a row each. Obeys roles.csv.",
     ),
     click.option(
         "--impulse-response",
         "responses",
         multiple=True,
         metavar="PATH",
-        help="File or folder of impulse responses for --robustness, instead of made rooms.",
+        help="File or folder of impulse responses for --robustness, instead of simulated rooms.",
     ),
     click.option(
         "--limit",

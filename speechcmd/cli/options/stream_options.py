@@ -27,7 +27,7 @@ jobs_option = click.option(
 
 
 def say_what_is_measured(recordings: RecordingSet, role: str) -> None:
-    """Tell on standard error what was taken and what was left out."""
+    """Report on standard error what was taken and what was left out."""
     n_labelled = sum(one.annotation is not None for one in recordings.recordings)
     parts = [f"{len(recordings.recordings)} recordings, {n_labelled} with labels"]
     if recordings.n_transcripts:

@@ -63,7 +63,7 @@ def describe(calibration: Calibration, temperature: Temperature | None, clips: s
     kinds = ", ".join(f"{hours:.2f} h {kind}" for kind, hours in calibration.hours_by_kind.items())
     parts = [
         f"{calibration.n_events} false accept{'s' * (calibration.n_events != 1)} in "
-        f"{calibration.hours:.2f} h ({kinds}): {calibration.rate:.2f} an hour, 95 % interval "
+        f"{calibration.hours:.2f} h ({kinds}): {calibration.rate:.2f} per hour, 95 % interval "
         f"{calibration.low:.2f} to {calibration.high:.2f}"
     ]
     if calibration.false_reject_rate is not None:

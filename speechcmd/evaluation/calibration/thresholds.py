@@ -165,7 +165,7 @@ def _check(material: HeardSet, negatives: Negatives, goal: Goal) -> None:
     if _allowed(negatives, goal) < 0:
         needed = hours_needed(goal.false_accepts_per_hour, goal.confidence or 0.0)
         raise GoalError(
-            f"{negatives.hours:.2f} h cannot prove a rate of {goal.false_accepts_per_hour:g} an hour "
+            f"{negatives.hours:.2f} h cannot prove a rate of {goal.false_accepts_per_hour:g} per hour "
             f"with {100 * (goal.confidence or 0):g} % confidence: {needed:.1f} h without a single one would"
         )
 
@@ -317,7 +317,7 @@ def _why_not(curve: Sequence[CurvePoint], goal: Goal, hours: float) -> str:
         return "none of the labelled words is heard at any threshold: are these their labels, and its words?"
     fewest = min(heard, key=lambda point: point.n_false)
     return (
-        f"no thresholds keep a rate of {goal.false_accepts_per_hour:g} an hour: the strictest at which "
+        f"no thresholds keep a rate of {goal.false_accepts_per_hour:g} per hour: the strictest at which "
         f"anything is heard give {fewest.n_false} in {hours:.2f} h"
     )
 

@@ -144,7 +144,7 @@ class SpeakerSpread:
 
 @dataclass(frozen=True)
 class WordAccuracy:
-    """How often one word that is no command is told from them."""
+    """How often one word that is no command is kept apart from the commands."""
 
     word: str
     n: int

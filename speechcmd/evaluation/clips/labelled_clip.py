@@ -18,7 +18,7 @@ class LabelledClip:
     path: str
     """Its name in the source."""
     word: str
-    """What is spoken; "" for silence and where the source does not tell."""
+    """What is spoken; "" for silence and where the source does not say."""
     label: str
     """Right answer of the task."""
     speaker: str

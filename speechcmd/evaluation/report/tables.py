@@ -38,7 +38,7 @@ _ROW_HEADER: tuple[str, ...] = (
     "false accepts",
     "hours",
     "wrong word",
-    "twice",
+    "duplicates",
     "delay, median",
     "delay, 95 %",
 )
@@ -108,11 +108,11 @@ def tabulate_speakers(result: ClipResult) -> list[Table]:
 
 
 def tabulate_unknown(result: ClipResult) -> Table | None:
-    """Words that are none of the commands: how often each is told from them."""
+    """Words that are none of the commands: how often each is kept apart from them."""
     unknown = result.unknown_by_word
     if not unknown:
         return None
-    title = f"Other words told from the commands: mean of the words {as_percent(unknown.mean)}"
+    title = f"Other words kept apart from the commands: mean of the words {as_percent(unknown.mean)}"
     rows = sorted(unknown.words, key=lambda row: row.accuracy)
     return _table(
         title, ("word", "clips", "right"), ((row.word, row.n, as_percent(row.accuracy)) for row in rows)

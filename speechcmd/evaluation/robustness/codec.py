@@ -34,7 +34,7 @@ class Codec:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What soundfile is told beside the format."""
+        """Further arguments for soundfile."""
         options = {"compression_level": self.compression_level, "bitrate_mode": self.bitrate_mode}
         return {name: value for name, value in options.items() if value is not None}
 

@@ -42,7 +42,7 @@ class Response:
 def make_room(
     rt60_s: float, rng: np.random.Generator, direct_to_reverberant_db: float = DIRECT_TO_REVERBERANT_DB
 ) -> Waveform:
-    """Impulse response of a made-up room: a direct path of 1 at its beginning, and a tail of noise.
+    """Impulse response of a simulated room: a direct path of 1 at its beginning, and a tail of noise.
 
     The tail is white Gaussian noise that begins 2.5 ms later, falls by 60 dB in `rt60_s` and ends there.
     Shape: (n_samples,).

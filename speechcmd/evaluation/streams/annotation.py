@@ -45,7 +45,7 @@ class Annotation:
     """What is said in a recording.
 
     `words` are keywords, `others` what is said beside them: unknown words and running speech, in which no
-    keyword is. Both are in the order of their times. `duration_s` is None where the labels do not tell it.
+    keyword is. Both are in the order of their times. `duration_s` is None where the labels do not say it.
     """
 
     words: tuple[Word, ...]

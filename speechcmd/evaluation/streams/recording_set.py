@@ -31,7 +31,7 @@ class GivenRecording:
     annotation: Annotation | None = None
     """What is said in it; None: no keyword at all."""
     sentence: str = ""
-    """What is said in it as text, where a transcript tells."""
+    """What is said in it as text, where a transcript says so."""
     heard: frozenset[str] = frozenset()
     """Labels that sound in the sentence: no detection of them counts as false, nor as right."""
 

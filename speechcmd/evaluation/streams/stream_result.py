@@ -180,7 +180,7 @@ class StreamMistake(Mistake):
     heard: str
     time_s: float
     sentence: str
-    """What is said in the recording, where a transcript tells."""
+    """What is said in the recording, where a transcript says so."""
 
     @property
     def facts(self) -> list[tuple[str, str]]:

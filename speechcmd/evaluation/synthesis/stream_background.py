@@ -1,4 +1,4 @@
-"""The noise under a made recording: pieces of recordings, cross-faded, all equally loud."""
+"""The noise under a synthetic recording: stretches of recordings, cross-faded, all equally loud."""
 
 from __future__ import annotations
 

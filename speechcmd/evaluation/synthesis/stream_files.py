@@ -1,4 +1,4 @@
-"""Where a made recording and its labels are put: beside nothing that they would belong to by mistake.
+"""Where a synthetic recording and its labels are put: beside nothing that they would belong to by mistake.
 
 Labels lie beside a recording under its name, so a recording of the same name in another format would
 become theirs, and labels drawn by hand would be lost.

@@ -1,7 +1,7 @@
 """Make a recording of which it is known what is said when: the audio of a `Plan`, and its labels.
 
 The audio is written section by section, so an hour takes no more memory than a minute. Levels are rms
-over the word from border to border, of the word and of the very noise under it, never peaks.
+over the word from boundary to boundary, of the word and of the very noise under it, never peaks.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def noise_level(plan: Plan, start: int, end: int) -> Waveform:
 def _add(event: Event, section: Section, store: Store, noise: Waveform, mixed: Waveform) -> float:
     """Lay what is said over the section's noise and return the ratio of the two in dB."""
     spoken = event.spoken
-    (first, last), (start, end) = spoken.cut, spoken.border
+    (first, last), (start, end) = spoken.cut, spoken.boundaries
     waveform = _faded(int16_to_float32(store.samples_of(spoken.row)[first:last]), start - first, last - end)
     begin = event.start - section.start
     spoken_rms = max(measure_rms(waveform[start - first : end - first]), _LEAST_RMS)

@@ -1,4 +1,4 @@
-"""What is said when in a made recording, and over which noise: decided before a sample is written.
+"""What is said when in a synthetic recording, and over which noise: decided before a sample is written.
 
 The same store, settings and seed give the same plan. Times count samples of the recording at 16 kHz.
 """
@@ -27,7 +27,7 @@ LEVEL_DB, LEVEL_JITTER_DB = -31.0, 3.0  # rms of what is said, or of the noise i
 _PAUSE_RANGE_S = 0.75  # running speech is cut at the best pause in this time
 _MARGIN_SAMPLES = round(
     0.03 * SAMPLE_RATE
-)  # of the clip heard before and after its borders; less than half a close gap
+)  # of the clip heard before and after its boundaries; less than half a close gap
 _LEAST_NOISE_SAMPLES = SAMPLE_RATE
 _NO_WORD_FOUND = frozenset({"near_silent", "low_contrast"})
 _ROUNDING = 1e-9  # 0.05 + 0.55 + 0.3 + 0.1 is more than 1
@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """What a made recording shall hold.
+    """What a synthetic recording shall hold.
 
     `words` are the keywords. `unknown`, `speech`, `close` and `repeat` are shares (0 to 1) of what is
     said: other words, running speech, rows of two to four keywords 0.1 to 0.3 s apart, and one keyword
@@ -74,11 +74,11 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """Part of a clip: `cut` is heard, `border` is where the label lies; both count from the clip's start."""
+    """Part of a clip: `cut` is heard, `boundaries` say where the label lies; both count from the clip's start."""
 
     row: Row
     cut: tuple[int, int]
-    border: tuple[int, int]
+    boundaries: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Event:
     @property
     def end(self) -> int:
         """Sample behind the last."""
-        return self.start + self.spoken.border[1] - self.spoken.border[0]
+        return self.start + self.spoken.boundaries[1] - self.spoken.boundaries[0]
 
 
 @dataclass(frozen=True, slots=True)

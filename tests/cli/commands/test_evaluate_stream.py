@@ -192,7 +192,7 @@ def test_a_rate_that_cannot_be_kept_writes_nothing(data: Path, tmp_path: Path) -
     same = data / "hum/a.wav"  # as clear as the words themselves
     result, output = calibrated(data, tmp_path, data / "stream.wav", same, "--false-accepts-per-hour", 1)
     assert result.exit_code == 1
-    assert "no thresholds keep a rate of 1 an hour" in result.stderr
+    assert "no thresholds keep a rate of 1 per hour" in result.stderr
     assert "words not heard" in result.stderr, "the curve"
     assert not output.exists()
     assert list(tmp_path.iterdir()) == []
@@ -205,7 +205,7 @@ def test_hours_that_prove_nothing_say_how_many_would(data: Path, tmp_path: Path)
     )  # fmt: skip
     assert result.exit_code == 1
     assert (
-        "cannot prove a rate of 1 an hour with 95 % confidence: 3.0 h without a single one" in result.stderr
+        "cannot prove a rate of 1 per hour with 95 % confidence: 3.0 h without a single one" in result.stderr
     )
     assert not output.exists()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
-from stream_store import find_borders_once, write_store
+from stream_store import find_boundaries_once, write_store
 
 from speechcmd.cli.main import cli
 from speechcmd.evaluation.streams.annotation import read_annotation
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.runtime
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
-        find_borders_once(patch)
+        find_boundaries_once(patch)
         yield write_store(tmp_path_factory.mktemp("cli") / "store").path
 
 

@@ -72,7 +72,7 @@ def test_with_confidence_the_upper_bound_holds_or_the_hours_needed_are_told() ->
     needed = -math.log(0.05) / 20.0
     with pytest.raises(
         GoalError,
-        match=f"0.02 h cannot prove a rate of 20 an hour with 95 % confidence: {needed:.1f} h without",
+        match=f"0.02 h cannot prove a rate of 20 per hour with 95 % confidence: {needed:.1f} h without",
     ):
         run(material, Goal(20.0, confidence=0.95))
 
@@ -80,7 +80,7 @@ def test_with_confidence_the_upper_bound_holds_or_the_hours_needed_are_told() ->
 def test_a_rate_that_nothing_keeps_shows_the_curve() -> None:
     material = made_material(negatives([("yes", 0.99), ("no", 0.99)], hours=0.01), positives(0.9, 0.9))
     with pytest.raises(
-        GoalError, match=r"no thresholds keep a rate of 1 an hour: .* give 2 in 0.01 h"
+        GoalError, match=r"no thresholds keep a rate of 1 per hour: .* give 2 in 0.01 h"
     ) as caught:
         run(material, Goal(1.0))
     assert len(caught.value.curve) > 10

@@ -170,7 +170,7 @@ def test_what_one_voice_does_not_tell_is_a_limit(tmp_path: Path) -> None:
 
 def test_other_words_are_listed(tmp_path: Path) -> None:
     sections = sections_of(card_of(tmp_path, clips_result()))
-    table = sections["Other words told from the commands: mean of the words 78.0 %"]
+    table = sections["Other words kept apart from the commands: mean of the words 78.0 %"]
     assert "| on | 30 | 40.0 % |\n| bed | 12 | 100.0 % |" in table
 
 

@@ -23,7 +23,7 @@ def strongest_hz(waveform: Waveform) -> float:
     return float(np.argmax(spectrum) / 8)
 
 
-def loud_borders(waveform: Waveform) -> tuple[int, int]:
+def loud_boundaries(waveform: Waveform) -> tuple[int, int]:
     levels = np.abs(waveform[: len(waveform) // 80 * 80].reshape(-1, 80)).max(axis=1)
     loud = np.flatnonzero(levels > levels.max() / 4)
     return int(loud[0]) * 80, int(loud[-1] + 1) * 80
@@ -46,7 +46,7 @@ class TestStretch:
         clip[4_000:5_600] = voice()[:1_600]
         clip[10_000:12_000] = voice()[:2_000]
         stretched = stretch_time(clip, rate)
-        assert loud_borders(stretched) == pytest.approx((4_000 / rate, 12_000 / rate), abs=0.02 * RATE)
+        assert loud_boundaries(stretched) == pytest.approx((4_000 / rate, 12_000 / rate), abs=0.02 * RATE)
 
 
 def test_a_rate_of_one_changes_nothing() -> None:
@@ -59,7 +59,7 @@ def test_slower_speech_keeps_its_word_inside_the_clip() -> None:
     clip = 1e-4 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     clip[9_600:] += voice()[:6_400]
     slower = change_rate(clip, 0.8, np.random.default_rng(0))
-    first, last = loud_borders(slower)
+    first, last = loud_boundaries(slower)
     assert last - first == pytest.approx(8_000, abs=0.02 * RATE)
 
 
@@ -67,6 +67,6 @@ def test_faster_speech_is_padded_with_the_clips_own_quiet() -> None:
     clip = 1e-3 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     clip[6_000:10_000] += voice()[:4_000]
     faster = change_rate(clip, 1.25, np.random.default_rng(0))
-    assert loud_borders(faster) == pytest.approx((8_000 - 1_600, 8_000 + 1_600), abs=0.02 * RATE)
+    assert loud_boundaries(faster) == pytest.approx((8_000 - 1_600, 8_000 + 1_600), abs=0.02 * RATE)
     assert np.std(faster[:1_600]) == pytest.approx(1e-3, rel=0.2)
     assert np.std(faster[-1_600:]) == pytest.approx(1e-3, rel=0.2)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from stream_store import BURST_S, SAMPLE_RATE, WORDS, burst_start, find_borders_once, write_store
+from stream_store import BURST_S, SAMPLE_RATE, WORDS, burst_start, find_boundaries_once, write_store
 
 from data_prep.store import Store
 from speechcmd.audio.samples import Waveform
@@ -32,7 +32,7 @@ PIECE_S = (4.0, 4.0)  # of noise: short, and of a length whose transform is quic
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as patch:
-        find_borders_once(patch)
+        find_boundaries_once(patch)
         patch.setattr(stream_plan, "PIECE_S", PIECE_S)
         yield write_store(tmp_path_factory.mktemp("maker") / "store")
 
@@ -100,8 +100,8 @@ def test_labels_lie_where_the_bursts_are(heard: tuple[Waveform, Waveform, list[W
 def test_a_word_that_its_clip_cuts_off_is_faded_for_five_milliseconds_only(store: Store, plan: Plan) -> None:
     section = next(section for section in plan.sections if section.events[0].spoken.row.word == WORDS[0])
     event = section.events[0]
-    start, end = event.spoken.border[0] + 800, event.spoken.border[1] - 800  # inside the burst
-    event = replace(event, spoken=replace(event.spoken, cut=(start, end), border=(start, end)))
+    start, end = event.spoken.boundaries[0] + 800, event.spoken.boundaries[1] - 800  # inside the burst
+    event = replace(event, spoken=replace(event.spoken, cut=(start, end), boundaries=(start, end)))
     alone = replace(plan, sections=(replace(section, events=(event,)),))
     mixed, _ = rendered(store, alone)
     said = (mixed - rendered(store, silenced(alone))[0])[event.start - section.start :][: end - start]
@@ -114,12 +114,12 @@ def test_a_word_that_its_clip_cuts_off_is_faded_for_five_milliseconds_only(store
     np.testing.assert_allclose(said[-80:], clip[-80:] * fade[::-1], atol=0.002 * np.abs(clip).max())
 
 
-def test_borders_are_those_of_the_clip(plan: Plan, store: Store) -> None:
+def test_boundaries_are_those_of_the_clip(plan: Plan, store: Store) -> None:
     """Which clip is the n-th of the store tells where its burst is."""
     numbers = {row.path: number for number, row in enumerate(store.rows)}
     checked = 0
     for event in plan.events:
-        start, _ = event.spoken.border
+        start, _ = event.spoken.boundaries
         row = event.spoken.row
         if row.word == WORDS[0]:
             assert abs(start - burst_start(1 + numbers[row.path])) <= 80

@@ -13,7 +13,7 @@ from stream_store import (
     SAMPLE_RATE,
     SPEECH_PAUSE_S,
     WORDS,
-    find_borders_once,
+    find_boundaries_once,
     write_store,
 )
 
@@ -30,7 +30,7 @@ HALF_SAMPLE_S = 0.5 / SAMPLE_RATE
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as patch:
-        find_borders_once(patch)
+        find_boundaries_once(patch)
         yield write_store(tmp_path_factory.mktemp("plan") / "store")
 
 
@@ -155,8 +155,8 @@ def test_long_speech_is_cut_in_its_pauses(store: Store) -> None:
     assert len(excerpts) > 10
     for event in excerpts:
         assert 0.5 <= (event.end - event.start) / SAMPLE_RATE <= 6.0
-        for border in event.spoken.border:
-            assert border / SAMPLE_RATE % 1.0 >= 1.0 - SPEECH_PAUSE_S
+        for boundary in event.spoken.boundaries:
+            assert boundary / SAMPLE_RATE % 1.0 >= 1.0 - SPEECH_PAUSE_S
 
 
 @pytest.mark.parametrize("gap_s", [(0.1, 0.1), (0.5, 3.0), (30.0, 45.0)])
