@@ -32,7 +32,7 @@ def poisson_interval(n_events: int, hours: float, confidence: float = CONFIDENCE
 
 
 def rate_upper_bound(n_events: int, hours: float, confidence: float) -> float:
-    """Rate per hour that is not exceeded with a confidence (one-sided, exact): -ln(1 - C) / hours for none."""
+    """Rate per hour that is not exceeded with a confidence (one-sided): -ln(1 - C) / hours for none."""
     return math.inf if hours <= 0 else float(gamma.ppf(confidence, n_events + 1)) / hours
 
 

@@ -30,7 +30,7 @@ _OPTIONS = (
         "noises",
         multiple=True,
         metavar="PATH",
-        help="File or folder of noise for --robustness, instead of synthetic noise; a row each. Obeys roles.csv.",
+        help="File or folder of noise for --robustness, instead of synthetic noise; obeys roles.csv.",
     ),
     click.option(
         "--impulse-response",

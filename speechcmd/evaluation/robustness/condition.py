@@ -155,8 +155,8 @@ def _noise_condition(source: NoiseSource, clips: Sequence[ClipFacts]) -> Conditi
 
     points = tuple(Point(snr_db, at(snr_db)) for snr_db in SNR_DB)
     note = (
-        "the rms of the word over that of the noise under it, boundary to boundary; what lies below 50 Hz is no "
-        "noise, and recorded noise is evened out; silence counts as the median word"
+        "the rms of the word over that of the noise under it, boundary to boundary; what lies below 50 Hz is "
+        "no noise, and recorded noise is evened out; silence counts as the median word"
     )
     return Condition(f"noise: {source.name}", "signal-to-noise ratio, dB", points, note)
 

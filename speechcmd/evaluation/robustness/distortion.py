@@ -34,8 +34,8 @@ class WordPlace:
 def find_word(clip: Waveform) -> WordPlace:
     """Find the word in a clip that was not trimmed; its level is its rms, not its peak.
 
-    From the first to the last 5 ms that stand out of the clip (`word_boundaries.find_boundaries`), as in synthetic
-    streams. Shape: (n_samples,), not empty; the level of digital silence is 0.
+    From the first to the last 5 ms that stand out of the clip (`word_boundaries.find_boundaries`), as in
+    synthetic streams. Shape: (n_samples,), not empty; the level of digital silence is 0.
     """
     start, end = find_boundaries(clip, 0, len(clip))
     return WordPlace(start, end, measure_rms(clip[start:end]))

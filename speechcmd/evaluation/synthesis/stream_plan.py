@@ -74,7 +74,7 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """Part of a clip: `cut` is heard, `boundaries` say where the label lies; both count from the clip's start."""
+    """Part of a clip: `cut` is heard, the label lies between `boundaries`; all count from its start."""
 
     row: Row
     cut: tuple[int, int]
