@@ -8,50 +8,61 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from speechcmd.errors import EvaluationError, printable
 from speechcmd.files import write_text
 from speechcmd.json_toml import parse_json
 from speechcmd.labels import normalise_label
+from speechcmd.typed import as_plain, as_type
 
 SCHEMA = 1
 SUFFIXES = (".json", ".txt")
-Attribute = str | float | bool
-_LARGEST = 1e9  # thirty years of seconds
-_LARGEST_INTEGER = 2**63
+_LARGEST, _MOST = sys.float_info.max, 2**53
+Attribute = (
+    str | bool | Annotated[int, Meta(ge=-_MOST, le=_MOST)] | Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+)
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]  # to thirty years
 _TIME_DIGITS = 6  # what Audacity itself writes
 _LINE_FORM = "expected start, end and label with tabs between them, times in seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Something that is said, from `start_s` to `end_s`; equal times mark a point.
-
-    `attributes` says how: a signal-to-noise ratio, a speaker, where it comes from.
-    """
+    """Something that is said, from `start_s` to `end_s`; equal times mark a point."""
 
     label: str
-    start_s: float
-    end_s: float
+    start_s: Seconds
+    end_s: Seconds
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    """How it is said: a signal-to-noise ratio, a speaker, where it comes from."""
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is said in a recording.
-
-    `words` are keywords, `others` what is said beside them: unknown words and running speech, in which no
-    keyword is. Both are in the order of their times. `duration_s` is None where the labels do not say it.
-    """
+    """What is said in a recording."""
 
     words: tuple[Word, ...]
+    """Keywords, in the order of their times."""
     others: tuple[Word, ...] = ()
-    duration_s: float | None = None
+    """What is said beside them: unknown words and running speech, in which no keyword is."""
+    duration_s: Seconds | None = None
+    """None where the labels do not say it."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those of make-stream."""
+
+
+@dataclass(frozen=True)
+class _LabelFile(Annotation):
+    """As our JSON holds it."""
+
+    schema: Literal[1] = 1
 
 
 def read_annotation(path: Path) -> Annotation:
@@ -83,13 +94,7 @@ def write_json(annotation: Annotation, path: Path) -> None:
     OSError
         If the file cannot be written.
     """
-    content = {
-        "schema": SCHEMA,
-        "duration_s": annotation.duration_s,
-        "settings": dict(annotation.settings),
-        "words": [_word_to_dict(word) for word in annotation.words],
-        "others": [_word_to_dict(word) for word in annotation.others],
-    }
+    content = {"schema": SCHEMA, **as_plain(annotation)}
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
@@ -108,15 +113,6 @@ def write_audacity(words: Iterable[Word], path: Path) -> None:
     write_text(path, "".join(lines))
 
 
-def _word_to_dict(word: Word) -> dict[str, Any]:
-    return {
-        "label": word.label,
-        "start_s": word.start_s,
-        "end_s": word.end_s,
-        "attributes": dict(word.attributes),
-    }
-
-
 def _parse_audacity(text: str, name: str) -> Annotation:
     words = []
     # not splitlines: a label may hold what Python, but not Audacity, takes for the end of a line
@@ -126,7 +122,7 @@ def _parse_audacity(text: str, name: str) -> Annotation:
             continue
         where = f"{name}, line {number}"
         start, end, label, *_ = [*line.split("\t", 2), "", ""]
-        words.append(_checked_word(label, _number(start, where), _number(end, where), {}, where))
+        words.append(_checked(Word(label, _number(start, where), _number(end, where)), where))
     return Annotation(_in_order(words))
 
 
@@ -142,63 +138,28 @@ def _parse_json(text: str, name: str) -> Annotation:
         content = parse_json(text)
     except ValueError as error:
         raise EvaluationError(f"{name}: cannot be understood as JSON: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("words"), list):
-        raise EvaluationError(f'{name}: expected an object with a list "words", as make-stream writes it')
-    if content.get("schema", SCHEMA) != SCHEMA:
-        raise EvaluationError(f"{name}: labels of schema {content['schema']}, this version reads {SCHEMA}")
-    others, duration_s = content.get("others", []), content.get("duration_s")
-    if not isinstance(others, list):
-        raise EvaluationError(f'{name}: expected a list of words for "others"')
-    if duration_s is not None and not (_is_number(duration_s) and duration_s >= 0):
-        raise EvaluationError(f"{name}: expected seconds for duration_s, got {duration_s!r}")
-    settings = content.get("settings")
-    return Annotation(
-        _in_order(_words_of(content["words"], f"{name}, words")),
-        _in_order(_words_of(others, f"{name}, others")),
-        duration_s,
-        settings if isinstance(settings, dict) else {},
+    try:
+        found = as_type(content, _LabelFile)
+    except ValueError as error:
+        raise EvaluationError(f"{name}: {error}; are these labels as make-stream writes them?") from None
+    words, others = (
+        _in_order(_checked(word, f"{name}, {part}[{number}]") for number, word in enumerate(said))
+        for part, said in (("words", found.words), ("others", found.others))
     )
+    return Annotation(words, others, found.duration_s, found.settings)
 
 
-def _words_of(entries: list[Any], name: str) -> list[Word]:
-    words = []
-    for number, entry in enumerate(entries, start=1):
-        where = f"{name}, number {number}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
-            raise EvaluationError(f"{where}: expected an object with label, start_s and end_s")
-        for key in ("start_s", "end_s"):
-            if not _is_number(entry.get(key)):
-                raise EvaluationError(f"{where}: expected seconds for {key}, got {entry.get(key)!r}")
-        attributes = entry.get("attributes", {})
-        if not isinstance(attributes, dict) or not all(map(_is_attribute, attributes.values())):
-            raise EvaluationError(f"{where}: expected attributes that are text, numbers, true or false")
-        words.append(_checked_word(entry["label"], entry["start_s"], entry["end_s"], attributes, where))
-    return words
-
-
-def _is_attribute(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, str) or (isinstance(value, int) and abs(value) < _LARGEST_INTEGER)
-
-
-def _is_number(value: object) -> bool:
-    """A number that arithmetic can take: JSON of Python's kind may hold nan, and integers of any length."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
-
-
-def _checked_word(
-    label: str, start_s: float, end_s: float, attributes: Mapping[str, Attribute], where: str
-) -> Word:
-    if not (_is_number(start_s) and _is_number(end_s)):
-        raise EvaluationError(f"{where}: expected times in seconds, got {start_s} and {end_s}")
-    if start_s < 0:
-        raise EvaluationError(f"{where}: begins at {start_s:g} s, before the recording does")
-    if end_s < start_s:
-        raise EvaluationError(f"{where}: ends at {end_s:g} s, before it begins at {start_s:g} s")
-    if not label.strip():
+def _checked(word: Word, where: str) -> Word:
+    """The word with its label as labels are spelled."""
+    if not (math.isfinite(word.start_s) and math.isfinite(word.end_s)):
+        raise EvaluationError(f"{where}: expected times in seconds, got {word.start_s} and {word.end_s}")
+    if word.start_s < 0:
+        raise EvaluationError(f"{where}: begins at {word.start_s:g} s, before the recording does")
+    if word.end_s < word.start_s:
+        raise EvaluationError(f"{where}: ends at {word.end_s:g} s, before it begins at {word.start_s:g} s")
+    if not word.label.strip():
         raise EvaluationError(f"{where}: expected a word, got a label without text")
-    return Word(normalise_label(label), float(start_s), float(end_s), dict(attributes))
+    return replace(word, label=normalise_label(word.label))
 
 
 def _in_order(words: Iterable[Word]) -> tuple[Word, ...]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -132,20 +133,35 @@ WORD = {"label": "yes", "start_s": 1.0, "end_s": 2.0}
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ([], 'a list "words"'),
-        ({"words": {}}, 'a list "words"'),
-        ({"words": [], "schema": 9}, "schema 9"),
-        ({"words": [], "others": 1}, '"others"'),
-        ({"words": [], "duration_s": "long"}, "duration_s, got 'long'"),
-        ({"words": [], "duration_s": -1}, "duration_s, got -1"),
-        ({"words": [WORD, "yes"]}, "words, number 2: expected an object"),
-        ({"words": [{**WORD, "label": 3}]}, "words, number 1: expected an object"),
-        ({"words": [{**WORD, "start_s": None}]}, "seconds for start_s, got None"),
-        ({"words": [{**WORD, "end_s": True}]}, "seconds for end_s, got True"),
+        ([], "expected a table, got []"),
+        ({"words": {}}, "words: expected a list, got {}"),
+        ({"words": [], "schema": 9}, "schema: expected 1, got 9"),
+        ({"words": [], "others": 1}, "others: expected a list, got 1"),
+        (
+            {"words": [], "duration_s": "long"},
+            "duration_s: expected a number from 0 to 1e+09 or nothing, got 'long'",
+        ),
+        ({"words": [], "duration_s": -1}, "from 0 to 1e+09 or nothing, got -1"),
+        ({"words": [WORD, "yes"]}, "words[1]: expected a table, got 'yes'"),
+        ({"words": [{**WORD, "label": 3}]}, "words[0].label: expected text, got 3"),
+        (
+            {"words": [{**WORD, "start_s": None}]},
+            "words[0].start_s: expected a number from 0 to 1e+09, got nothing",
+        ),
+        ({"words": [{**WORD, "end_s": True}]}, "words[0].end_s: expected a number from 0 to 1e+09, got True"),
         ({"words": [{**WORD, "end_s": 0.5}]}, "ends at 0.5 s"),
-        ({"words": [], "others": [{**WORD, "start_s": -1}]}, "others, number 1: begins at -1 s"),
-        ({"words": [{**WORD, "attributes": {"a": [1]}}]}, "expected attributes"),
-        ({"words": [{**WORD, "attributes": 1}]}, "expected attributes"),
+        (
+            {"words": [], "others": [{**WORD, "start_s": -1}]},
+            "others[0].start_s: expected a number from 0 to 1e+09, got -1",
+        ),
+        (
+            {"words": [{**WORD, "attributes": {"a": [1]}}]},
+            "words[0].attributes.a: expected text or true or false or",
+        ),
+        ({"words": [{**WORD, "attributes": {"a": math.inf}}]}, "words[0].attributes.a: expected"),
+        ({"words": [{**WORD, "attributes": {"a": 10**400}}]}, "words[0].attributes.a: expected"),
+        ({"words": [{**WORD, "end_s": 10**400}]}, "words[0].end_s: expected"),
+        ({"words": [{**WORD, "attributes": 1}]}, "words[0].attributes: expected a table, got 1"),
     ],
 )
 def test_wrong_json_is_named(tmp_path: Path, content: object, says: str) -> None:
