@@ -33,8 +33,6 @@ _MEMBER_BYTES = 4096  # what an empty file takes on the disk
 # known with certainty for this version alone; the checksum covers the other
 _COUNTED_VERSION = "v0.02"
 
-"""Called with the bytes that are here and the bytes that there are (0 if the server does not say)."""
-
 
 @dataclass(frozen=True)
 class Archive:

@@ -20,7 +20,7 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
-from data_prep.store_check import AGAIN, CellError, StoreInfo, check_columns, check_record, find_twice
+from data_prep.store_check import AGAIN, CellError, StoreInfo, check_columns, check_record, find_duplicate
 from speechcmd.arrays import AnyArray
 from speechcmd.audio.samples import SAMPLE_RATE, Int16
 from speechcmd.errors import StoreError
@@ -104,9 +104,9 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         except CellError as error:
             raise StoreError(f"{path}, line {lines[error.row]}: {error}; {AGAIN}") from error
         rows += map(Row, *columns.values())
-    twice = find_twice([row.path for row in rows])
-    if twice is not None:
-        raise StoreError(f"{path}: expected each clip once, got {twice} again; {AGAIN}")
+    duplicate = find_duplicate([row.path for row in rows])
+    if duplicate is not None:
+        raise StoreError(f"{path}: expected each clip once, got {duplicate} again; {AGAIN}")
     return tuple(rows)
 
 

@@ -86,8 +86,8 @@ def check_columns(columns: Mapping[str, Sequence[Any]]) -> None:
     _check_positions(columns)
 
 
-def find_twice(names: Sequence[str]) -> str | None:
-    """The first name that stands there twice."""
+def find_duplicate(names: Sequence[str]) -> str | None:
+    """The first name that is there more than once."""
     if len(set(names)) == len(names):
         return None
     return next(name for name, count in Counter(names).items() if count > 1)

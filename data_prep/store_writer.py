@@ -36,7 +36,7 @@ from data_prep.store_folder import SETTINGS_FILE, check_part, make_part
 from speechcmd.audio.samples import Int16
 from speechcmd.errors import AudioError, StoreError
 from speechcmd.files import open_text, replace_folder, write_bytes, write_text
-from speechcmd.json_toml import parse_json
+from speechcmd.json_toml import parse_json, read_json_table
 
 _HEADER_BYTES = 128
 _BYTES_PER_SAMPLE = 2
@@ -134,7 +134,9 @@ class StoreWriter:
 
     def _is_same_work(self, settings: dict[str, Any]) -> bool:
         given = parse_json(json.dumps(settings))
-        begun = _read_json(self.part / SETTINGS_FILE) or _read_json(self.part / INFO_FILE).get("settings")
+        begun = read_json_table(self.part / SETTINGS_FILE) or read_json_table(self.part / INFO_FILE).get(
+            "settings"
+        )
         return bool(begun == given) and all((self.part / name).exists() for name in (AUDIO_FILE, INDEX_FILE))
 
     def _begin(self, settings: dict[str, Any]) -> None:
@@ -184,12 +186,3 @@ def _npy_header(n_samples: int) -> bytes:
     fields = f"{{'descr': '<i2', 'fortran_order': False, 'shape': ({n_samples},), }}".encode()
     start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
     return start + fields.ljust(_HEADER_BYTES - 11) + b"\n"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """What a file of ours says; nothing if it is missing, damaged or something else."""
-    try:
-        found = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
-"""Made-up words for tests: a corpus in the official layout, and recordings with known borders.
+"""Synthetic words for tests: a corpus in the official layout, and recordings with known boundaries.
 
 A word is a fixed sequence of three chirps with overtones, a quarter to half a second long. A speaker
-changes pitch, tempo, level and timbre, never the sequence. Everything is seeded, and the borders of
+changes pitch, tempo, level and timbre, never the sequence. Everything is seeded, and the boundaries of
 every word are known to the sample, which no recorded corpus offers.
 """
 
@@ -49,7 +49,7 @@ _CHIRPS = (
     _Chirp(3200, 2000, 0.125),
     _Chirp(1800, 1800, 0.140),
 )
-_FADE_S = 0.005  # no click at a border, and short enough that the border stays sharp
+_FADE_S = 0.005  # no click at a boundary, and short enough that it stays sharp
 _JITTER = 0.03  # no speaker says a word twice alike
 _OVERTONES = (1.0, 0.35, 0.15)
 _NOISE_RMS = 0.05
@@ -67,7 +67,7 @@ class Voice:
 
 
 class SpokenWord(NamedTuple):
-    """A word in a recording with its true borders."""
+    """A word in a recording with its true boundaries."""
 
     word: str
     start_s: float
@@ -162,12 +162,12 @@ def make_clip(
     snr_db: float = 30.0,
     clip_s: float = CLIP_S,
 ) -> tuple[Waveform, tuple[int, int]]:
-    """Make a clip with the word somewhere in pink noise, and return it with the word's borders.
+    """Make a clip with the word somewhere in pink noise, and return it with the word's boundaries.
 
     Returns
     -------
     waveform, (start, end)
-        Shape (n_samples,); the borders are samples, the word is `waveform[start:end]`.
+        Shape (n_samples,); the boundaries are samples, the word is `waveform[start:end]`.
     """
     spoken = make_word(word, voice, rng, sample_rate)
     n_samples = round(clip_s * sample_rate)
@@ -185,7 +185,7 @@ def make_recording(
     sample_rate: int = SAMPLE_RATE,
     snr_db: float = 30.0,
 ) -> tuple[Waveform, list[SpokenWord]]:
-    """Make a recording of words by one speaker in pink noise, with the true borders.
+    """Make a recording of words by one speaker in pink noise, with the true boundaries.
 
     `gaps_s` is the pause before each word and after the last: one number for all, or `len(words) + 1`
     of them, 0 for none.
@@ -193,7 +193,7 @@ def make_recording(
     Returns
     -------
     waveform, words
-        Shape (n_samples,); each word with its borders in seconds.
+        Shape (n_samples,); each word with its boundaries in seconds.
     """
     gaps = [gaps_s] * (len(words) + 1) if isinstance(gaps_s, int | float) else list(gaps_s)
     if len(gaps) != len(words) + 1:

@@ -28,8 +28,8 @@ def cut_word(store: Store, row: Row, n_samples: int, rng: np.random.Generator) -
 
     Shape: (n_samples,).
     """
-    borders = np.array([[row.speech_start], [row.speech_end], [row.centre]], dtype=np.int64)
-    start = int(place_around_word(borders[0], borders[1], borders[2], n_samples)[0])
+    boundaries = np.array([[row.speech_start], [row.speech_end], [row.centre]], dtype=np.int64)
+    start = int(place_around_word(boundaries[0], boundaries[1], boundaries[2], n_samples)[0])
     waveform = rng.standard_normal(n_samples).astype(np.float32) * np.float32(10 ** (row.floor_db / 20))
     first, end = max(0, start), min(row.n_samples, start + n_samples)
     waveform[first - start : end - start] = int16_to_float32(store.samples_of(row)[first:end])

@@ -1,4 +1,4 @@
-"""One writer for a folder: the second one is told who the first is.
+"""One writer for a folder: the second one hears who the first is.
 
 The system itself releases the lock when its holder ends, however it ends, so nothing has to be cleared
 after a kill. It holds between processes of one computer, and on network file systems that pass locks on, as

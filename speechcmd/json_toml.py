@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 MOST_LEVELS = 64  # of brackets within brackets; nothing of ours has ten
@@ -28,6 +29,15 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError(_TOO_DEEP) from None
     _check_depth(value)
     return value
+
+
+def read_json_table(path: Path) -> dict[str, Any]:
+    """The object of a JSON file; an empty one if the file is missing, damaged or holds something else."""
+    try:
+        value = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Values that somebody else may have written, as typed records: their constraints stand beside their fields.
 
 A record is a frozen dataclass or a `msgspec.Struct`; a constraint is `Annotated[int, Meta(ge=1)]`. msgspec
-converts and checks; what is wrong is told here, in one line for people: which field, what was expected, what
+converts and checks; what is wrong is said here, in one line for people: which field, what was expected, what
 came. `Meta(description="a licence such as CC-BY-4.0")` says what is expected in words of its own.
 """
 

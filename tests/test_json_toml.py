@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechcmd.json_toml import MOST_LEVELS, check_integers, parse_json, parse_toml
+from speechcmd.json_toml import MOST_LEVELS, check_integers, parse_json, parse_toml, read_json_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text('ab"\\\n\u00e9')
@@ -73,3 +73,15 @@ def test_nothing_else_parses() -> None:
         for path in (ROOT / room).rglob("*.py"):
             if path.name != "json_toml.py":
                 assert not re.search(r"\bjson\.loads?\(|\btomllib\b", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b'{"a": [1]}', {"a": [1]}), (b"[1]", {}), (b"{", {}), (b"\xff", {}), (b"[" * 100_000, {}), (None, {})],
+)
+def test_a_table_of_a_file_that_may_hold_anything(
+    tmp_path: Path, content: bytes | None, expected: dict[str, object]
+) -> None:
+    if content is not None:
+        (tmp_path / "file.json").write_bytes(content)
+    assert read_json_table(tmp_path / "file.json") == expected

@@ -19,7 +19,7 @@ def classify_all(
     lines: LineFormatter,
     listener: BatchListener,
 ) -> None:
-    """Classify clips one after the other; a clip that cannot be read is told, and stops nothing."""
+    """Classify clips one after the other; a clip that cannot be read is reported, and stops nothing."""
     listener.begin(recordings)
     listener.text(as_text(lines.header()))
     for number, recording in enumerate(recordings):

@@ -79,7 +79,7 @@ def transcribe_all(
     n_processes: int,
     listener: BatchListener,
 ) -> None:
-    """Transcribe recordings; what does not go into a folder of results is told to the listener.
+    """Transcribe recordings; the listener hears what does not go into a folder of results.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from typing import Any
 from speechcmd.batch.inputs import Recording
 from speechcmd.errors import UsageError
 from speechcmd.files import write_text
-from speechcmd.json_toml import parse_json
+from speechcmd.json_toml import parse_json, read_json_table
 
 SETTINGS_NAME = ".speechcmd.json"
 
@@ -65,10 +65,10 @@ class ResultFolder:
         """
         file = self.path / SETTINGS_NAME
         wanted = parse_json(json.dumps(settings))
-        found = _read_settings(file)
+        found = read_json_table(file)
         if found == wanted:
             return
-        if resume and found is not None:
+        if resume and found:
             raise UsageError(
                 f"{self.path} holds results of other settings ({_difference(found, wanted)}); "
                 "use another folder, or leave out --resume to make all again"
@@ -85,14 +85,6 @@ class ResultFolder:
         except OSError:
             return False
         return made_ns >= max(sources_ns)
-
-
-def _read_settings(file: Path) -> dict[str, Any] | None:
-    try:
-        settings = parse_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return settings if isinstance(settings, dict) else None
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

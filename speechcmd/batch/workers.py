@@ -48,7 +48,7 @@ class BatchListener(Protocol):
 def run_jobs(
     jobs: Sequence[Job], plan: Plan, listener: BatchListener, recognizer: Recognizer, n_processes: int
 ) -> None:
-    """Do all jobs, in this process or in several; results are told in the order of the jobs.
+    """Do all jobs, in this process or in several; results are reported in the order of the jobs.
 
     Raises
     ------

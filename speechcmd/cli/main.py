@@ -22,44 +22,23 @@ from speechcmd.errors import AudioWarning, SpeechcmdError, UsageError, printable
 FAILED = 1
 _python_shows_warning = warnings.showwarning
 
-# name -> (module and attribute, line in the help)
+# name (of the file, with _ for -, and of the function in it) -> line in the help
 COMMANDS = {
-    "prepare": (
-        "speechcmd.cli.commands.prepare:prepare",
-        "Turn a folder of clips into a store to train from.",
-    ),
-    "train": ("speechcmd.cli.commands.train:train", "Train a network on a store."),
-    "models": (
-        "speechcmd.cli.commands.models:models",
-        "List the architectures, or the released models with figures.",
-    ),
-    "export": ("speechcmd.cli.commands.export:export", "Turn a training run into one checked model file."),
-    "info": ("speechcmd.cli.commands.info:info", "Show what a model file says of itself."),
-    "classify": ("speechcmd.cli.commands.classify:classify", "Say which word each clip holds."),
-    "transcribe": (
-        "speechcmd.cli.commands.transcribe:transcribe",
-        "List the words in recordings, with their times.",
-    ),
-    "listen": ("speechcmd.cli.commands.listen:listen", "Hear words from a microphone, live."),
-    "evaluate": (
-        "speechcmd.cli.commands.evaluate:evaluate",
-        "Measure a model on clips: how often it is right.",
-    ),
-    "make-stream": (
-        "speechcmd.cli.commands.make_stream:make_stream",
-        "Make a long recording whose words are known, to measure on.",
-    ),
-    "evaluate-stream": (
-        "speechcmd.cli.commands.evaluate_stream:evaluate_stream",
-        "Measure a model on recordings: misses, false accepts per hour, delay.",
-    ),
-    "calibrate": (
-        "speechcmd.cli.commands.calibrate:calibrate",
-        "Set thresholds that keep a rate of false accepts.",
-    ),
-    "card": ("speechcmd.cli.commands.card:card", "Write a model card from what was measured."),
-    "devices": ("speechcmd.cli.commands.devices:devices", "List the microphones."),
-    "doctor": ("speechcmd.cli.commands.doctor:doctor", "Say why a microphone does not work, and what to do."),
+    "prepare": "Turn a folder of clips into a store to train from.",
+    "train": "Train a network on a store.",
+    "models": "List the architectures, or the released models with figures.",
+    "export": "Turn a training run into one checked model file.",
+    "info": "Show what a model file says of itself.",
+    "classify": "Say which word each clip holds.",
+    "transcribe": "List the words in recordings, with their times.",
+    "listen": "Hear words from a microphone, live.",
+    "evaluate": "Measure a model on clips: how often it is right.",
+    "make-stream": "Make a long recording whose words are known, to measure on.",
+    "evaluate-stream": "Measure a model on recordings: misses, false accepts per hour, delay.",
+    "calibrate": "Set thresholds that keep a rate of false accepts.",
+    "card": "Write a model card from what was measured.",
+    "devices": "List the microphones.",
+    "doctor": "Say why a microphone does not work, and what to do.",
 }
 
 # the smaller one where both have it: `train` brings gigabytes
@@ -87,13 +66,13 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name][0].split(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"speechcmd.cli.commands.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
         try:

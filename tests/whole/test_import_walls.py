@@ -164,6 +164,18 @@ ROOMS = (
         )
         for name in ("commands/train", "options/train_settings")
     ),
+    *(
+        room(
+            f"speechcmd/cli/{name}/", "speechcmd.errors", "speechcmd.audio.suffixes", "speechcmd.files",
+            "speechcmd.labels", "speechcmd.batch", "click", "rich", *below,
+            lazy=(RUNTIME, "speechcmd.audio", "speechcmd.training", "speechcmd.evaluation", "data_prep", "numpy",
+                  "_typeshed"),
+        )
+        for name, *below in (
+            ("console", "speechcmd.cli.console"),
+            ("options", "speechcmd.cli.console", "speechcmd.cli.options"),
+        )
+    ),
     room("speechcmd/assets/"),
 )  # fmt: skip
 
@@ -300,6 +312,9 @@ def test_nobody_imports_onnxruntime_before_it_is_told_to_send_nothing() -> None:
         ("speechcmd/training/loop/x.py", "import torch, click", 1),
         ("speechcmd/evaluation/x.py", "import torch", 1),
         ("speechcmd/cli/x.py", "import click\nimport numpy", 1),
+        ("speechcmd/cli/options/x.py", "def f():\n    from speechcmd.cli.commands import train", 1),
+        ("speechcmd/cli/console/x.py", "def f():\n    from speechcmd.cli.options import size", 1),
+        ("speechcmd/batch/x.py", "import click\nfrom speechcmd.cli.console import output", 2),
         ("speechcmd/cli/x.py", "import click\ndef f():\n    import torch", 0),
         ("speechcmd/cli/x.py", "if TYPE_CHECKING:\n    import numpy\nelse:\n    import torch", 1),
     ],

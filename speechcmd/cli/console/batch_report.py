@@ -65,7 +65,7 @@ class BatchReport:
         self._leave(number)
 
     def failed(self, number: int, message: str) -> None:
-        """Tell of a recording that could not be read (on)."""
+        """Report a recording that could not be read (on)."""
         self._n_failed += 1
         self.note(f"speechcmd: error: {message}")
         self._leave(number)
