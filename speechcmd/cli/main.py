@@ -44,7 +44,7 @@ COMMANDS = {
 # the smaller one where both have it: `train` brings gigabytes
 EXTRA_OF_PACKAGE = {
     **dict.fromkeys(("scipy", "jinja2", "matplotlib", "onnx"), "evaluate"),
-    **dict.fromkeys(("torch", "torchaudio", "librosa", "onnxscript", "lightning_fabric"), "train"),
+    **dict.fromkeys(("torch", "torchaudio", "librosa", "onnxscript", "lightning_fabric", "tomli_w"), "train"),
 }
 
 
