@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore, JoinedStores
 from data_prep.task import SplitTask
 from models.frontend import FrontEndConfig
@@ -21,7 +20,7 @@ from speechcmd.training.counter_random import generator_for
 from speechcmd.training.data.loader_process import LONGEST_BATCH_S, check_shared_memory
 from speechcmd.training.data.recordings import RecordingWindows
 from speechcmd.training.data.sampler import ItemKey
-from speechcmd.training.data.windows import AudioWindows, FrameWindows, order_by_store
+from speechcmd.training.data.windows import StoreWindows
 from speechcmd.training.settings.config import AugmentConfig
 from speechcmd.training.to_device import to_device
 
@@ -69,14 +68,11 @@ class ClipDataset(Dataset[Batch]):
         self._task = task
         self._is_noise = np.zeros(len(task.examples), dtype=np.bool_)
         self._is_noise[task.noise] = True
-        has_frames = np.array([isinstance(each, FeatureStore) for each in self._stores])
-        self._has_frames = has_frames[task.examples.source]
-        self._audio = AudioWindows(self._stores, task, self._device)
-        self._frames = FrameWindows(self._stores, task, self._device, self._frontend, self._upper)
-        windows = (self._has_frames, self._audio, self._frames, self._frontend, self.n_samples)
-        self.background = Background(
-            RecordingWindows(task, task.noise, *windows), RecordingWindows(task, task.speech, *windows)
+        self._windows = StoreWindows(self._stores, task, self._device, self._frontend, self._upper)
+        noise, speech = (
+            RecordingWindows(self._windows, among, self.n_samples) for among in (task.noise, task.speech)
         )
+        self.background = Background(noise, speech)
 
     def __len__(self) -> int:
         return len(self._task.examples)
@@ -84,7 +80,7 @@ class ClipDataset(Dataset[Batch]):
     def __getstate__(self) -> dict[str, Any]:
         # a mapped array would travel to a worker as a copy of the whole store
         unopened = tuple(type(each)(each.path, each.rows, each.info) for each in self._stores)
-        without = ("_audio", "_frames", "background")
+        without = ("_windows", "background")
         return {name: value for name, value in self.__dict__.items() if name not in without} | {
             "_stores": unopened
         }
@@ -100,8 +96,8 @@ class ClipDataset(Dataset[Batch]):
         """Make one batch, to which all keys belong. Clips come sorted by store, those of audio first."""
         at = BatchNumber(keys[0].epoch, keys[0].batch)
         indices = np.array([key.example for key in keys])
-        indices = indices[order_by_store(self._task, indices, self._has_frames)]
-        n_audio = int(np.count_nonzero(~self._has_frames[indices]))
+        indices = indices[self._windows.order(indices)]
+        n_audio = int(np.count_nonzero(~self._windows.has_frames[indices]))
         audio, frames = slice(0, n_audio), slice(n_audio, None)
         augmentation, hop = self._augmentation, self._frontend.hop_length
         placed = augmentation.place(self._task, indices, self._is_noise[indices], n_audio, at)
@@ -110,17 +106,17 @@ class ClipDataset(Dataset[Batch]):
         n_longer = augmentation.n_longer_samples
         starts = placed.starts[audio] - (n_longer - self.n_samples) // 2
         padding = generator_for("padding", self._seed, *at)
-        waveform = self._audio.cut(indices[audio], starts, n_longer, gain[audio], padding)
+        waveform = self._windows.cut_audio(indices[audio], starts, n_longer, gain[audio], padding)
         waveform = augmentation.change_audio(waveform, speed[audio], self.background, at)
 
         n_longer = augmentation.n_longer_frames
         starts = placed.starts[frames] - (n_longer - augmentation.n_frames) // 2 * hop
         padding = generator_for("frame_padding", self._seed, *at)
-        log_mel = self._frames.cut(indices[frames], starts, n_longer, padding)
+        log_mel = self._windows.cut_frames(indices[frames], starts, n_longer, padding)
         log_mel = augmentation.change_frames(log_mel, speed[frames], gain[frames], self.background, at)
 
         is_image = np.zeros(len(indices), dtype=np.bool_)
-        is_image[frames] = self._frames.is_image(indices[frames])
+        is_image[frames] = self._windows.is_image(indices[frames])
         examples = self._task.examples
         spans = word_spans(examples, indices, placed.starts, self._n_placed, hop)
         middle = self.n_samples / 2 / hop

@@ -5,33 +5,19 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from data_prep.task import SplitTask, draw_recordings
-from models.frontend import FrontEndConfig
-from speechcmd.arrays import BoolArray, IntArray
+from data_prep.task import draw_recordings
+from speechcmd.arrays import IntArray
 from speechcmd.training.augment.placement import place_windows
-from speechcmd.training.data.windows import AudioWindows, FrameWindows, front_end_on, order_by_store
+from speechcmd.training.data.windows import StoreWindows
 from speechcmd.training.to_device import to_device
 
 
 class RecordingWindows:
-    """Windows of `n_samples` of the recordings `among` the examples of a task.
+    """Windows of `n_samples` of the recordings `among` the examples of a task."""
 
-    `has_frames` says which examples of the task lie in feature stores.
-    """
-
-    def __init__(
-        self,
-        task: SplitTask,
-        among: IntArray,
-        has_frames: BoolArray,
-        audio: AudioWindows,
-        frames: FrameWindows,
-        frontend: FrontEndConfig,
-        n_samples: int,
-    ) -> None:
-        self._task, self._has_frames, self._audio, self._frames = task, has_frames, audio, frames
-        self._frontend, self._n_samples = frontend, n_samples
-        is_frames = has_frames[among]
+    def __init__(self, windows: StoreWindows, among: IntArray, n_samples: int) -> None:
+        self._windows, self._n_samples = windows, n_samples
+        is_frames = windows.has_frames[among]
         self._of_audio, self._of_frames = among[~is_frames], among[is_frames]
 
     @property
@@ -48,7 +34,7 @@ class RecordingWindows:
         """Windows of audio. Shape: (n_drawn, n_samples)."""
         drawn, starts, order = self._draw(self._of_audio, n_drawn, rng)
         gain = np.ones(n_drawn, np.float32)
-        return _put_back(self._audio.cut(drawn, starts, self._n_samples, gain, rng), order)
+        return _put_back(self._windows.cut_audio(drawn, starts, self._n_samples, gain, rng), order)
 
     def log_mel(self, n_drawn: int, n_frames: int, rng: np.random.Generator) -> Tensor:
         """Windows of feature stores, else of audio stores through the front end.
@@ -56,19 +42,18 @@ class RecordingWindows:
         Shape: (n_drawn, n_frames, n_mels).
         """
         if len(self._of_frames) == 0:
-            noise = self.waveforms(n_drawn, rng)
-            log_mel: Tensor = front_end_on(self._frontend, noise.device)(noise)
-            return log_mel
+            return self._windows.front_end(self.waveforms(n_drawn, rng))
         drawn, starts, order = self._draw(self._of_frames, n_drawn, rng)
-        return _put_back(self._frames.cut(drawn, starts, n_frames, rng), order)
+        return _put_back(self._windows.cut_frames(drawn, starts, n_frames, rng), order)
 
     def _draw(
         self, among: IntArray, n_drawn: int, rng: np.random.Generator
     ) -> tuple[IntArray, IntArray, IntArray]:
         """Recordings sorted by store, where to begin in each, and the order that sorted them."""
-        drawn = draw_recordings(self._task, among, n_drawn, rng)
-        order = order_by_store(self._task, drawn, self._has_frames)
-        starts = place_windows(self._task, drawn[order], self._n_samples, np.zeros(n_drawn, np.int64), rng)
+        task = self._windows.task
+        drawn = draw_recordings(task, among, n_drawn, rng)
+        order = self._windows.order(drawn)
+        starts = place_windows(task, drawn[order], self._n_samples, np.zeros(n_drawn, np.int64), rng)
         return drawn[order], starts, order
 
 

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data_prep.feature_store import FeatureStore
 from data_prep.row_source import AnyStore
 from data_prep.task import NO_WORDS, SplitTask
 from models.network import KeywordNetwork
 from speechcmd.arrays import FloatArray, IntArray
 from speechcmd.progress import Progress
-from speechcmd.training.data.windows import AudioWindows, FrameWindows
+from speechcmd.training.data.windows import StoreWindows
 
 SMOOTHED_STEPS = 5  # answers that are averaged, about as the decoder does
 _CENTRE = SMOOTHED_STEPS // 2  # the window of this one stands for them
@@ -129,18 +128,16 @@ class _Reader:
         self, network: KeywordNetwork, stores: Sequence[AnyStore], task: SplitTask, device: torch.device
     ) -> None:
         frontend = network.frontend.config
-        self._network, self._stores, self._task = network, tuple(stores), task
+        self._network, self._task = network, task
         self._n_frames = network.window_frames + (_READ_STEPS - 1) * network.step_frames
         self._n_samples = frontend.n_samples(self._n_frames)
-        self._audio = AudioWindows(self._stores, task, device)
-        self._frames = FrameWindows(self._stores, task, device, frontend)
+        self._windows = StoreWindows(tuple(stores), task, device, frontend)
 
     def read(self, example: IntArray, start: IntArray) -> Tensor:
         """Shape: (batch,) twice -> (batch, n_frames, n_mels)."""
-        examples = self._task.examples
-        starts = examples.first[example] + start
+        starts = self._task.examples.first[example] + start
         rng = np.random.Generator(np.random.PCG64(0))  # of what lies behind a recording's end
-        if isinstance(self._stores[examples.source[example[0]]], FeatureStore):
-            return self._frames.cut(example, starts, self._n_frames, rng)
+        if self._windows.has_frames[example[0]]:
+            return self._windows.cut_frames(example, starts, self._n_frames, rng)
         gain = np.ones(len(example), np.float32)
-        return self._network.features(self._audio.cut(example, starts, self._n_samples, gain, rng))
+        return self._network.features(self._windows.cut_audio(example, starts, self._n_samples, gain, rng))

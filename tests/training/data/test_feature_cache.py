@@ -23,7 +23,7 @@ from speechcmd.errors import StoreError
 from speechcmd.training.augment import image_channel
 from speechcmd.training.data import feature_cache, frame_gather
 from speechcmd.training.data.feature_cache import cached_features
-from speechcmd.training.data.windows import FrameWindows
+from speechcmd.training.data.windows import StoreWindows
 
 N_FRAMES = 40
 WINDOW = 480 + 39 * 160  # 6720 samples
@@ -176,8 +176,8 @@ def test_windows_cross_the_borders_of_pieces(
     task = make_split_task(found, TaskConfig(("yes",)), "training")
     (hum,) = task.silence
     starts = task.examples.first[hum] + 160 * np.array([0, 20, 33, 50, 90, -10])
-    windows = FrameWindows((found,), task, torch.device("cpu"), FRONT_END)
-    cut = windows.cut(np.full(6, hum), starts, 30, np.random.default_rng(0)).numpy()
+    windows = StoreWindows((found,), task, torch.device("cpu"), FRONT_END)
+    cut = windows.cut_frames(np.full(6, hum), starts, 30, np.random.default_rng(0)).numpy()
     whole = log_mel_of(store.samples_of(store.rows[6]))
     for window, first in zip(cut[:4], (0, 20, 33, 50), strict=True):
         np.testing.assert_allclose(window, whole[first : first + 30], atol=HALF_ULP + 1e-4)
@@ -194,8 +194,8 @@ def test_a_word_never_runs_into_the_next_clip(store: Store, tmp_path: Path) -> N
     found = cache(store, tmp_path)
     task = make_split_task(found, TaskConfig(("yes",)), "training")
     starts = task.examples.first[task.words] - 160 * 15
-    windows = FrameWindows((found,), task, torch.device("cpu"), FRONT_END)
-    cut = windows.cut(task.words, starts, 70, np.random.default_rng(0)).numpy()
+    windows = StoreWindows((found,), task, torch.device("cpu"), FRONT_END)
+    cut = windows.cut_frames(task.words, starts, 70, np.random.default_rng(0)).numpy()
     for row, window in zip(found.rows, cut, strict=False):
         own = {frame.tobytes() for frame in found.log_mel_of(row)[: FRONT_END.n_frames(row.n_samples)]}
         assert {frame.tobytes() for frame in window} <= own

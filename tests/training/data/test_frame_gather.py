@@ -33,7 +33,7 @@ from speechcmd.training.data.frame_gather import (
     gather_rows,
 )
 from speechcmd.training.data.sampler import FixedSampler, ItemKey
-from speechcmd.training.data.windows import AudioWindows, FrameWindows
+from speechcmd.training.data.windows import StoreWindows
 from speechcmd.training.loop.batch_loss import BatchLoss
 from speechcmd.training.settings.config import AugmentConfig
 
@@ -132,8 +132,8 @@ def test_windows_of_feature_stores_are_slices(shift: int) -> None:
     chosen = np.concatenate([task.words[::3], task.silence])
     starts = place_windows(task, chosen, N_SAMPLES, np.full(len(chosen), shift), np.random.default_rng(0))
     rng = np.random.default_rng(0)
-    windows = FrameWindows(source.stores, task, CPU, frontend)
-    cut = windows.cut(chosen, starts, N_FRAMES, rng).numpy()
+    windows = StoreWindows(source.stores, task, CPU, frontend)
+    cut = windows.cut_frames(chosen, starts, N_FRAMES, rng).numpy()
     assert cut.shape == (len(chosen), N_FRAMES, 40)
     assert windows.is_image(chosen).tolist() == (task.examples.source[chosen] == 0).tolist()
     n_inside = 0
@@ -227,10 +227,10 @@ def test_cached_features_are_what_audio_gives() -> None:
     first = np.minimum(task.examples.centre[chosen] - task.examples.first[chosen], 16_000 - N_SAMPLES)
     first = np.maximum(0, first - N_SAMPLES // 2) // 160 * 160  # at a frame, inside the clip
     rng = np.random.default_rng(0)
-    cut = AudioWindows((audio,), task, CPU).cut(
+    cut = StoreWindows((audio,), task, CPU, FRONT_END).cut_audio(
         chosen, task.examples.first[chosen] + first, N_SAMPLES, np.ones(len(chosen), np.float32), rng
     )
-    kept = FrameWindows((features,), other, CPU, FRONT_END).cut(
+    kept = StoreWindows((features,), other, CPU, FRONT_END).cut_frames(
         np.array(same), other.examples.first[same] + first, N_FRAMES, rng
     )
     # float16 keeps 11 bits: half a step of a number between 8 and 16 is 2^-8
@@ -311,17 +311,17 @@ def test_noise_of_feature_rows_has_the_asked_ratio(through_front_end: bool) -> N
 def test_noise_is_dealt_out_whatever_the_store_of_the_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clips come sorted by store; were the noise too, a network could hear from it which store a clip is of."""
     rng = np.random.default_rng(0)
-    for make_store, windows in ((toy_store, AudioWindows), (toy_features, FrameWindows)):
+    for make_store, cut in ((toy_store, "cut_audio"), (toy_features, "cut_frames")):
         source = JoinedStores([make_store(), make_store()])
         dataset = dataset_of(source)
         store_of = dataset._task.examples.source
         # a window says which store it is of
         monkeypatch.setattr(
-            windows, "cut", lambda self, drawn, *rest, of=store_of: torch.from_numpy(of[drawn])
+            StoreWindows, cut, lambda self, drawn, *rest, of=store_of: torch.from_numpy(of[drawn])
         )
         dealt = (
             dataset.background.noise.waveforms(200, rng)
-            if windows is AudioWindows
+            if cut == "cut_audio"
             else dataset.background.noise.log_mel(200, N_FRAMES, rng)
         ).float()
         assert 60 < float(dealt.sum()) < 140  # both stores' noise
