@@ -21,7 +21,7 @@ from fakes import (
     varint,
 )
 
-from speechcmd.runtime.model.model_file import METADATA_KEY
+from speechcmd.runtime.model.card import METADATA_KEY
 
 Change = Callable[[dict[str, Any]], object]
 

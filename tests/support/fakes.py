@@ -12,14 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from speechcmd.runtime.model.model_file import (
-    METADATA_KEY,
-    CheckVector,
-    DataSource,
-    DecoderSettings,
-    ModelCard,
-    check_signals,
-)
+from speechcmd.runtime.model.card import METADATA_KEY, CheckVector, DataSource, DecoderSettings, ModelCard
+from speechcmd.runtime.model.model_file import check_signals
 from speechcmd.runtime.model.session import Session
 
 SAMPLE_RATE = 16_000

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from speechcmd.cli.console.table import align
 
+if TYPE_CHECKING:
     from speechcmd.runtime.microphone.device import InputDevice
 
 _PROBED_RATES = (8_000, 16_000, 44_100, 48_000)
@@ -34,7 +34,7 @@ def devices(as_json: bool) -> None:
         for row in facts:
             click.echo(json.dumps(row))
         return
-    for line in _align([_HEADER, *map(_columns, facts)]):
+    for line in align([_HEADER, *map(_columns, facts)], len(_HEADER)):
         click.echo(line)
 
 
@@ -61,11 +61,3 @@ def _columns(facts: dict[str, Any]) -> tuple[str, ...]:
         str(facts["default_rate"]),
         " ".join(f"{rate / 1000:g}" for rate in facts["rates"]) or "none (in use?)",
     )
-
-
-def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

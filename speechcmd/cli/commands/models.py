@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from speechcmd.cli.console.released_table import show_released
+from speechcmd.cli.console.table import align
 from speechcmd.cli.options.train_settings import check_pairs
 
 if TYPE_CHECKING:
@@ -132,15 +133,7 @@ def _facts_of(summary: Summary) -> dict[str, Any]:
 
 
 def _show_all(summaries: list[Summary]) -> str:
-    rows = [_HEADER, *(_row_of(summary) for summary in summaries)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place < _NAME_AND_KIND else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
+    lines = align([_HEADER, *map(_row_of, summaries)], _NAME_AND_KIND)
     notes = _NOTES.format(
         front_end=_millions(summaries[0].cost.front_end_second), rate=1 / summaries[0].step_s
     )

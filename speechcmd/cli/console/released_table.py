@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from speechcmd.cli.console.table import align
+
 if TYPE_CHECKING:
     from speechcmd.runtime.model.figures import OperatingPoint, Rate, Share
     from speechcmd.runtime.model.released import ReleasedModel
@@ -69,13 +71,8 @@ def _show_table(released: list[tuple[ReleasedModel, float]]) -> str:
     rows: list[tuple[str, ...]] = [_HEADER]
     for model, speed in released:
         rows += [row for row in _rows_of(model, speed) if any(row)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        figures = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append("  ".join([name.ljust(widths[0]), *figures]).rstrip())
     note = _NOTE.format(tasks=_describe_tasks(released), nothing=_NOTHING)
-    return "\n".join([*lines, "", click.wrap_text(note, _LINE_LENGTH)])
+    return "\n".join([*align(rows, 1), "", click.wrap_text(note, _LINE_LENGTH)])
 
 
 def _rows_of(model: ReleasedModel, speed: float) -> list[tuple[str, ...]]:

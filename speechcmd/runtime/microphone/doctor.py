@@ -15,7 +15,7 @@ from speechcmd.errors import DeviceError, ModelError
 from speechcmd.runtime.microphone.capture import CLOCK_TOLERANCE, FIRST_BLOCK_S
 from speechcmd.runtime.microphone.device import InputDevice, find_device, portaudio
 from speechcmd.runtime.microphone.open_microphone import Block, Microphone
-from speechcmd.runtime.microphone.signal_check import Check, check_signal
+from speechcmd.runtime.microphone.signal_check import Check, check_signal, judge
 from speechcmd.runtime.recognition.recognizer import LIVE_UPDATE_S, Recognizer
 
 # the other half is for the display, the rest of the system, and slower moments
@@ -185,12 +185,9 @@ def check_speed(
         f"{card.name}: {update_ms:.1f} ms for an update every {1000 * n_update / card.sample_rate:.0f} ms"
         f" ({share:.0%})"
     )
-    if share <= LARGEST_SHARE_OF_UPDATE:
-        return Check("speed", "ok", measured, values=values)
+    problem = f"{measured}, expected at most {LARGEST_SHARE_OF_UPDATE:.0%}"
     advice = "close other programs, leave the power saving mode, or choose a smaller model with -m"
-    return Check(
-        "speed", "problem", f"{measured}, expected at most {LARGEST_SHARE_OF_UPDATE:.0%}", advice, values
-    )
+    return judge("speed", share <= LARGEST_SHARE_OF_UPDATE, measured, problem, advice, values)
 
 
 def _examine_sound(

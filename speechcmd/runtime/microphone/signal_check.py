@@ -77,6 +77,13 @@ class Check:
     """The measured numbers, units in their names."""
 
 
+def judge(name: str, is_ok: bool, found: str, problem: str, advice: str, values: dict[str, float]) -> Check:
+    """What was found, or the problem and what to do about it."""
+    if is_ok:
+        return Check(name, "ok", found, values=values)
+    return Check(name, "problem", problem, advice, values)
+
+
 def check_signal(waveform: Waveform, sample_rate: int, device_name: str, default_rate: int) -> list[Check]:
     """Run all checks of a recording. Shape: (n_samples,), not empty.
 
@@ -99,37 +106,32 @@ def check_signal(waveform: Waveform, sample_rate: int, device_name: str, default
 def check_zeros(waveform: Waveform) -> Check:
     """Exact digital zero throughout: no room is that quiet. Shape: (n_samples,)."""
     share = float(np.mean(waveform == 0.0))
+    problem = "nothing but digital zero: the system withholds the sound, or the microphone is muted"
     values = {"zero_share": share}
-    if share < 1.0:
-        return Check("permission", "ok", "sound arrives", values=values)
-    measured = "nothing but digital zero: the system withholds the sound, or the microphone is muted"
-    return Check("permission", "problem", measured, advise("permission"), values)
+    return judge("permission", share < 1.0, "sound arrives", problem, advise("permission"), values)
 
 
 def check_level(waveform: Waveform, sample_rate: int) -> Check:
     """Level of the loudest parts, where somebody speaks. Shape: (n_samples,)."""
     level = float(np.percentile(_levels_dbfs(waveform, sample_rate), _LOUD_PERCENTILE))
+    found = f"loudest parts at {level:.0f} dBFS"
+    problem = f"too quiet: {found}, expected at least {LEAST_LEVEL_DBFS:.0f} dBFS"
     values = {"level_dbfs": level}
-    if level >= LEAST_LEVEL_DBFS:
-        return Check("level", "ok", f"loudest parts at {level:.0f} dBFS", values=values)
-    measured = f"too quiet: loudest parts at {level:.0f} dBFS, expected at least {LEAST_LEVEL_DBFS:.0f} dBFS"
-    return Check("level", "problem", measured, advise("level"), values)
+    return judge("level", level >= LEAST_LEVEL_DBFS, found, problem, advise("level"), values)
 
 
 def check_noise(waveform: Waveform, sample_rate: int) -> Check:
     """How far the loudest parts stand over the quietest. Shape: (n_samples,)."""
     levels = _levels_dbfs(waveform, sample_rate)
     floor, loud = (float(level) for level in np.percentile(levels, (_FLOOR_PERCENTILE, _LOUD_PERCENTILE)))
-    values = {"noise_dbfs": floor, "speech_over_noise_db": loud - floor}
-    measured = f"loudest parts {loud - floor:.0f} dB over the noise ({floor:.0f} dBFS)"
-    if loud - floor >= LEAST_SPEECH_OVER_NOISE_DB:
-        return Check("noise", "ok", measured, values=values)
-    return Check(
+    found = f"loudest parts {loud - floor:.0f} dB over the noise ({floor:.0f} dBFS)"
+    return judge(
         "noise",
-        "problem",
-        f"{measured}, expected at least {LEAST_SPEECH_OVER_NOISE_DB:.0f} dB",
+        loud - floor >= LEAST_SPEECH_OVER_NOISE_DB,
+        found,
+        f"{found}, expected at least {LEAST_SPEECH_OVER_NOISE_DB:.0f} dB",
         "speak while the check runs; if you did, come closer, or quieten what makes the noise",
-        values,
+        {"noise_dbfs": floor, "speech_over_noise_db": loud - floor},
     )
 
 
@@ -139,22 +141,19 @@ def check_clipping(waveform: Waveform) -> Check:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_full, [False]])))
     runs = edges[1::2] - edges[::2]
     share = float(runs[runs >= CLIPPED_RUN_SAMPLES].sum() / len(waveform))
-    values = {"clipped_share": share}
-    if share <= MOST_CLIPPED_SHARE:
-        return Check("clipping", "ok", f"{share:.2%} of the samples clipped", values=values)
-    measured = f"{share:.2%} of the samples clipped, expected at most {MOST_CLIPPED_SHARE:.1%}"
-    return Check("clipping", "problem", measured, "lower the input volume, or keep more distance", values)
+    found = f"{share:.2%} of the samples clipped"
+    problem = f"{found}, expected at most {MOST_CLIPPED_SHARE:.1%}"
+    advice = "lower the input volume, or keep more distance"
+    return judge("clipping", share <= MOST_CLIPPED_SHARE, found, problem, advice, {"clipped_share": share})
 
 
 def check_offset(waveform: Waveform, sample_rate: int) -> Check:
     """Mean of the quietest frames, which should be zero (clipped speech has a mean). Shape: (n_samples,)."""
     offset = float(_quietest(waveform, sample_rate).mean())
-    values = {"offset": offset}
-    if abs(offset) <= LARGEST_OFFSET:
-        return Check("offset", "ok", f"{offset:+.4f} of full scale", values=values)
-    measured = f"direct current of {offset:+.3f} of full scale, expected at most {LARGEST_OFFSET}"
+    problem = f"direct current of {offset:+.3f} of full scale, expected at most {LARGEST_OFFSET}"
     advice = "try another socket, cable or microphone: this converter is faulty or wrongly powered"
-    return Check("offset", "problem", measured, advice, values)
+    found = f"{offset:+.4f} of full scale"
+    return judge("offset", abs(offset) <= LARGEST_OFFSET, found, problem, advice, {"offset": offset})
 
 
 def check_hum(waveform: Waveform, sample_rate: int) -> Check:
@@ -170,14 +169,13 @@ def check_hum(waveform: Waveform, sample_rate: int) -> Check:
     rest = float(spectrum[_FIRST_BIN:].sum()) - hum
     level, over = _decibels(hum), _decibels(hum) - _decibels(rest)
     values = {"mains_hz": float(mains_hz), "hum_dbfs": level, "hum_over_noise_db": over}
-    measured = f"{mains_hz} Hz and harmonics at {level:.0f} dBFS, {over:+.0f} dB to other noise"
-    if level < LEAST_HUM_DBFS or over <= MOST_HUM_OVER_NOISE_DB:
-        return Check("hum", "ok", measured, values=values)
+    found = f"{mains_hz} Hz and harmonics at {level:.0f} dBFS, {over:+.0f} dB to other noise"
     advice = (
         "move the cable away from power cords and chargers, try another socket or cable; on a laptop, unplug "
         "the charger to see whether it is the cause"
     )
-    return Check("hum", "problem", measured, advice, values)
+    is_ok = level < LEAST_HUM_DBFS or over <= MOST_HUM_OVER_NOISE_DB
+    return judge("hum", is_ok, found, found, advice, values)
 
 
 def check_bandwidth(waveform: Waveform, sample_rate: int, device_name: str, default_rate: int) -> Check:
@@ -198,11 +196,10 @@ def check_bandwidth(waveform: Waveform, sample_rate: int, device_name: str, defa
         for band in (_SPEECH_BAND_HZ, _HIGH_BAND_HZ)
     )
     ratio = _decibels(high) - _decibels(low)
+    problem = f"nothing above 4 kHz ({ratio:+.0f} dB): telephone quality"
     values = {"high_band_db": ratio}
-    if ratio >= LEAST_HIGH_BAND_DB:
-        return Check("bandwidth", "ok", f"{ratio:+.0f} dB above 4 kHz", values=values)
-    measured = f"nothing above 4 kHz ({ratio:+.0f} dB): telephone quality"
-    return Check("bandwidth", "problem", measured, advise("telephone"), values)
+    found = f"{ratio:+.0f} dB above 4 kHz"
+    return judge("bandwidth", ratio >= LEAST_HIGH_BAND_DB, found, problem, advise("telephone"), values)
 
 
 def _levels_dbfs(waveform: Waveform, sample_rate: int) -> DoubleArray:

@@ -10,32 +10,8 @@ import numpy as np
 from speechcmd.audio.reproducible_noise import triangle_wave, white_noise
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError
-from speechcmd.runtime.model.card import (
-    METADATA_KEY,
-    SCHEMA,
-    CheckVector,
-    DataSource,
-    DecoderSettings,
-    LabelSettings,
-    ModelCard,
-)
+from speechcmd.runtime.model.card import METADATA_KEY, ModelCard
 from speechcmd.runtime.model.onnx_check import inspect_model
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "METADATA_KEY",
-    "SCHEMA",
-    "CheckVector",
-    "DataSource",
-    "DecoderSettings",
-    "LabelSettings",
-    "ModelCard",
-    "check_signals",
-    "load_model_file",
-    "read_card",
-    "read_model_bytes",
-    "released_models",
-]
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 DEFAULT_MODEL = "cnn"

@@ -13,9 +13,10 @@ import numpy as np
 from speechcmd.arrays import AnyArray, FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError, printable
-from speechcmd.runtime.model.card import INT8
+from speechcmd.runtime.model.card import INT8, ModelCard
 from speechcmd.runtime.model.carried_frames import Carried
-from speechcmd.runtime.model.model_file import ModelCard, check_signals
+from speechcmd.runtime.model.engine import onnxruntime
+from speechcmd.runtime.model.model_file import check_signals
 
 _NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be reported a second time
 _EXPORT_AGAIN = "re-export the model"
@@ -115,8 +116,6 @@ class Session:
 
     def _run_limited(self, waveforms: Waveform) -> FloatArray:
         """Run, but not much longer than `_LONGEST_CHECK_S`: the end comes between two operators."""
-        from speechcmd.runtime.model.engine import onnxruntime
-
         run_options = onnxruntime.RunOptions()
         timer = Timer(_LONGEST_CHECK_S, setattr, (run_options, "terminate", True))
         timer.daemon = True
@@ -144,8 +143,6 @@ def _prepare_runtime() -> None:
 
     Without the bound, a file of some kilobytes can ask for all the memory of the computer.
     """
-    from speechcmd.runtime.model.engine import onnxruntime
-
     onnxruntime.set_default_logger_severity(_NO_LOG)
     arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     place = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, onnxruntime.OrtMemType.DEFAULT)
@@ -153,8 +150,6 @@ def _prepare_runtime() -> None:
 
 
 def _open(model_bytes: bytes) -> Any:
-    from speechcmd.runtime.model.engine import onnxruntime
-
     _prepare_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -193,8 +188,6 @@ def _describe(values: list[tuple[str, int]]) -> str:
 
 
 def _machine() -> str:
-    from speechcmd.runtime.model.engine import onnxruntime
-
     return f"processor {platform.machine() or 'unknown'}, onnxruntime {onnxruntime.__version__}"
 
 
@@ -205,6 +198,4 @@ def _one_line(error: Exception) -> str:
 
 def engine_version() -> str:
     """Version of onnxruntime."""
-    from speechcmd.runtime.model.engine import onnxruntime
-
     return str(onnxruntime.__version__)

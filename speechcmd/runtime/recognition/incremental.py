@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from msgspec import Struct
 
 from speechcmd.arrays import AnyArray, FloatArray
 from speechcmd.audio.samples import Waveform
@@ -11,32 +14,29 @@ from speechcmd.runtime.model.card import ModelCard
 from speechcmd.runtime.model.carried_frames import CannotCarryError, Carried, carry_frames
 from speechcmd.runtime.model.model_file import check_signals
 from speechcmd.runtime.model.session import Session
+from speechcmd.typed import as_type
 
 LARGEST_DIFFERENCE = 1e-5  # of logits, to those of whole windows
 
 
+class _FrontEnd(Struct):
+    """What the card's `training`, which may hold anything, says of the front end."""
+
+    win_length: int
+    hop_length: int
+
+
+@dataclass(frozen=True, slots=True)
 class IncrementalNetwork:
-    """The network of a model file as it goes on where its last run ended; any number of recordings share it.
+    """A network that goes on where its last run ended; any number of recordings share it."""
 
-    Parameters
-    ----------
-    session
-        The rewritten network.
-    carried
-        The values that go from run to run.
-    card
-        Of the model.
-    overlap_samples
-        Samples before the new ones that the first new frame covers.
-    """
-
-    def __init__(
-        self, session: Session, carried: tuple[Carried, ...], card: ModelCard, overlap_samples: int
-    ) -> None:
-        self.session = session
-        self.carried = carried
-        self.window_samples, self.step_samples = card.window_samples, card.step_samples
-        self.overlap_samples = overlap_samples
+    session: Session
+    """The rewritten network."""
+    carried: tuple[Carried, ...]
+    """The values that go from run to run."""
+    card: ModelCard
+    overlap_samples: int
+    """Samples before the new ones that the first new frame covers."""
 
     def begin(self) -> IncrementalRun:
         """A new recording."""
@@ -62,9 +62,10 @@ class IncrementalRun:
             If the network fails.
         """
         network = self._network
-        n_steps = (len(span) - network.window_samples) // network.step_samples + 1
-        end = network.window_samples + (n_steps - 1) * network.step_samples
-        begin = end - n_steps * network.step_samples - network.overlap_samples if self._has_begun else 0
+        window, step = network.card.window_samples, network.card.step_samples
+        n_steps = (len(span) - window) // step + 1
+        end = window + (n_steps - 1) * step
+        begin = end - n_steps * step - network.overlap_samples if self._has_begun else 0
         logits, values = network.session.run_on(span[None, begin:end], self._values)
         self._values = values
         self._has_begun = True
@@ -78,22 +79,22 @@ def open_incremental(model_bytes: bytes, card: ModelCard, session: Session) -> I
     It has one if all layers after the front end are known to keep frames apart, and if it hears in the
     signals of the check vector what `session`, the plain network, hears in them.
     """
-    front_end = card.training.get("front_end", {})
-    overlap = front_end.get("win_length", 0) - front_end.get("hop_length", 0)
-    if overlap <= 0:
-        return None
     try:
+        front_end = as_type(card.training.get("front_end"), _FrontEnd)
+        overlap = front_end.win_length - front_end.hop_length
+        if overlap <= 0:
+            return None
         rewritten, carried = carry_frames(model_bytes)
         network = IncrementalNetwork(Session(rewritten, carried), carried, card, overlap)
         is_same = _hears_the_same(network, session)
-    except (CannotCarryError, ModelError):
+    except (CannotCarryError, ModelError, ValueError):
         return None
     return network if is_same else None
 
 
 def _hears_the_same(network: IncrementalNetwork, session: Session) -> bool:
     """Compare on the check signals: one step first, two more, and the last."""
-    window, step = network.window_samples, network.step_samples
+    window, step = network.card.window_samples, network.card.step_samples
     for signal in check_signals(window, step):
         run = network.begin()
         parts = [run(signal[:window]), run(signal[step : window + 2 * step]), run(signal[3 * step :])]

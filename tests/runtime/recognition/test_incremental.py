@@ -47,8 +47,10 @@ def run_spans(network: IncrementalNetwork, waveform: Waveform, steps: list[int])
     """Spans of so many steps, as a stream gives them."""
     run, first, parts = network.begin(), 0, []
     for n_steps in steps:
-        begin = first * network.step_samples
-        span = waveform[begin : begin + network.window_samples + (n_steps - 1) * network.step_samples]
+        begin = first * network.card.step_samples
+        span = waveform[
+            begin : begin + network.card.window_samples + (n_steps - 1) * network.card.step_samples
+        ]
         parts.append(run(span))
         first += n_steps
     return np.concatenate(parts)
@@ -59,7 +61,7 @@ def run_spans(network: IncrementalNetwork, waveform: Waveform, steps: list[int])
 def test_any_spans_give_the_logits_of_the_whole(source: str, steps: list[int]) -> None:
     session, network = opened(source)
     assert network is not None
-    waveform = sound(network.window_samples + 5 * network.step_samples)
+    waveform = sound(network.card.window_samples + 5 * network.card.step_samples)
     whole = session.run(waveform[None])[0]
     computed = run_spans(network, waveform, steps)
     assert computed.shape == whole.shape
@@ -76,11 +78,11 @@ def test_released_models_go_on_where_they_ended(source: str) -> None:
 def test_recordings_do_not_share_what_they_carry() -> None:
     _, network = opened("toy-cnn")
     assert network is not None
-    one = sound(network.window_samples + 3 * network.step_samples)
+    one = sound(network.card.window_samples + 3 * network.card.step_samples)
     other = one[::-1].copy()
     alone = run_spans(network, one, [1, 1, 1, 1])
     first, second = network.begin(), network.begin()
-    step, window = network.step_samples, network.window_samples
+    step, window = network.card.step_samples, network.card.window_samples
     together = []
     for k in range(4):
         together.append(first(one[k * step : k * step + window]))
@@ -113,9 +115,14 @@ def test_a_network_that_runs_each_window_alone_stays_as_it_is() -> None:
     assert opened("toy-lstm")[1] is None
 
 
-def test_a_card_without_its_front_end_stays_as_it_is() -> None:
+@pytest.mark.parametrize(
+    "front_end",
+    [None, 3, [], {}, {"win_length": "480", "hop_length": 160}, {"win_length": 160, "hop_length": 160}],
+)
+def test_a_card_without_a_front_end_stays_as_it_is(front_end: object) -> None:
     model_bytes, card = load_model_file(toy_path("cnn"))
-    assert open_incremental(model_bytes, replace(card, training={}), Session(model_bytes)) is None
+    other = replace(card, training={} if front_end is None else {"front_end": front_end})
+    assert open_incremental(model_bytes, other, Session(model_bytes)) is None
 
 
 def change_node(operator: str, change: Callable[[onnx.NodeProto], None]) -> bytes:

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 import speechcmd
 from speechcmd.errors import AudioError, ModelError
-from speechcmd.runtime.model.model_file import METADATA_KEY
+from speechcmd.runtime.model.card import METADATA_KEY
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.decoder import Detection
 from speechcmd.runtime.recognition.recognizer import Recognizer
