@@ -28,7 +28,7 @@ import numpy as np
 from data_prep.split import SPLIT_OF_ROLE
 from data_prep.store import Store
 from speechcmd.arrays import DoubleArray
-from speechcmd.evaluation.streams.heard import PIECE_S, HeardSet, listen_to
+from speechcmd.evaluation.streams.heard import UNIT_S, HeardSet, listen_to
 from speechcmd.evaluation.streams.outcome import Fate, Outcome, Scorer
 from speechcmd.evaluation.streams.recording_set import collect_recordings
 from speechcmd.evaluation.streams.sweep import shift_thresholds
@@ -84,7 +84,7 @@ def hear(
         for name, given in sources.items()
     }
     offsets = choose_offsets(materials["speech"], settings, N_OFFSETS)
-    scorers = {name: Scorer(material) for name, material in materials.items()}
+    scorers = {name: Scorer(audio) for name, audio in materials.items()}
     outcomes = {
         name: [scorer.score(shift_thresholds(settings, offset)) for offset in offsets]
         for name, scorer in scorers.items()
@@ -101,14 +101,14 @@ def hear(
 
 
 def _count_words(
-    material: HeardSet, outcomes: Sequence[Outcome]
+    audio: HeardSet, outcomes: Sequence[Outcome]
 ) -> tuple[tuple[float, ...], DoubleArray, DoubleArray]:
     """The SNRs, the words said and those found: see `Heard`."""
-    snr_db = np.array([float(str(word.attributes["snr_db"])) for word in material.words])
+    snr_db = np.array([float(str(word.attributes["snr_db"])) for word in audio.words])
     snrs_db = tuple(sorted(set(snr_db.tolist()), reverse=True))
     place = np.array([snrs_db.index(snr) for snr in snr_db.tolist()])
-    cell = (material.word_units, place, material.word_labels)
-    said = np.zeros((int(material.word_units.max()) + 1, len(snrs_db), len(material.card.words)))
+    cell = (audio.word_units, place, audio.word_labels)
+    said = np.zeros((int(audio.word_units.max()) + 1, len(snrs_db), len(audio.card.words)))
     np.add.at(said, cell, 1)
     found = np.zeros((len(outcomes), *said.shape))
     for row, outcome in enumerate(outcomes):
@@ -116,23 +116,23 @@ def _count_words(
     return snrs_db, said, found
 
 
-def _count_false(material: HeardSet, outcomes: Sequence[Outcome]) -> tuple[DoubleArray, DoubleArray]:
+def _count_false(audio: HeardSet, outcomes: Sequence[Outcome]) -> tuple[DoubleArray, DoubleArray]:
     """False accepts and hours of each unit; recordings in which a command sounds are left out."""
     units = [
         (number, piece)
-        for number, one in enumerate(material.heard)
+        for number, one in enumerate(audio.heard)
         if not one.recording.heard
-        for piece in range(int(one.duration_s // PIECE_S) + 1)
+        for piece in range(int(one.duration_s // UNIT_S) + 1)
     ]
     place = {unit: index for index, unit in enumerate(units)}
     n_false = np.zeros((len(outcomes), len(units)))
     for row, outcome in enumerate(outcomes):
         for one in outcome.false_accepts:
-            length_s = material.heard[one.recording].duration_s
-            unit = (one.recording, int(min(one.time_s, length_s) // PIECE_S))
+            length_s = audio.heard[one.recording].duration_s
+            unit = (one.recording, int(min(one.time_s, length_s) // UNIT_S))
             if unit in place:
                 n_false[row, place[unit]] += 1
-    lengths_s = [min(PIECE_S, material.heard[n].duration_s - PIECE_S * piece) for n, piece in units]
+    lengths_s = [min(UNIT_S, audio.heard[n].duration_s - UNIT_S * piece) for n, piece in units]
     return n_false, np.array(lengths_s) / 3600
 
 

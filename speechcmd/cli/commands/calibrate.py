@@ -105,14 +105,14 @@ def calibrate(
     recordings = collect_recordings(paths, recognizer.card.words, role="calibrate")
     say_what_is_measured(recordings, "calibrate")
     temperature = _fit_temperature(recognizer, clips) if clips else None
-    material = hear_recordings(recognizer, recordings)
+    audio = hear_recordings(recognizer, recordings)
     if temperature is not None:
-        material = material.at_temperature(temperature.value)
+        audio = audio.at_temperature(temperature.value)
     try:
         chosen = choose(
-            material,
+            audio,
             Goal(rate, confidence, max_delay),
-            lambda settings: score_settings(material, settings, jobs),
+            lambda settings: score_settings(audio, settings, jobs),
             smoothings_s=SMOOTHINGS_S if smoothing is None else (smoothing,),
         )
     except GoalError as error:

@@ -73,5 +73,5 @@ def _read_notes(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise EvaluationError(
-            f"{path}: expected Markdown in UTF-8, got other bytes ({error.reason})"
+            f"expected Markdown in UTF-8, got other bytes ({error.reason})", path=path
         ) from error

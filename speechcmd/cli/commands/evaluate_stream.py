@@ -106,17 +106,17 @@ def evaluate_stream(
     recordings = collect_recordings(paths, recognizer.card.words, role=role, truth=truth)
     say_what_is_measured(recordings, role)
     prepare_report(report_folder)
-    material = hear_recordings(recognizer, recordings)
-    result = _measure(material, settings, model, targets, n_offsets, jobs)
+    audio = hear_recordings(recognizer, recordings)
+    result = _measure(audio, settings, model, targets, n_offsets, jobs)
     click.echo(json.dumps(to_plain(result), allow_nan=False) if as_json else render_stream(result))
     if report_folder is not None:
-        files = [one.recording.path for one in material.heard]
+        files = [one.recording.path for one in audio.heard]
         sounds = sounds_of(result.mistakes[:_SOUNDS], files, recognizer.card)
         fill_report(report_folder, result, sounds, recognizer)
 
 
 def _measure(
-    material: HeardSet,
+    audio: HeardSet,
     settings: DecoderSettings,
     model: str | None,
     targets: tuple[float, ...],
@@ -128,7 +128,7 @@ def _measure(
     from speechcmd.evaluation.streams.sweep import shift_thresholds
     from speechcmd.evaluation.streams.trade_off import choose_offsets
 
-    offsets = choose_offsets(material, settings, n_offsets)
-    outcomes = score_settings(material, [shift_thresholds(settings, offset) for offset in offsets], jobs)
-    measurement = Measurement(material, tuple(offsets), tuple(outcomes))
-    return make_stream_result(describe_run(material.card, model), measurement, targets)
+    offsets = choose_offsets(audio, settings, n_offsets)
+    outcomes = score_settings(audio, [shift_thresholds(settings, offset) for offset in offsets], jobs)
+    measurement = Measurement(audio, tuple(offsets), tuple(outcomes))
+    return make_stream_result(describe_run(audio.card, model), measurement, targets)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import EvaluationError
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.clips.clip_set import ClipSet
@@ -135,6 +135,6 @@ def _find_files(path: str, role: str) -> Sequence[Path]:
     kept = of_role(Path(path), [Path(recording.path) for recording in found], role)
     if not kept:
         raise EvaluationError(
-            f"{printable(path)}: expected recordings of role {role}, all {len(found)} in it have another"
+            f"expected recordings of role {role}, all {len(found)} in it have another", path=path
         )
     return kept

@@ -49,14 +49,14 @@ def hear_recordings(recognizer: Recognizer, recordings: RecordingSet) -> HeardSe
         return listen_to(recognizer, recordings.recordings, progress.advance)
 
 
-def score_settings(material: HeardSet, settings: Sequence[DecoderSettings], jobs: int) -> list[Outcome]:
-    """Try settings on the material, with a progress bar."""
+def score_settings(audio: HeardSet, settings: Sequence[DecoderSettings], jobs: int) -> list[Outcome]:
+    """Try settings on the audio, with a progress bar."""
     from speechcmd.cli.console.progress import StepProgress
     from speechcmd.evaluation.streams.sweep import score_all
 
     with StepProgress("thresholds") as progress:
         return score_all(
-            material,
+            audio,
             settings,
             n_processes=jobs,
             on_progress=lambda done: progress.update(done, len(settings)),

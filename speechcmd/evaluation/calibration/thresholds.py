@@ -97,7 +97,7 @@ class GoalError(EvaluationError):
 
 
 def calibrate(
-    material: HeardSet,
+    audio: HeardSet,
     goal: Goal,
     score_all: ScoreAll,
     *,
@@ -108,7 +108,7 @@ def calibrate(
     Parameters
     ----------
     score_all
-        Scores settings on the same material, in their order.
+        Scores settings on the same audio, in their order.
     smoothings_s
         Times over which posteriors may be averaged.
 
@@ -119,15 +119,15 @@ def calibrate(
     EvaluationError
         If there is no audio without keywords, or a label is never said.
     """
-    negatives = Negatives(material)
-    _check(material, negatives, goal)
+    negatives = Negatives(audio)
+    _check(audio, negatives, goal)
     sweeper = _Sweeper(negatives, goal, score_all)
-    steps = dict.fromkeys(material.card.steps_in(seconds) for seconds in smoothings_s)
-    if not material.words:  # nothing tells what is missed: the labels stay as they are to each other
-        asked = [replace(material.card.decoder, smoothing_steps=next(iter(steps)))] if len(steps) == 1 else []
-        ways = sweeper.sweep(asked or [material.card.decoder], _FINE)
+    steps = dict.fromkeys(audio.card.steps_in(seconds) for seconds in smoothings_s)
+    if not audio.words:  # nothing tells what is missed: the labels stay as they are to each other
+        asked = [replace(audio.card.decoder, smoothing_steps=next(iter(steps)))] if len(steps) == 1 else []
+        ways = sweeper.sweep(asked or [audio.card.decoder], _FINE)
         return _result(negatives, goal, _best_way(sweeper, ways))
-    base = material.card.decoder.override(threshold=_MIDDLE)
+    base = audio.card.decoder.override(threshold=_MIDDLE)
     smoothed = [replace(base, smoothing_steps=n_steps) for n_steps in steps]
     delays_s = []
     for settings in _rank_smoothings(sweeper, goal, smoothed):
@@ -147,16 +147,16 @@ def _best_way(sweeper: _Sweeper, ways: Sequence[_Sweep]) -> _Sweep:
     if not kept:
         curve = ways[0].curve
         raise GoalError(_why_not(curve, sweeper.goal, sweeper.negatives.hours), curve)
-    material = sweeper.negatives.material
-    return min(kept, key=lambda sweep: sweep.rejected + _UNHEARD_COST * _count_unheard(material, sweep))
+    audio = sweeper.negatives.audio
+    return min(kept, key=lambda sweep: sweep.rejected + _UNHEARD_COST * _count_unheard(audio, sweep))
 
 
-def _check(material: HeardSet, negatives: Negatives, goal: Goal) -> None:
+def _check(audio: HeardSet, negatives: Negatives, goal: Goal) -> None:
     """Refuse what cannot be measured or proved."""
     if negatives.hours <= 0:
         raise EvaluationError("no audio without keywords: give recordings of speech, noise and music")
-    said = set(material.word_labels.tolist())
-    silent = [word for number, word in enumerate(material.card.words) if number not in said]
+    said = set(audio.word_labels.tolist())
+    silent = [word for number, word in enumerate(audio.card.words) if number not in said]
     if said and silent:
         raise EvaluationError(
             f"the labelled recordings hold no {name_labels(silent)}: each word of the model must be said "
@@ -210,7 +210,7 @@ class _Sweeper:
 
     def sweep(self, ways: Sequence[DecoderSettings], n_offsets: int) -> list[_Sweep]:
         """Move the thresholds of each way through its grid."""
-        words = self.negatives.material.card.words
+        words = self.negatives.audio.card.words
         grids = [_grid(settings, words, n_offsets) for settings in ways]
         asked = [
             shift_thresholds(settings, offset)
@@ -229,7 +229,7 @@ class _Sweeper:
 
     def _point(self, offset: float, outcome: Outcome) -> CurvePoint:
         n_false = len(self.negatives.false_accepts(outcome))
-        rejected = false_reject_rate(self.negatives.material, outcome)
+        rejected = false_reject_rate(self.negatives.audio, outcome)
         rate = None if math.isnan(rejected) else rejected
         return CurvePoint(offset, rate, n_false / self.negatives.hours, n_false)
 
@@ -252,8 +252,8 @@ def _try_ways(sweeper: _Sweeper, settings: DecoderSettings) -> list[_Sweep]:
 
     Each label's own are chosen where there are enough false accepts to choose by.
     """
-    material = sweeper.negatives.material
-    words = material.card.words
+    audio = sweeper.negatives.audio
+    words = audio.card.words
     (sweep,) = sweeper.sweep([settings], _FINE)
     n_false = np.zeros((len(words), len(sweep.curve)), dtype=np.int64)
     rejected = np.zeros((len(words), len(sweep.curve)))
@@ -261,7 +261,7 @@ def _try_ways(sweeper: _Sweeper, settings: DecoderSettings) -> list[_Sweep]:
         for one in sweeper.negatives.false_accepts(outcome):
             n_false[words.index(one.label), column] += 1
         for row in range(len(words)):
-            fates = outcome.fates[material.word_labels == row]
+            fates = outcome.fates[audio.word_labels == row]
             rejected[row, column] = 1 - float((fates == Fate.FOUND).mean())
     chosen = share_events(n_false, rejected, max(_LARGER * sweeper.allowed, EVENTS_A_LABEL * len(words)))
     if chosen is None:
@@ -279,10 +279,10 @@ def _try_ways(sweeper: _Sweeper, settings: DecoderSettings) -> list[_Sweep]:
     return [sweep, *sweeper.sweep(ways, _FINE)]
 
 
-def _count_unheard(material: HeardSet, sweep: _Sweep) -> int:
+def _count_unheard(audio: HeardSet, sweep: _Sweep) -> int:
     """Labels that are said and never heard any more at the rate."""
-    heard = set(material.word_labels[sweep.outcome.fates == Fate.FOUND].tolist())
-    return len(set(material.word_labels.tolist()) - heard)
+    heard = set(audio.word_labels[sweep.outcome.fates == Fate.FOUND].tolist())
+    return len(set(audio.word_labels.tolist()) - heard)
 
 
 def _grid(settings: DecoderSettings, words: Sequence[str], n_offsets: int) -> list[float]:
@@ -347,7 +347,7 @@ def _result(negatives: Negatives, goal: Goal, sweep: _Sweep) -> Calibration:
         false_reject_rate=1 - float((outcome.fates == Fate.FOUND).mean()) if len(outcome.fates) else None,
         median_delay_s=None if math.isinf(delay_s) else delay_s,
         hours_by_kind=negatives.hours_by_kind,
-        n_words=len(negatives.material.words),
+        n_words=len(negatives.audio.words),
         are_unlabelled=negatives.are_unlabelled,
         audio=negatives.digest,
     )

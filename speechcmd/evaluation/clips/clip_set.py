@@ -62,7 +62,7 @@ def open_clip_set(
     _check_request(task, split, unknown)
     if not source.exists():
         raise EvaluationError(
-            f"{source}: expected a store, a folder of clips or the official test archive, found nothing"
+            "expected a store, a folder of clips or the official test archive, found nothing", path=source
         )
     if is_official_archive(source):
         return _open_archive(source, task, split, labels, unknown)
@@ -89,8 +89,9 @@ def _check_request(task: str, split: str, unknown: str) -> None:
 def _open_source(source: Path, *, needs_noise: bool) -> ClipSource:
     if source.is_file():
         raise EvaluationError(
-            f"{source}: expected a store, a folder of clips or the official test archive (.tar.gz), "
-            "got another file; for single recordings there is `speechcmd classify`"
+            "expected a store, a folder of clips or the official test archive (.tar.gz), got another file",
+            path=source,
+            advice="for single recordings there is `speechcmd classify`",
         )
     is_store = any((source / file).exists() for file in (INFO_FILE, INDEX_FILE))
     return StoreSource(source) if is_store else FolderSource(source, needs_noise=needs_noise)
@@ -99,8 +100,9 @@ def _open_source(source: Path, *, needs_noise: bool) -> ClipSource:
 def _open_archive(source: Path, task: str, split: str, labels: Sequence[str], unknown: str) -> ClipSet:
     if task == "35" or unknown != "official" or split != "testing":
         raise EvaluationError(
-            f"{source}: the official test archive holds the testing clips of the 12-class task; for "
-            "another task, split or rule give a store or a folder of all clips"
+            "the official test archive holds the testing clips of the 12-class task",
+            path=source,
+            advice="for another task, split or rule give a store or a folder of all clips",
         )
     return open_official_archive(source, task, _labels_of(task, labels))
 

@@ -128,8 +128,9 @@ def draw_clip_set(
     words = tuple(label for label in labels if label in present and label not in NEVER_FIRE)
     if not words:
         raise EvaluationError(
-            f"{name}: expected clips of {name_labels(labels)} in the split {split}, "
-            f"found only {name_labels(sorted(present))}"
+            f"expected clips of {name_labels(labels)} in the split {split}, "
+            f"found only {name_labels(sorted(present))}",
+            path=name,
         )
     config = TaskConfig(words, unknown=unknown, seed=seed)
     drawn = make_split_task(source, config, split, needs_noise=False)
@@ -161,7 +162,7 @@ def _words_of(source: ClipSource, split: str) -> list[Row]:
     if not rows:
         counts = Counter(row.split for row in source.select("word"))
         found = ", ".join(f"{count} of {other}" for other, count in counts.items()) or "none"
-        raise EvaluationError(f"{source.path}: expected clips of the split {split}, found {found}")
+        raise EvaluationError(f"expected clips of the split {split}, found {found}", path=source.path)
     return rows
 
 

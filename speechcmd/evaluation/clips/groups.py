@@ -68,19 +68,21 @@ def read_metadata(path: Path) -> Metadata:
             rows = list(reader)
     except (OSError, ValueError, csv.Error) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
-        raise EvaluationError(f"{path}: cannot read the metadata: {reason}") from error
+        raise EvaluationError(f"cannot read the metadata: {reason}", path=path) from error
     named = [name for name in header if name]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise EvaluationError(
-            f"{path}: expected columns of different names, got more than one of "
-            f"{printable(', '.join(twice))}; rename or remove one"
+            f"expected columns of different names, got more than one of {printable(', '.join(twice))}",
+            path=path,
+            advice="rename or remove one",
         )
     columns = tuple(name for name in named if name not in KEYS)
     if not columns or len(columns) == len(named):
         raise EvaluationError(
-            f"{path}: expected a CSV with a column path or speaker and others to group by, "
-            f"got the columns {printable(', '.join(named)) or 'none'}"
+            f"expected a CSV with a column path or speaker and others to group by, "
+            f"got the columns {printable(', '.join(named)) or 'none'}",
+            path=path,
         )
     metadata = Metadata(str(path), columns, {}, {})
     for row in rows:
@@ -115,9 +117,9 @@ def match_metadata(examples: Sequence[LabelledClip], metadata: Metadata) -> list
     if not any(entries):
         spoken = next((example for example in examples if example.speaker), examples[0])
         raise EvaluationError(
-            f"{metadata.name}: none of its rows belongs to any of the {len(examples):,} clips; those have "
-            f"paths such as {printable(spoken.path)} and speakers such as "
-            f"{printable(spoken.speaker) or '(none)'}"
+            f"none of its rows belongs to any of the {len(examples):,} clips; those have paths such as "
+            f"{printable(spoken.path)} and speakers such as {printable(spoken.speaker) or '(none)'}",
+            path=metadata.name,
         )
     return entries
 

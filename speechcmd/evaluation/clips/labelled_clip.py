@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechcmd.audio.samples import Waveform
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import EvaluationError
 from speechcmd.labels import NEVER_FIRE
 
 
@@ -73,6 +73,4 @@ def check_regular(path: Path) -> None:
         If there is something, and it is no file.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise EvaluationError(
-            f"{printable(str(path))}: expected an audio file, got a pipe or a device; remove it"
-        )
+        raise EvaluationError("expected an audio file, got a pipe or a device", path=path, advice="remove it")

@@ -46,8 +46,10 @@ def check_official_count(name: str, split: str, labels: Sequence[str], *, n_word
     is_official = set(labels) == {*TEN_WORDS, UNKNOWN, SILENCE}
     if is_official and n_words == n_complete and n_drawn != n_expected:
         raise EvaluationError(
-            f"{name}: expected {n_expected:,} clips of the 12-class task in the complete split {split}, "
-            f"got {n_drawn:,}; are its words and its background noise those of v0.02?"
+            f"expected {n_expected:,} clips of the 12-class task in the complete split {split}, "
+            f"got {n_drawn:,}",
+            path=name,
+            advice="are its words and its background noise those of v0.02?",
         )
 
 
@@ -76,7 +78,7 @@ def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> Cli
     _check_distinct(source, examples)
     if not any(example.label not in (UNKNOWN, SILENCE) for example in examples):
         raise EvaluationError(
-            f"{source}: expected folders {name_labels(labels)} with clips in them, found no clip of a word"
+            f"expected folders {name_labels(labels)} with clips in them, found no clip of a word", path=source
         )
     counts = Counter(example.label for example in examples)
     _, n_official = OFFICIAL_COUNTS["testing"]
@@ -95,8 +97,9 @@ def _check_distinct(source: Path, examples: Sequence[LabelledClip]) -> None:
     path, n_times = next(iter(Counter(example.path for example in examples).most_common(1)), ("", 0))
     if n_times > 1:
         raise EvaluationError(
-            f"{source}: expected each clip once, found {printable(path)} {n_times} times; "
-            "is this the official test archive?"
+            f"expected each clip once, found {printable(path)} {n_times} times",
+            path=source,
+            advice="is this the official test archive?",
         )
 
 
@@ -146,8 +149,9 @@ def _read_tar(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]
                 number, n_bytes = number + 1, n_bytes + member.size
                 if n_bytes > _LARGEST_ARCHIVE_BYTES:
                     raise EvaluationError(
-                        f"{source}: expected at most {_LARGEST_ARCHIVE_BYTES >> 20} MB of clips; "
-                        "is this the official test archive?"
+                        f"expected at most {_LARGEST_ARCHIVE_BYTES >> 20} MB of clips",
+                        path=source,
+                        advice="is this the official test archive?",
                     )
                 path = PurePosixPath(member.name)
                 if member.isfile() and _is_clip(path.name) and len(path.parts) > 1:
@@ -157,7 +161,9 @@ def _read_tar(source: Path) -> Iterator[tuple[str, str, Callable[[], Waveform]]]
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, RecursionError) as error:
         reason = printable(getattr(error, "strerror", None) or str(error)) or type(error).__name__
         raise EvaluationError(
-            f"{source}: cannot be read as a tar archive, plain or with gzip ({reason}); fetch it again"
+            f"cannot be read as a tar archive, plain or with gzip ({reason})",
+            path=source,
+            advice="fetch it again",
         ) from error
 
 
@@ -178,8 +184,9 @@ class _BoundedFile:
         self._n_allowed -= n_bytes
         if n_bytes < 0 or self._n_allowed < 0:
             raise EvaluationError(
-                f"{self._source}: expected an archive of short clips, found a header of more than "
-                f"{_LARGEST_HEADER_BYTES >> 10} kB; it is not read"
+                f"expected an archive of short clips, found a header of more than "
+                f"{_LARGEST_HEADER_BYTES >> 10} kB; it is not read",
+                path=self._source,
             )
         return self._file.read(n_bytes)
 
@@ -212,7 +219,7 @@ def _read_rest(source: Path, file: _BoundedFile) -> None:
         n_bytes += len(block)
         if n_bytes > _LARGEST_CLIP_BYTES:
             raise EvaluationError(
-                f"{source}: expected clips to its end, found something else; fetch it again"
+                "expected clips to its end, found something else", path=source, advice="fetch it again"
             )
 
 
@@ -225,7 +232,9 @@ def _check_member(source: Path, member: tarfile.TarInfo, number: int) -> None:
     elif member.size > _LARGEST_CLIP_BYTES:
         wrong = f"{printable(member.name)} of {member.size / 2**20:,.1f} MB"
     if wrong:
-        raise EvaluationError(f"{source}: expected an archive of short clips, found {wrong}; it is not read")
+        raise EvaluationError(
+            f"expected an archive of short clips, found {wrong}; it is not read", path=source
+        )
 
 
 def _read_file(path: Path) -> Waveform:

@@ -76,7 +76,7 @@ class _NoiseRecording:
         blocks = [float32_to_int16(block) for block in islice(read_blocks(path, block_s=10.0), MOST_S // 10)]
         self._samples: Int16 = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int16)
         if not len(self._samples) or self._samples.min() == self._samples.max():
-            raise EvaluationError(f"{path}: expected noise, got silence; leave this file out")
+            raise EvaluationError("expected noise, got silence", path=path, advice="leave this file out")
         n_hops = len(self._samples) // _HOP_SAMPLES
         hops = self._samples[: n_hops * _HOP_SAMPLES].reshape(n_hops, _HOP_SAMPLES)
         self._energy = np.concatenate([[0.0], np.cumsum(hops.var(axis=1))])

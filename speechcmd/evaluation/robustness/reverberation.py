@@ -84,7 +84,7 @@ def read_response(path: Path) -> Response:
     """
     waveform = read_waveform(path)
     if not np.any(waveform):
-        raise EvaluationError(f"{path}: expected an impulse response, got silence")
+        raise EvaluationError("expected an impulse response, got silence", path=path)
     return Response(path.stem, waveform, int(np.argmax(np.abs(waveform))))
 
 

@@ -76,13 +76,15 @@ def read_annotation(path: Path) -> Annotation:
     """
     name, suffix = printable(str(path)), path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise EvaluationError(f"{name}: expected labels as .json or .txt (a label track of Audacity)")
+        raise EvaluationError("expected labels as .json or .txt (a label track of Audacity)", path=name)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise EvaluationError(f"{name}: cannot read the labels: {error.strerror}") from error
+        raise EvaluationError(f"cannot read the labels: {error.strerror}", path=name) from error
     except UnicodeDecodeError as error:
-        raise EvaluationError(f"{name}: the labels are not text in UTF-8; save them as UTF-8") from error
+        raise EvaluationError(
+            "the labels are not text in UTF-8", path=name, advice="save them as UTF-8"
+        ) from error
     return _parse_json(text, name) if suffix == ".json" else _parse_audacity(text, name)
 
 
@@ -137,11 +139,13 @@ def _parse_json(text: str, name: str) -> Annotation:
     try:
         content = parse_json(text)
     except ValueError as error:
-        raise EvaluationError(f"{name}: cannot be understood as JSON: {error}") from error
+        raise EvaluationError(f"cannot be understood as JSON: {error}", path=name) from error
     try:
         found = as_type(content, _LabelFile)
     except ValueError as error:
-        raise EvaluationError(f"{name}: {error}; are these labels as make-stream writes them?") from None
+        raise EvaluationError(
+            f"{error}", path=name, advice="are these labels as make-stream writes them?"
+        ) from None
     words, others = (
         _in_order(_checked(word, f"{name}, {part}[{number}]") for number, word in enumerate(said))
         for part, said in (("words", found.words), ("others", found.others))

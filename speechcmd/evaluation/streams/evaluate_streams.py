@@ -41,9 +41,9 @@ _MOST_OF_A_SORT = 3
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """All that was tried on one material."""
+    """All that was tried on one set of audio."""
 
-    material: HeardSet
+    audio: HeardSet
     offsets: tuple[float, ...]
     outcomes: tuple[Outcome, ...]
 
@@ -66,9 +66,9 @@ def measure_stream(measurement: Measurement, targets: Sequence[float]) -> Stream
     targets
         False accepts per hour at which the false rejects are wanted.
     """
-    material, offsets, outcomes = measurement.material, measurement.offsets, measurement.outcomes
-    overall = trade_off(material, offsets, outcomes)
-    hours = sum(material.hours(without_homophones=True).values())
+    audio, offsets, outcomes = measurement.audio, measurement.offsets, measurement.outcomes
+    overall = trade_off(audio, offsets, outcomes)
+    hours = sum(audio.hours(without_homophones=True).values())
     points: list[Point | NotReached] = [_point(measurement, AS_SET, None, offsets.index(0.0), hours)]
     for target in targets:
         number = find_offset(overall, target, hours)
@@ -85,15 +85,15 @@ def measure_stream(measurement: Measurement, targets: Sequence[float]) -> Stream
                 round(one.duration_s, 3),
                 len(one.words),
             )
-            for one in material.heard
+            for one in audio.heard
         ),
-        hours=material.hours(),
-        n_words=len(material.words),
+        hours=audio.hours(),
+        n_words=len(audio.words),
         points=tuple(points),
-        promise=check_promise(material, measurement.as_set),
+        promise=check_promise(audio, measurement.as_set),
         curve=overall,
-        curves_by_label={word: trade_off(material, offsets, outcomes, word) for word in material.card.words},
-        mistakes=find_mistakes(material, measurement.as_set),
+        curves_by_label={word: trade_off(audio, offsets, outcomes, word) for word in audio.card.words},
+        mistakes=find_mistakes(audio, measurement.as_set),
     )
 
 
@@ -102,25 +102,25 @@ def _name_of(target: float) -> str:
 
 
 def _point(measurement: Measurement, name: str, target: float | None, number: int, hours: float) -> Point:
-    material, outcome = measurement.material, measurement.outcomes[number]
-    clean = without_homophones(material, outcome)
+    audio, outcome = measurement.audio, measurement.outcomes[number]
+    clean = without_homophones(audio, outcome)
     apart = None
-    if material.has_homophones:
+    if audio.has_homophones:
         apart = AcceptRates(
-            count_rates(material, outcome, false_accepts=clean, hours=hours),
-            _by_kind(material, outcome, clean, material.hours(without_homophones=True)),
+            count_rates(audio, outcome, false_accepts=clean, hours=hours),
+            _by_kind(audio, outcome, clean, audio.hours(without_homophones=True)),
         )
     return Point(
         name=name,
         target=target,
         offset=measurement.offsets[number],
-        thresholds={word: outcome.settings.of(word).threshold for word in material.card.words},
-        overall=count_rates(material, outcome),
-        by_label=tuple(count_rates(material, outcome, word) for word in material.card.words),
-        by_kind=_by_kind(material, outcome, outcome.false_accepts, material.hours()),
+        thresholds={word: outcome.settings.of(word).threshold for word in audio.card.words},
+        overall=count_rates(audio, outcome),
+        by_label=tuple(count_rates(audio, outcome, word) for word in audio.card.words),
+        by_kind=_by_kind(audio, outcome, outcome.false_accepts, audio.hours()),
         without_homophones=apart,
-        by_attribute=tuple(_by_attribute(material, outcome)),
-        at_10_db=_at_10_db(material, outcome),
+        by_attribute=tuple(_by_attribute(audio, outcome)),
+        at_10_db=_at_10_db(audio, outcome),
         note=note_on_hours(target, hours, len(clean)),
     )
 
@@ -139,58 +139,58 @@ def note_on_hours(rate: float | None, hours: float, n_events: int) -> str:
 
 
 def _best_rate(measurement: Measurement, hours: float) -> str:
-    strictest = len(without_homophones(measurement.material, measurement.outcomes[-1]))
+    strictest = len(without_homophones(measurement.audio, measurement.outcomes[-1]))
     return f"{strictest} false accepts in {hours:.2f} h are left at the strictest thresholds tried"
 
 
 def _by_kind(
-    material: HeardSet, outcome: Outcome, false_accepts: Sequence[FalseAccept], hours: Mapping[str, float]
+    audio: HeardSet, outcome: Outcome, false_accepts: Sequence[FalseAccept], hours: Mapping[str, float]
 ) -> tuple[KindRates, ...]:
     """False accepts by the kind of audio; the words are in `overall`."""
-    nobody = np.zeros(len(material.words), dtype=bool)
+    nobody = np.zeros(len(audio.words), dtype=bool)
     rows = []
     for kind, value in hours.items():
         of_kind = [one for one in false_accepts if one.kind == kind]
-        row = count_rates(material, outcome, among=nobody, false_accepts=of_kind, hours=value)
+        row = count_rates(audio, outcome, among=nobody, false_accepts=of_kind, hours=value)
         rows.append(KindRates(**vars(row) | {"n_duplicates": 0}, kind=kind))
     return tuple(rows)
 
 
-def _by_attribute(material: HeardSet, outcome: Outcome) -> Iterator[AttributeRates]:
+def _by_attribute(audio: HeardSet, outcome: Outcome) -> Iterator[AttributeRates]:
     """False rejects by whatever the labels say of the words and takes a few values."""
-    for name in dict.fromkeys(name for word in material.words for name in word.attributes):
-        values = [word.attributes.get(name) for word in material.words]
+    for name in dict.fromkeys(name for word in audio.words for name in word.attributes):
+        values = [word.attributes.get(name) for word in audio.words]
         counts = Counter(value for value in values if value is not None)
         if not 2 <= len(counts) <= _MOST_VALUES or min(counts.values()) < _LEAST_WORDS:
             continue
         rows = []
         for value in sorted(counts, key=lambda one: (str(type(one)), one)):
             among = np.array([one == value for one in values])
-            words = (None, *material.card.words)
-            rows.append(ValueRates(value, tuple(_missed(material, outcome, among, word) for word in words)))
+            words = (None, *audio.card.words)
+            rows.append(ValueRates(value, tuple(_missed(audio, outcome, among, word) for word in words)))
         yield AttributeRates(name, tuple(rows))
 
 
-def _missed(material: HeardSet, outcome: Outcome, among: BoolArray, word: str | None = None) -> Rates:
+def _missed(audio: HeardSet, outcome: Outcome, among: BoolArray, word: str | None = None) -> Rates:
     """What is missed of some words, without any hours."""
-    row = count_rates(material, outcome, word, among=among, false_accepts=(), hours=0.0)
+    row = count_rates(audio, outcome, word, among=among, false_accepts=(), hours=0.0)
     return replace(row, n_duplicates=None)
 
 
-def _at_10_db(material: HeardSet, outcome: Outcome) -> Rates | None:
+def _at_10_db(audio: HeardSet, outcome: Outcome) -> Rates | None:
     """The words whose labels say that they are at 10 dB signal to noise or better; None if there are none."""
-    ratios = [word.attributes.get(SNR) for word in material.words]
+    ratios = [word.attributes.get(SNR) for word in audio.words]
     among = np.array(
         [isinstance(ratio, int | float) and ratio >= QUIET_ENOUGH_DB for ratio in ratios], dtype=bool
     )
-    return count_rates(material, outcome, among=among, false_accepts=(), hours=0.0) if among.any() else None
+    return count_rates(audio, outcome, among=among, false_accepts=(), hours=0.0) if among.any() else None
 
 
-def find_mistakes(material: HeardSet, outcome: Outcome) -> tuple[StreamMistake, ...]:
+def find_mistakes(audio: HeardSet, outcome: Outcome) -> tuple[StreamMistake, ...]:
     """The surest false accepts first, then words that were missed; not more than three of one sort."""
     by_score = sorted(outcome.false_accepts, key=lambda one: -one.score)
-    false = [_false_accept(material, one) for one in by_score]
-    missed = [_missed_word(material, int(index)) for index in np.flatnonzero(outcome.fates == Fate.MISSED)]
+    false = [_false_accept(audio, one) for one in by_score]
+    missed = [_missed_word(audio, int(index)) for index in np.flatnonzero(outcome.fates == Fate.MISSED)]
     kept = [
         *_few_of_each([((one.heard, one.kind), one) for one in false]),
         *_few_of_each([(one.label, one) for one in missed]),
@@ -206,9 +206,9 @@ def _few_of_each(mistakes: Sequence[tuple[Hashable, StreamMistake]]) -> Iterator
             yield mistake
 
 
-def _false_accept(material: HeardSet, one: FalseAccept) -> StreamMistake:
-    recording = material.heard[one.recording].recording
-    label = material.words[one.word].label if one.word >= 0 else ""
+def _false_accept(audio: HeardSet, one: FalseAccept) -> StreamMistake:
+    recording = audio.heard[one.recording].recording
+    label = audio.words[one.word].label if one.word >= 0 else ""
     what = f"{one.label} instead of {label}" if label else f"{one.label}, said by nobody"
     return StreamMistake(
         title=f"{what} ({one.kind})",
@@ -224,10 +224,10 @@ def _false_accept(material: HeardSet, one: FalseAccept) -> StreamMistake:
     )
 
 
-def _missed_word(material: HeardSet, index: int) -> StreamMistake:
-    word = material.words[index]
-    number = int(material.word_recordings[index])
-    recording = material.heard[number].recording
+def _missed_word(audio: HeardSet, index: int) -> StreamMistake:
+    word = audio.words[index]
+    number = int(audio.word_recordings[index])
+    recording = audio.heard[number].recording
     return StreamMistake(
         title=f"{word.label}, not heard",
         what="miss",

@@ -13,7 +13,7 @@ import numpy as np
 
 from speechcmd.arrays import IntArray
 from speechcmd.audio.reading import duration_s
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import Annotation, Word
 from speechcmd.evaluation.streams.matching import TOLERANCE_S
 from speechcmd.evaluation.streams.recording_set import GivenRecording
@@ -23,15 +23,15 @@ from speechcmd.runtime.recognition.recognizer import Recognizer
 
 OTHER_WORDS = "other words"
 KEYWORD_KIND, UNKNOWN_KIND = "keyword", "unknown"  # as make-stream names them
-PIECE_S = 60.0
+UNIT_S = 60.0
 _KIND = "kind"
 
-_MOST_NESTED = 50  # pieces of speech that are looked back at
+_MOST_NESTED = 50  # stretches of speech that are looked back at
 _LATE_S = 1.0  # labels may reach so far beyond a recording: players and codecs differ
 
 
 class Span(NamedTuple):
-    """A piece of speech without keywords, in seconds."""
+    """A stretch of speech without keywords, in seconds."""
 
     kind: str
     start_s: float
@@ -52,16 +52,16 @@ class HeardRecording:
     duration_s: float
 
     def kind_at(self, time_s: float) -> str:
-        """Kind of the audio in which something was decided: the piece of speech there, or the recording.
+        """Kind of the audio in which something was decided: the stretch of speech there, or the recording.
 
-        A piece that ended up to 0.75 s before is meant too, as for words, if none covers the time itself.
+        A stretch that ended up to 0.75 s before is meant too, as for words, if none covers the time itself.
         """
         near = [span for span in self._begun(time_s) if time_s <= span.end_s + TOLERANCE_S]
         covering = [span for span in near if time_s <= span.end_s]
         return next(iter(covering or near), Span(self.recording.kind, 0.0, 0.0)).kind
 
     def hours(self) -> dict[str, float]:
-        """Hours outside words by kind; where pieces of speech overlap, the one that began last counts."""
+        """Hours outside words by kind; where stretches of speech overlap, the one that began last counts."""
         hours = {self.recording.kind: 0.0, **dict.fromkeys((span.kind for span in self.others), 0.0)}
         edges = {0.0, self.duration_s}
         edges |= {time_s for word in self.words for time_s in (word.start_s, word.end_s)}
@@ -77,7 +77,7 @@ class HeardRecording:
         return hours
 
     def _begun(self, time_s: float) -> tuple[Span, ...]:
-        """The last pieces that began up to a time, the latest first."""
+        """The last stretches that began up to a time, the latest first."""
         number = bisect.bisect(self.others, time_s, key=lambda span: span.start_s)
         return self.others[max(0, number - _MOST_NESTED) : number][::-1]
 
@@ -111,8 +111,8 @@ class HeardSet:
     @cached_property
     def word_units(self) -> IntArray:
         """What the word was drawn with: its recording, or the minute of a longer one. Shape: (n_words,)."""
-        pieces = [int(word.start_s // PIECE_S) for word in self.words]
-        pairs = np.stack([self.word_recordings, np.array(pieces, dtype=np.int64)], axis=1)
+        minutes = [int(word.start_s // UNIT_S) for word in self.words]
+        pairs = np.stack([self.word_recordings, np.array(minutes, dtype=np.int64)], axis=1)
         units: IntArray = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
         return units
 
@@ -189,8 +189,9 @@ def _check_labels(recording: GivenRecording) -> None:
     for word in (*annotation.words, *annotation.others):
         if word.end_s > length_s + _LATE_S:
             raise EvaluationError(
-                f"{printable(str(recording.path))}: {word.label!r} is labelled to {word.end_s:g} s, but the "
-                f"recording has {length_s:.1f} s; are these its labels?"
+                f"{word.label!r} is labelled to {word.end_s:g} s, but the recording has {length_s:.1f} s",
+                path=recording.path,
+                advice="are these its labels?",
             )
 
 

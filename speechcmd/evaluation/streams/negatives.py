@@ -33,40 +33,40 @@ class _Promised:
 class Negatives:
     """Recordings without labels, if there are any, else labelled ones outside words; without homophones."""
 
-    def __init__(self, material: HeardSet) -> None:
-        self.material = material
-        free = {number for number, one in enumerate(material.heard) if one.recording.annotation is None}
+    def __init__(self, audio: HeardSet) -> None:
+        self.audio = audio
+        free = {number for number, one in enumerate(audio.heard) if one.recording.annotation is None}
         self.are_unlabelled = bool(free)
-        self._counted = free or set(range(len(material.heard)))
-        heard = tuple(one for number, one in enumerate(material.heard) if number in self._counted)
-        self.hours_by_kind = HeardSet(material.card, heard).hours(without_homophones=True)
+        self._counted = free or set(range(len(audio.heard)))
+        heard = tuple(one for number, one in enumerate(audio.heard) if number in self._counted)
+        self.hours_by_kind = HeardSet(audio.card, heard).hours(without_homophones=True)
         self.hours = sum(self.hours_by_kind.values())
 
     @cached_property
     def digest(self) -> str:
         """Of the audio by its levels, whatever the files are called and in whatever order."""
-        levels = [self.material.heard[number].trace.levels for number in self._counted]
+        levels = [self.audio.heard[number].trace.levels for number in self._counted]
         digests = sorted(hashlib.sha256(np.ascontiguousarray(one).data).hexdigest() for one in levels)
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def false_accepts(self, outcome: Outcome) -> list[FalseAccept]:
         """Those of the outcome that fall into this audio."""
-        clean = without_homophones(self.material, outcome)
+        clean = without_homophones(self.audio, outcome)
         return [one for one in clean if one.recording in self._counted]
 
 
-def check_promise(material: HeardSet, outcome: Outcome) -> PromiseCheck | None:
+def check_promise(audio: HeardSet, outcome: Outcome) -> PromiseCheck | None:
     """Hold a calibrated model to its promise on other audio.
 
     None for a model without one, with other settings than its own, on the very audio that it was calibrated
     on, or on audio of another sort (labelled recordings, if the promise was made on others).
     """
-    negatives = Negatives(material)
+    negatives = Negatives(audio)
     try:
-        promise = as_type(material.card.training.get(CALIBRATION_KEY), _Promised)
+        promise = as_type(audio.card.training.get(CALIBRATION_KEY), _Promised)
     except ValueError:  # a model file may say anything
         return None
-    if outcome.settings != material.card.decoder or negatives.hours <= 0:
+    if outcome.settings != audio.card.decoder or negatives.hours <= 0:
         return None
     if promise.audio == negatives.digest or promise.unlabelled != negatives.are_unlabelled:
         return None

@@ -1,4 +1,4 @@
-"""What a decoder with certain settings makes of the material: each word's fate, each false accept."""
+"""What a decoder with certain settings makes of the audio: each word's fate, each false accept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FalseAccept:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """One decoder on all of the material."""
+    """One decoder on all of the audio."""
 
     settings: DecoderSettings
     fates: IntArray
@@ -53,11 +53,11 @@ class Outcome:
 
 
 class Scorer:
-    """Scores decoders on one material; the second costs less than the first."""
+    """Scores decoders on one set of audio; the second costs less than the first."""
 
-    def __init__(self, material: HeardSet) -> None:
-        self._material = material
-        self._replayers = [Replayer(material.card, one.trace) for one in material.heard]
+    def __init__(self, audio: HeardSet) -> None:
+        self._audio = audio
+        self._replayers = [Replayer(audio.card, one.trace) for one in audio.heard]
 
     def score(self, settings: DecoderSettings) -> Outcome:
         """Decode and count with these settings."""
@@ -66,7 +66,7 @@ class Scorer:
         false_accepts: list[FalseAccept] = []
         duplicates: list[str] = []
         n_words = 0
-        for number, (one, replayer) in enumerate(zip(self._material.heard, self._replayers, strict=True)):
+        for number, (one, replayer) in enumerate(zip(self._audio.heard, self._replayers, strict=True)):
             detections = replayer.decode(settings)
             matching = match_words(one.words, detections)
             own_fates, own_delays = _judge_words(one, detections, matching.heard_by)

@@ -21,7 +21,7 @@ _MS = 1_000.0
 
 
 def count_rates(
-    material: HeardSet,
+    audio: HeardSet,
     outcome: Outcome,
     label: str | None = None,
     *,
@@ -40,14 +40,14 @@ def count_rates(
     hours
         In which they fell; None for all hours outside words.
     """
-    mask = np.ones(len(material.words), dtype=bool) if among is None else among.copy()
+    mask = np.ones(len(audio.words), dtype=bool) if among is None else among.copy()
     if label is not None:
-        mask &= material.word_labels == material.card.words.index(label)
+        mask &= audio.word_labels == audio.card.words.index(label)
     counted = outcome.false_accepts if false_accepts is None else false_accepts
     n_false = sum(label in (None, one.label) for one in counted)
-    all_hours = sum(material.hours().values()) if hours is None else hours
+    all_hours = sum(audio.hours().values()) if hours is None else hours
     n_words, n_found = int(mask.sum()), int((outcome.fates[mask] == Fate.FOUND).sum())
-    low, high = _reject_interval(material, outcome, mask)
+    low, high = _reject_interval(audio, outcome, mask)
     fa_low, fa_high = poisson_interval(n_false, all_hours)
     return Rates(
         label=label or ALL,
@@ -63,25 +63,25 @@ def count_rates(
         false_accepts_per_hour=n_false / all_hours if all_hours else None,
         fa_low=fa_low if all_hours else None,
         fa_high=fa_high if all_hours else None,
-        delay_ms=_delay(material, outcome, mask),
+        delay_ms=_delay(audio, outcome, mask),
     )
 
 
-def false_reject_rate(material: HeardSet, outcome: Outcome) -> float:
+def false_reject_rate(audio: HeardSet, outcome: Outcome) -> float:
     """Mean over the labels that are said of the share of words that were not found; nan without words."""
     rates = [
-        1 - float((outcome.fates[material.word_labels == number] == Fate.FOUND).mean())
-        for number in np.unique(material.word_labels)
+        1 - float((outcome.fates[audio.word_labels == number] == Fate.FOUND).mean())
+        for number in np.unique(audio.word_labels)
     ]
     return float(np.mean(rates)) if rates else math.nan
 
 
-def _reject_interval(material: HeardSet, outcome: Outcome, mask: BoolArray) -> tuple[float, float]:
+def _reject_interval(audio: HeardSet, outcome: Outcome, mask: BoolArray) -> tuple[float, float]:
     """Bootstrap by recording (minute of a longer one); where it has no width, Wilson's."""
     n_words, n_missed = int(mask.sum()), int((outcome.fates[mask] != Fate.FOUND).sum())
-    units = _draw_units(material.word_units[mask])
+    units = _draw_units(audio.word_units[mask])
     if units is not None and 0 < n_missed < n_words:
-        numbers = np.unique(material.word_units[mask], return_inverse=True)[1]
+        numbers = np.unique(audio.word_units[mask], return_inverse=True)[1]
         words = np.bincount(numbers)
         missed = np.bincount(numbers, weights=outcome.fates[mask] != Fate.FOUND, minlength=len(words))
         rates = missed[units].sum(axis=1) / words[units].sum(axis=1)
@@ -98,15 +98,15 @@ def _draw_units(units: IntArray) -> IntArray | None:
     return rng.integers(0, n_units, (_N_DRAWS, n_units))
 
 
-def _delay(material: HeardSet, outcome: Outcome, mask: BoolArray) -> Delay | None:
+def _delay(audio: HeardSet, outcome: Outcome, mask: BoolArray) -> Delay | None:
     found = mask & (outcome.fates == Fate.FOUND)
     if not found.any():
         return None
     delays: DoubleArray = outcome.delays_s[found] * _MS
     median, p95 = np.percentile(delays, [50, 95])
-    draws = _draw_units(material.word_units[found])
+    draws = _draw_units(audio.word_units[found])
     if draws is not None:
-        low, high = percentile_interval(_medians(delays, material.word_units[found], draws).tolist())
+        low, high = percentile_interval(_medians(delays, audio.word_units[found], draws).tolist())
     else:
         low, high = float(delays.min()), float(delays.max())
     return Delay(float(median), float(p95), low, high)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from data_prep.split import SPLIT_OF_ROLE
 from speechcmd.audio.suffixes import ALL_SUFFIXES
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import SUFFIXES, Annotation, read_annotation
 from speechcmd.evaluation.streams.homophone import labels_heard_in
 from speechcmd.evaluation.streams.role import of_role
@@ -81,10 +81,10 @@ def collect_recordings(
             _check_split(recording, role)
             found.setdefault(path.resolve(), recording)
         if place.is_dir() and not files:
-            raise EvaluationError(f"{place}: expected recordings in the folder, found none")
+            raise EvaluationError("expected recordings in the folder, found none", path=place)
         if len(found) == n_before and not kept:
             raise EvaluationError(
-                f"{place}: expected recordings of role {role}, all {len(files)} in it have another"
+                f"expected recordings of role {role}, all {len(files)} in it have another", path=place
             )
     recordings = tuple(found.values())
     if truth is not None and len(recordings) != 1:
@@ -103,7 +103,7 @@ def _kind_of(source: str) -> tuple[str, Path]:
     if mark and name and not place.exists():
         kind, place = name, Path(rest)
     if not place.exists():
-        raise EvaluationError(f"{printable(str(place))}: expected a recording or a folder, found nothing")
+        raise EvaluationError("expected a recording or a folder, found nothing", path=place)
     if place.is_dir():
         return kind or place.resolve().name, place
     return kind or NO_KIND, place
@@ -139,11 +139,11 @@ def _read_sentences(path: Path) -> Iterator[tuple[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
             if not set(reader.fieldnames or ()) >= _COLUMNS:
-                raise EvaluationError(f"{path}: expected the columns path and sentence")
+                raise EvaluationError("expected the columns path and sentence", path=path)
             for row in reader:
                 yield row["path"], row["sentence"] or ""
     except (OSError, ValueError, csv.Error) as error:
-        raise EvaluationError(f"{path}: cannot read the transcripts: {error}") from error
+        raise EvaluationError(f"cannot read the transcripts: {error}", path=path) from error
 
 
 def _check_split(recording: GivenRecording, role: str) -> None:
@@ -152,8 +152,8 @@ def _check_split(recording: GivenRecording, role: str) -> None:
     split = settings.get("split")
     if split in SPLIT_OF_ROLE.values() and split != SPLIT_OF_ROLE[role]:
         raise EvaluationError(
-            f"{printable(str(recording.path))}: made of the {split} split, "
-            f"here recordings of role {role} ({SPLIT_OF_ROLE[role]}) are needed"
+            f"made of the {split} split, here recordings of role {role} ({SPLIT_OF_ROLE[role]}) are needed",
+            path=recording.path,
         )
 
 

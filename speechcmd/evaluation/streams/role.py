@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.split import RoleRule
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import EvaluationError
 
 
 def of_role(place: Path, files: Sequence[Path], role: str) -> list[Path]:
@@ -37,7 +37,5 @@ def of_role(place: Path, files: Sequence[Path], role: str) -> list[Path]:
     roles = {path: rule.role_of(one) for path, one in inside.items()}
     if not place.is_dir() and roles[place] != role:
         has = f"has the role {roles[place]}" if roles[place] else "is unused"
-        raise EvaluationError(
-            f"{printable(str(place))}: {has} in {rule.file}, here recordings of role {role} are needed"
-        )
+        raise EvaluationError(f"{has} in {rule.file}, here recordings of role {role} are needed", path=place)
     return [path for path in files if roles.get(path) == role]

@@ -1,4 +1,4 @@
-"""Many settings on one material: thresholds moved together, tried in several processes."""
+"""Many settings on one set of audio: thresholds moved together, tried in several processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _inside(probability: float) -> float:
 
 
 def score_all(
-    material: HeardSet,
+    audio: HeardSet,
     settings: Sequence[DecoderSettings],
     *,
     n_processes: int = 1,
@@ -62,11 +62,11 @@ def score_all(
     EvaluationError
         If a process is killed.
     """
-    hours = sum(one.duration_s for one in material.heard) / 3600
+    hours = sum(one.duration_s for one in audio.heard) / 3600
     if n_processes == 1 or hours * len(settings) < _WORTH_PROCESSES:
-        outcomes: Iterator[Outcome] = map(Scorer(material).score, settings)
+        outcomes: Iterator[Outcome] = map(Scorer(audio).score, settings)
     else:
-        outcomes = _in_processes(material, settings, n_processes)
+        outcomes = _in_processes(audio, settings, n_processes)
     done = []
     for outcome in outcomes:
         done.append(outcome)
@@ -76,12 +76,12 @@ def score_all(
 
 
 def _in_processes(
-    material: HeardSet, settings: Sequence[DecoderSettings], n_processes: int
+    audio: HeardSet, settings: Sequence[DecoderSettings], n_processes: int
 ) -> Iterator[Outcome]:
     try:
         # a fork would copy onnxruntime's locks
         yield from map_in_order(
-            _score, settings, n_processes, begin=_begin, arguments=(material,), start_method="spawn"
+            _score, settings, n_processes, begin=_begin, arguments=(audio,), start_method="spawn"
         )
     except WorkerLostError as error:
         raise EvaluationError(
@@ -89,9 +89,9 @@ def _in_processes(
         ) from error
 
 
-def _begin(material: HeardSet) -> None:
+def _begin(audio: HeardSet) -> None:
     global _scorer
-    _scorer = Scorer(material)
+    _scorer = Scorer(audio)
 
 
 def _score(settings: DecoderSettings) -> Outcome:

@@ -16,16 +16,12 @@ from speechcmd.runtime.model.card import DecoderSettings
 _LEAST = 0.1  # threshold at the lower end of a curve
 
 
-def choose_offsets(material: HeardSet, settings: DecoderSettings, n_offsets: int) -> list[float]:
+def choose_offsets(audio: HeardSet, settings: DecoderSettings, n_offsets: int) -> list[float]:
     """Evenly spaced steps from thresholds of about 0.1 to where nothing is heard; 0 is among them."""
-    thresholds = [settings.of(word).threshold for word in material.card.words]
-    columns = [material.card.labels.index(word) for word in material.card.words]
+    thresholds = [settings.of(word).threshold for word in audio.card.words]
+    columns = [audio.card.labels.index(word) for word in audio.card.words]
     loudest = max(
-        (
-            float(one.trace.posteriors[:, columns].max())
-            for one in material.heard
-            if len(one.trace.posteriors)
-        ),
+        (float(one.trace.posteriors[:, columns].max()) for one in audio.heard if len(one.trace.posteriors)),
         default=LARGEST_THRESHOLD,
     )
     low = min(0.0, logit(_LEAST) - logit(min(thresholds)))
@@ -34,26 +30,26 @@ def choose_offsets(material: HeardSet, settings: DecoderSettings, n_offsets: int
 
 
 def trade_off(
-    material: HeardSet, offsets: Sequence[float], outcomes: Sequence[Outcome], label: str | None = None
+    audio: HeardSet, offsets: Sequence[float], outcomes: Sequence[Outcome], label: str | None = None
 ) -> tuple[CurvePoint, ...]:
     """The curve of one label, or of all together, a point an offset.
 
     False accepts in recordings in which the label sounds (for all: any label) are left out, with the hours.
     """
-    hours = sum(material.hours(label=label, without_homophones=label is None).values())
+    hours = sum(audio.hours(label=label, without_homophones=label is None).values())
     points = []
     for offset, outcome in zip(offsets, outcomes, strict=True):
-        n_false = len(without_homophones(material, outcome, label))
-        rejected = _reject_rate(material, outcome, label)
+        n_false = len(without_homophones(audio, outcome, label))
+        rejected = _reject_rate(audio, outcome, label)
         points.append(CurvePoint(offset, rejected, n_false / hours if hours else None, n_false))
     return tuple(points)
 
 
-def without_homophones(material: HeardSet, outcome: Outcome, label: str | None = None) -> list[FalseAccept]:
+def without_homophones(audio: HeardSet, outcome: Outcome, label: str | None = None) -> list[FalseAccept]:
     """False accepts outside the recordings in which the label (for None: any label) sounds."""
     kept = []
     for one in outcome.false_accepts:
-        sounds = material.heard[one.recording].recording.heard
+        sounds = audio.heard[one.recording].recording.heard
         is_clean = not sounds if label is None else one.label == label and label not in sounds
         if is_clean:
             kept.append(one)
@@ -77,8 +73,8 @@ def lowest_kept(curve: Sequence[CurvePoint], allowed: int) -> int | None:
     return kept
 
 
-def _reject_rate(material: HeardSet, outcome: Outcome, label: str | None) -> float | None:
+def _reject_rate(audio: HeardSet, outcome: Outcome, label: str | None) -> float | None:
     fates = outcome.fates
     if label is not None:
-        fates = fates[material.word_labels == material.card.words.index(label)]
+        fates = fates[audio.word_labels == audio.card.words.index(label)]
     return 1 - float((fates == Fate.FOUND).mean()) if len(fates) else None

@@ -39,19 +39,20 @@ def check_target(path: Path) -> None:
     """
     name = printable(str(path))
     if path.suffix.lower() not in FORMATS:
-        raise EvaluationError(f"{name}: expected a name that ends with .wav or .flac")
+        raise EvaluationError("expected a name that ends with .wav or .flac", path=name)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     for target in (path, *label_paths(path)):
         if target.is_dir():
             raise EvaluationError(
-                f"{printable(str(target))}: is a folder; choose another name for {printable(path.name)}"
+                "is a folder", path=target, advice=f"choose another name for {printable(path.name)}"
             )
     for other in path.parent.iterdir():
         if _is_other_recording(other, path):
             raise EvaluationError(
-                f"{printable(str(other))}: lies there already and would get the labels of "
-                f"{printable(path.name)}; choose another name"
+                f"lies there already and would get the labels of {printable(path.name)}",
+                path=other,
+                advice="choose another name",
             )
     _check_labels(path)
 
@@ -116,6 +117,7 @@ def _are_same(ours: Annotation, audacity_path: Path) -> bool:
 
 def _not_ours(path: Path) -> EvaluationError:
     return EvaluationError(
-        f"{printable(str(path))}: make-stream did not write these labels, or not so; "
-        "move them away or choose another name"
+        "make-stream did not write these labels, or not so",
+        path=path,
+        advice="move them away or choose another name",
     )

@@ -18,7 +18,7 @@ from data_prep.store import Store
 from speechcmd.audio.loudness import measure_rms
 from speechcmd.audio.reading import openable
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16, int16_to_float32
-from speechcmd.errors import EvaluationError, printable
+from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import Annotation, Word, write_audacity, write_json
 from speechcmd.evaluation.synthesis.stream_background import Background, equal_power_fade
 from speechcmd.evaluation.synthesis.stream_files import FORMATS, check_target, label_paths, put_in_place
@@ -80,7 +80,7 @@ def make_stream(
         part = folder / f"stream{path.suffix}"
         annotation = _write_audio(store, plan, part, on_progress)
         if annotation is None:
-            raise EvaluationError(f"{printable(path.name)}: could not be written whole; is the disk full?")
+            raise EvaluationError("could not be written whole", path=path.name, advice="is the disk full?")
         made = MadeStream(part, annotation)
         write_json(made.annotation, made.label_paths[0])
         write_audacity(made.annotation.words, made.label_paths[1])

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from fakes import tone_recording, toy_model
-from made_material import write_tones
+from made_audio import write_tones
 from report_parts import explain_coarsely
 
 import speechcmd

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import toy_model
-from made_material import write_tones
+from made_audio import write_tones
 
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import Annotation, Word
@@ -39,13 +39,13 @@ def test_labels_of_a_longer_recording_are_refused(folder: Path, as_other: bool) 
 
 
 def test_labels_end_with_the_recording(folder: Path) -> None:
-    material = hear(folder, Word("low", 1.0, 1.3), others=(Word("x", 5.0, 6.9, {"kind": "talk"}),))
-    assert material.hours() == {"stream": pytest.approx((5 - 0.3) / 3600), "talk": pytest.approx(1 / 3600)}
+    audio = hear(folder, Word("low", 1.0, 1.3), others=(Word("x", 5.0, 6.9, {"kind": "talk"}),))
+    assert audio.hours() == {"stream": pytest.approx((5 - 0.3) / 3600), "talk": pytest.approx(1 / 3600)}
 
 
 def test_a_word_of_the_model_that_was_not_asked_for_is_a_word(folder: Path) -> None:
     """A stream made for fewer words than the model has: hearing the others is no mistake."""
     other = (Word("low", 1.0, 1.3, {"kind": "unknown"}), Word("low", 3.0, 4.0, {"kind": "speech"}))
-    material = hear(folder, Word("purple", 4.5, 5.0, {"kind": "keyword"}), others=other)
-    assert [(word.label, word.start_s) for word in material.words] == [("low", 1.0)]
-    assert set(material.kinds) == {"stream", "speech", "other words"}
+    audio = hear(folder, Word("purple", 4.5, 5.0, {"kind": "keyword"}), others=other)
+    assert [(word.label, word.start_s) for word in audio.words] == [("low", 1.0)]
+    assert set(audio.kinds) == {"stream", "speech", "other words"}

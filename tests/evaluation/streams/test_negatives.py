@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made_material import CARD, made_material, made_recording
+from made_audio import CARD, made_audio, made_recording
 
 from speechcmd.evaluation.streams.annotation import Word
 from speechcmd.evaluation.streams.heard import HeardSet
@@ -17,9 +17,9 @@ def promised(n_events: object, hours: object, n_heard: int) -> HeardSet:
     """A model that promised so many events in so many hours, and 360 s of noise in which it hears others."""
     peaks = [("yes", 10.0 * (n + 1), 0.9) for n in range(n_heard)]
     know = made_recording([("no", 3.0, 0.9)], kind="talk", sounds=["no"])
-    material = made_material(made_recording(peaks, kind="noise", duration_s=360.0), know)
+    audio = made_audio(made_recording(peaks, kind="noise", duration_s=360.0), know)
     promise = {"calibration": {"n_events": n_events, "hours": hours, "unlabelled": True}}
-    return replace(material, card=replace(CARD, training=promise))
+    return replace(audio, card=replace(CARD, training=promise))
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ def promised(n_events: object, hours: object, n_heard: int) -> HeardSet:
 )
 def test_other_hours_bear_the_promise_out_or_not(n_heard: int, is_kept: bool, is_within: bool) -> None:
     """Ten events in as many hours: 3 to 22 are not refused (P(X >= 22) of 32 = 0.0251, of 33: 0.0175)."""
-    material = promised(10, 0.1, n_heard)
-    check = check_promise(material, Scorer(material).score(CARD.decoder))
+    audio = promised(10, 0.1, n_heard)
+    check = check_promise(audio, Scorer(audio).score(CARD.decoder))
     assert check is not None
     assert (check.n_events, check.hours, check.low, check.high) == (n_heard, pytest.approx(0.1), 3, 22)
     assert (check.is_kept, check.is_within) == (is_kept, is_within)
@@ -38,18 +38,18 @@ def test_other_hours_bear_the_promise_out_or_not(n_heard: int, is_kept: bool, is
 
 
 def test_other_settings_and_models_promise_nothing() -> None:
-    material = promised(10, 0.1, 3)
-    outcome = Scorer(material).score(CARD.decoder.override(threshold=0.5))
-    assert check_promise(material, outcome) is None
+    audio = promised(10, 0.1, 3)
+    outcome = Scorer(audio).score(CARD.decoder.override(threshold=0.5))
+    assert check_promise(audio, outcome) is None
     for made in (promised("ten", 0.1, 1), promised(10, 0, 1), replace(promised(1, 1, 1), card=CARD)):
         assert check_promise(made, Scorer(made).score(CARD.decoder)) is None
 
 
 def test_labelled_recordings_count_only_if_there_are_no_others() -> None:
     stream = made_recording([("no", 8.0, 0.9)], [Word("yes", 1.0, 1.5)], kind="stream")
-    alone = Negatives(made_material(stream))
+    alone = Negatives(made_audio(stream))
     assert alone.hours == pytest.approx(9.5 / 3600)
-    assert len(alone.false_accepts(Scorer(alone.material).score(CARD.decoder))) == 1
-    both = Negatives(made_material(stream, made_recording([], kind="noise")))
+    assert len(alone.false_accepts(Scorer(alone.audio).score(CARD.decoder))) == 1
+    both = Negatives(made_audio(stream, made_recording([], kind="noise")))
     assert both.hours_by_kind == {"noise": pytest.approx(10 / 3600)}
-    assert both.false_accepts(Scorer(both.material).score(CARD.decoder)) == []
+    assert both.false_accepts(Scorer(both.audio).score(CARD.decoder)) == []

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_material import CARD, made_material, made_recording
+from made_audio import CARD, made_audio, made_recording
 from scipy.stats import bootstrap
 
 from speechcmd.evaluation.intervals import wilson_interval
@@ -30,7 +30,7 @@ from speechcmd.evaluation.streams.trade_off import choose_offsets, find_offset, 
 
 
 @pytest.fixture(scope="module")
-def material() -> HeardSet:
+def audio() -> HeardSet:
     """Twelve recordings of a yes and a no; yes is found in nine, no in six; and six minutes of music."""
     stream = []
     for number in range(12):
@@ -38,12 +38,12 @@ def material() -> HeardSet:
         peaks = [("yes", 2.5, 0.75 + 0.01 * number)] * (number < 9) + [("no", 6.5, 0.8)] * (number < 6)
         stream.append(made_recording(peaks, words, kind=f"stream{number}"))
     music = made_recording([("yes", t, 0.9) for t in (100.0, 200.0, 300.0)], kind="music", duration_s=360.0)
-    return made_material(*stream, music)
+    return made_audio(*stream, music)
 
 
-def test_rows_by_hand(material: HeardSet) -> None:
-    outcome = Scorer(material).score(CARD.decoder)
-    everything, yes = count_rates(material, outcome), count_rates(material, outcome, "yes")
+def test_rows_by_hand(audio: HeardSet) -> None:
+    outcome = Scorer(audio).score(CARD.decoder)
+    everything, yes = count_rates(audio, outcome), count_rates(audio, outcome, "yes")
     assert (yes.n_words, yes.n_found, yes.n_false) == (12, 9, 3)
     assert yes.false_reject_rate == pytest.approx(0.25)
     hours = 0.1 + 12 * (10 - 0.8) / 3600
@@ -54,7 +54,7 @@ def test_rows_by_hand(material: HeardSet) -> None:
     assert everything.false_reject_rate == pytest.approx(9 / 24)
     assert yes.delay_ms is not None
     assert yes.delay_ms.median == pytest.approx(120, abs=21)
-    assert false_reject_rate(material, outcome) == pytest.approx((0.25 + 0.5) / 2)
+    assert false_reject_rate(audio, outcome) == pytest.approx((0.25 + 0.5) / 2)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def sessions() -> HeardSet:
         late_s = 0.5 - 0.01 * number
         peaks = [("yes", word.end_s + late_s, 0.9) for word in words] if number % 4 else []
         heard.append(made_recording(peaks, words, duration_s=13.0))
-    return made_material(*heard)
+    return made_audio(*heard)
 
 
 def test_the_interval_is_the_bootstrap_of_an_independent_library(sessions: HeardSet) -> None:
@@ -96,25 +96,25 @@ def test_the_median_delay_and_its_interval(sessions: HeardSet) -> None:
 
 def test_few_recordings_have_the_interval_of_single_words() -> None:
     words = [Word("yes", 2.0 * n, 2.0 * n + 0.4) for n in range(1, 5)]
-    few = made_material(*[made_recording([("yes", 2.5, 0.9)], words) for _ in range(9)])
+    few = made_audio(*[made_recording([("yes", 2.5, 0.9)], words) for _ in range(9)])
     row = count_rates(few, Scorer(few).score(CARD.decoder))
     assert (row.low, row.high) == wilson_interval(27, 36)
 
 
-def test_a_rate_of_nothing_has_an_interval_with_width(material: HeardSet) -> None:
-    outcome = Scorer(material).score(CARD.decoder.override(threshold=0.2))
+def test_a_rate_of_nothing_has_an_interval_with_width(audio: HeardSet) -> None:
+    outcome = Scorer(audio).score(CARD.decoder.override(threshold=0.2))
     among = np.zeros(24, dtype=bool)
     among[:10] = True
-    row = count_rates(material, outcome, "yes", among=among)
+    row = count_rates(audio, outcome, "yes", among=among)
     assert (row.n_words, row.false_reject_rate, row.low) == (5, 0.0, 0.0)
     assert row.high == pytest.approx(0.4345, abs=1e-3), "Wilson's limit for none of five"
 
 
 def test_nothing_to_divide_by_is_none() -> None:
-    silent = made_material(made_recording([], kind="music"))
+    silent = made_audio(made_recording([], kind="music"))
     row = count_rates(silent, Scorer(silent).score(CARD.decoder), "yes")
     assert (row.false_reject_rate, row.low, row.delay_ms) == (None, None, None)
-    said = made_material(made_recording([], [Word("yes", 0.0, 10.0)]))
+    said = made_audio(made_recording([], [Word("yes", 0.0, 10.0)]))
     assert count_rates(said, Scorer(said).score(CARD.decoder)).false_accepts_per_hour is None
 
 
@@ -129,18 +129,18 @@ def test_thresholds_move_on_the_logit_scale() -> None:
     assert shifted.of("no").release_ratio == CARD.decoder.default.release_ratio
 
 
-def test_the_curve_falls_and_holds_the_model_as_set(material: HeardSet) -> None:
-    offsets = choose_offsets(material, CARD.decoder, 20)
+def test_the_curve_falls_and_holds_the_model_as_set(audio: HeardSet) -> None:
+    offsets = choose_offsets(audio, CARD.decoder, 20)
     assert 0.0 in offsets
     assert len(offsets) in (19, 20)
     assert offsets == sorted(offsets)
-    outcomes = score_all(material, [shift_thresholds(CARD.decoder, offset) for offset in offsets])
-    curve = trade_off(material, offsets, outcomes)
+    outcomes = score_all(audio, [shift_thresholds(CARD.decoder, offset) for offset in offsets])
+    curve = trade_off(audio, offsets, outcomes)
     assert all(a.n_false >= b.n_false for a, b in pairwise(curve))
     assert all(a.false_reject_rate <= b.false_reject_rate for a, b in pairwise(curve))
     at_zero = curve[offsets.index(0.0)]
     assert (at_zero.n_false, at_zero.false_reject_rate) == (3, pytest.approx(0.375))
-    yes = trade_off(material, offsets, outcomes, "yes")[offsets.index(0.0)]
+    yes = trade_off(audio, offsets, outcomes, "yes")[offsets.index(0.0)]
     assert (yes.n_false, yes.false_reject_rate) == (3, pytest.approx(0.25))
 
 
@@ -164,11 +164,11 @@ def test_too_few_hours_are_said_in_plain_words() -> None:
     assert "3.0 h without a single one" in note
 
 
-def test_the_result_holds_points_curves_and_mistakes(material: HeardSet) -> None:
+def test_the_result_holds_points_curves_and_mistakes(audio: HeardSet) -> None:
     offsets = (-1.0, 0.0, 3.0)
-    outcomes = score_all(material, [shift_thresholds(CARD.decoder, offset) for offset in offsets])
+    outcomes = score_all(audio, [shift_thresholds(CARD.decoder, offset) for offset in offsets])
     run = describe_run(CARD, b"")
-    result = to_plain(make_stream_result(run, Measurement(material, offsets, tuple(outcomes)), [1.0, 0.001]))
+    result = to_plain(make_stream_result(run, Measurement(audio, offsets, tuple(outcomes)), [1.0, 0.001]))
     as_set, one, few = result["points"]
     assert as_set["offset"] == 0.0
     assert as_set["overall"]["n_false"] == 3
@@ -189,18 +189,18 @@ def test_the_result_holds_points_curves_and_mistakes(material: HeardSet) -> None
 
 
 def test_an_unreachable_rate_is_said() -> None:
-    loud = made_material(made_recording([("yes", 3.0, 0.99)], kind="music"))
+    loud = made_audio(made_recording([("yes", 3.0, 0.99)], kind="music"))
     outcomes = score_all(loud, [CARD.decoder])
     point = measure_stream(Measurement(loud, (0.0,), tuple(outcomes)), [1.0]).points[1]
     assert isinstance(point, NotReached)
     assert "1 false accepts in 0.00 h are left" in point.note
 
 
-def test_processes_give_the_same_in_order(material: HeardSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_give_the_same_in_order(audio: HeardSet, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [shift_thresholds(CARD.decoder, offset) for offset in (-2.0, 0.0, 1.0)]
     monkeypatch.setattr(sweep, "_WORTH_PROCESSES", 0.0)
-    alone, seen = score_all(material, settings), []
-    together = score_all(material, settings, n_processes=2, on_progress=seen.append)
+    alone, seen = score_all(audio, settings), []
+    together = score_all(audio, settings, n_processes=2, on_progress=seen.append)
     assert seen == [1, 2, 3]
     for one, other in zip(alone, together, strict=True):
         assert one.settings == other.settings

@@ -71,7 +71,7 @@ def made_recording(
     )
 
 
-def made_material(*heard: HeardRecording) -> HeardSet:
+def made_audio(*heard: HeardRecording) -> HeardSet:
     return HeardSet(CARD, heard)
 
 
