@@ -13,10 +13,11 @@ from speechcmd.errors import printable
 from speechcmd.evaluation.clips.clip_result import ClipResult
 from speechcmd.evaluation.report import tables
 from speechcmd.evaluation.report.headline import summarise
-from speechcmd.evaluation.report.page import TEMPLATES, describe_measured
+from speechcmd.evaluation.report.page import describe_measured
 from speechcmd.evaluation.report.released_figures import read_own_results, stream_figures
 from speechcmd.evaluation.report.results import Results, kind_of
 from speechcmd.evaluation.report.tables import Table
+from speechcmd.evaluation.report.template import fill_template
 from speechcmd.evaluation.streams.stream_result import AS_SET, SNR, NotReached, StreamResult
 from speechcmd.evaluation.wording import (
     NOT_MEASURED,
@@ -71,22 +72,14 @@ def make_card(card: ModelCard, model_bytes: bytes, folder: Path, notes: str = ""
 
 
 def _render(card: ModelCard, n_bytes: int, sha256: str, results: Results, notes: str) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,  # Markdown: every text goes through `md`
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "md": escape_markdown,
-        "md_table": _to_markdown,
-        "one_line": _one_line,
-        "describe_measured": describe_measured,
-    }
-    text = environment.get_template("card.md.jinja").render(
+    text = fill_template(
+        "card.md.jinja",
+        {
+            "md": escape_markdown,
+            "md_table": _to_markdown,
+            "one_line": _one_line,
+            "describe_measured": describe_measured,
+        },
         card=card,
         n_bytes=n_bytes,
         sha256=sha256,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from speechcmd.evaluation.clips.clip_result import ClipResult
 from speechcmd.evaluation.provenance import MeasuredModel
@@ -14,11 +13,11 @@ from speechcmd.evaluation.report.drawing import Picture
 from speechcmd.evaluation.report.headline import Headline, state_promise, summarise
 from speechcmd.evaluation.report.results import Result, Results, kind_of
 from speechcmd.evaluation.report.tables import Table
+from speechcmd.evaluation.report.template import fill_template
 from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
 from speechcmd.evaluation.streams.stream_result import SNR, Point, StreamResult
 from speechcmd.evaluation.wording import as_count, as_duration, as_number, join_words
 
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 CSS_PX_PER_IN = 110
 
 
@@ -69,22 +68,15 @@ def render_page(results: Results, files: Mapping[str, bytes]) -> str:
     files
         Contents of the sounds and pictures that the mistakes name.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     sections = [_make_section(result, files) for result in results.measured]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = _data_uri
-    return environment.get_template("report.html.jinja").render(
+    model = sections[0].model
+    return fill_template(
+        "report.html.jinja",
+        {"data_uri": _data_uri},
         sections=sections,
-        model=sections[0].model,
-        promise=state_promise(sections[0].model.measured_on),
-        model_facts=_model_facts(sections[0].model),
+        model=model,
+        promise=state_promise(model.measured_on),
+        model_facts=_model_facts(model),
         n_models=len({section.model.sha256 for section in sections}),
         px_per_in=CSS_PX_PER_IN,
     )
