@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from compare_models import Heard, compare, curve_of, draw_units, missed_at
+from compare_models import Heard, compare, curve_of, draw_units, missed_at, only
 
 # two minutes of words (two SNRs, two labels), thresholds from low to high
 SAID = np.array([[[4.0, 2.0], [2.0, 2.0]], [[0.0, 2.0], [2.0, 2.0]]])
@@ -45,3 +45,12 @@ def test_the_same_model_twice_does_not_differ_in_any_draw() -> None:
     whole = next(row for row in rows if row["model"] == "b" and row["snr"] == "all")
     assert whole["missed"] == pytest.approx(50.0)
     assert whole["interval"][0] < whole["interval"][1]
+
+
+def test_misses_of_some_words_alone() -> None:
+    found = FOUND.copy()
+    found[:, :, :, 1] = 0  # "no" is never heard
+    some = only(Heard((20.0, 0.0), SAID, found, N_FALSE, HOURS), "yes")
+    rate, shares = curve_of(some, draw_units(some, None), with_others=False)
+    assert shares.tolist() == [[1.0] * 3, [0.5] * 3, [0.25] * 3]
+    assert rate.tolist() == [4.0, 1.0, 0.0]
