@@ -112,7 +112,7 @@ def run_in_shell(block: Block, line: str, folder: Path) -> str:
     environment = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", line], cwd=folder, env=environment, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.where}: {line}\n{done.stdout}{done.stderr}"
     return done.stdout
