@@ -52,7 +52,7 @@ class SpeechcmdError(Exception):
 
     def __init__(self, reason: str, *, path: str | os.PathLike[str] | None = None, advice: str = "") -> None:
         self.reason = reason
-        self.path = None if path is None else os.fspath(path)
+        self.path = path
         self.advice = advice
         self._where = "" if path is None else f"{printable(os.fspath(path))}: "
         super().__init__(f"{self._where}{self.without_path}")

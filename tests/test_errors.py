@@ -26,7 +26,7 @@ def test_the_message_is_made_of_its_parts(
     assert str(error) == message
     assert error.without_path == without_path
     assert error.without_advice == without_advice
-    assert error.path == (None if path is None else "a.wav")
+    assert error.path == path
 
 
 def test_the_path_is_as_it_was_and_the_message_one_line() -> None:
