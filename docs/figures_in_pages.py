@@ -108,6 +108,22 @@ def robustness_table(models: Sequence[ReleasedModel]) -> str:
     return table(("300 clips", *(f"`{name}`" for name in names)), rows)
 
 
+def card_lines(kind: str, says: str) -> Callable[[Sequence[ReleasedModel]], str]:
+    """A list of what each card says of one kind of audio, in the line that holds these words."""
+
+    def lines(models: Sequence[ReleasedModel]) -> str:
+        found = []
+        for model in models:
+            card = (ASSETS / f"{model.name}.md").read_text(encoding="utf-8")
+            texts = [
+                line.split("|")[2].strip() for line in card.splitlines() if line.startswith(f"| {kind} |")
+            ]
+            found += [f"- `{model.name}`: {text}\n" for text in texts if says in text]
+        return "".join(found)
+
+    return lines
+
+
 def distortions_of(name: str) -> Iterable[tuple[str, str]]:
     """Condition and share of right answers, of each row of the card's last table."""
     card = (ASSETS / f"{name}.md").read_text(encoding="utf-8")
@@ -158,6 +174,9 @@ TABLES: dict[str, Callable[[Sequence[ReleasedModel]], str]] = {
     "streams": streams_table,
     "rate-choice": rate_choice_table,
     "robustness": robustness_table,
+    "speakers": card_lines("clips with one word", "worst tenth"),
+    "promises": card_lines("recordings", "to be expected"),
+    "delays": card_lines("recordings", "median delay"),
 }
 
 if __name__ == "__main__":
