@@ -2,16 +2,30 @@
 
 import numpy as np
 import torch
-from lesson import BLUE, GREEN, GREY, ORANGE, SAMPLE_RATE, Lesson, accuracy, cut, fit, log_mel, percent, plt
+from lesson import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SAMPLE_RATE,
+    Lesson,
+    NormalisedLogMel,
+    accuracy,
+    cut,
+    fit,
+    percent,
+    plt,
+)
 from torch import nn
 from torch.nn import functional
 
 from data_prep.trim import find_speech
 
 WORDS = ("yes", "no", "stop", "go")
-lesson = Lesson("convolution", clips_per_word=50)
+lesson = Lesson("convolution", WORDS, clips_per_word=50)
 training = lesson.read(WORDS, "training", 100)
 held_out = lesson.read(WORDS, "validation", 60)
+log_mel = NormalisedLogMel(training.waveforms)
 
 
 # %% A convolution by hand: the same small kernel at each place
@@ -88,7 +102,7 @@ losses = []
 for _ in range(60):
     difference = convolve(image, kernel) - by_hand
     losses.append(0.5 * np.mean(difference**2))
-    kernel = kernel - 0.15 * kernel_gradient(image, difference / difference.size, kernel.shape)
+    kernel = kernel - 0.1 * kernel_gradient(image, difference / difference.size, kernel.shape)
 lesson.section("60 steps of gradient descent by hand")
 lesson.show("loss before and after", f"{losses[0]:.3f}, {losses[-1]:.5f}")
 lesson.show(

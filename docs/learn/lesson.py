@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data_prep.split import hashed_split
-from data_prep.synthetic import COMMANDS, make_corpus
+from data_prep.synthetic import make_corpus
 from models.frontend import FrontEndConfig, LogMel
 
 matplotlib.use("Agg")  # pictures go to files, no window opens
@@ -55,8 +55,10 @@ class Clips:
 class Lesson:
     """The arguments of a lesson and what it writes: its figures go to the terminal, pictures to a folder."""
 
-    def __init__(self, name: str, snr_db: float = 15.0, clips_per_word: int = 60) -> None:
-        """Read the command line. `snr_db`, `clips_per_word`: of the synthetic words, if no clips are given."""
+    def __init__(
+        self, name: str, words: tuple[str, ...], clips_per_word: int = 60, snr_db: float = 15.0
+    ) -> None:
+        """Read the command line. If no clips are given, synthetic ones of `words` are made."""
         parser = argparse.ArgumentParser(prog=f"{name}.py")
         parser.add_argument(
             "clips",
@@ -70,7 +72,7 @@ class Lesson:
         self._temporary = Path(tempfile.mkdtemp(prefix="lesson-"))
         atexit.register(shutil.rmtree, self._temporary, ignore_errors=True)
         self.folder: Path = arguments.clips or make_corpus(
-            self._temporary / "clips", COMMANDS, 20, clips_per_word, snr_db=snr_db
+            self._temporary / "clips", words, 20, clips_per_word, snr_db=snr_db
         )
         torch.manual_seed(0)
         torch.set_num_threads(1)  # the networks are small: a second thread would mostly wait for the first
@@ -133,11 +135,18 @@ def cut(waveform: Tensor, start: int, n_samples: int, floor_db: float) -> Tensor
     return window
 
 
-@torch.no_grad()
-def log_mel(waveforms: Tensor) -> Tensor:
-    """What lesson 1 computes, each band from about -2 to 2. Shape: (n, n_samples) -> (n, n_frames, 40)."""
-    spectrograms = torch.cat([FRONT_END(part) for part in waveforms.split(64)])
-    return (spectrograms - spectrograms.mean(dim=(0, 1))) / spectrograms.std(dim=(0, 1))
+class NormalisedLogMel:
+    """What lesson 1 computes; then each band less its mean, over its deviation, both of the training clips."""
+
+    def __init__(self, training: Tensor) -> None:
+        self.mean, self.deviation = torch.zeros(40), torch.ones(40)
+        frames = self(training).flatten(0, 1)
+        self.mean, self.deviation = frames.mean(dim=0), frames.std(dim=0)
+
+    @torch.no_grad()
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        """Shape: (n, n_samples) -> (n, n_frames, 40)."""
+        return torch.cat([(FRONT_END(part) - self.mean) / self.deviation for part in waveforms.split(64)])
 
 
 def fit(
@@ -147,14 +156,15 @@ def fit(
     epochs: int,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.0,
+    change: Callable[[Tensor], Tensor] = lambda batch: batch,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> None:
-    """Train by AdamW in batches of 32, each epoch in another order."""
+    """Train by AdamW in batches of 32, each epoch in another order; `change` alters the inputs of a batch."""
     optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay)
     for epoch in range(epochs):
         network.train()
         for batch in torch.randperm(len(inputs)).split(32):
-            loss = functional.cross_entropy(network(inputs[batch]), labels[batch])
+            loss = functional.cross_entropy(network(change(inputs[batch])), labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -137,7 +137,7 @@ def whole_clips(lesson, most):
 
 
 def main():
-    lesson = Lesson("loading", clips_per_word=80)
+    lesson = Lesson("loading", WORDS, clips_per_word=80)
     files, labels = whole_clips(lesson, most=100)
     wav_clips = WavClips(files, labels)
     took, store = seconds_of(lambda: make_store(lesson, files))

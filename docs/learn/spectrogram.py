@@ -9,7 +9,7 @@ from lesson import BLUE, GREEN, GREY, ORANGE, SAMPLE_RATE, Lesson, plt
 
 from models.frontend import FrontEndConfig, LogMel
 
-lesson = Lesson("spectrogram", clips_per_word=20)
+lesson = Lesson("spectrogram", ("stop",), clips_per_word=20)
 
 # %% The waveform: 16,000 numbers a second
 clips = lesson.read(("stop",), "training", 6)

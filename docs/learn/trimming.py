@@ -5,15 +5,29 @@ import time
 import librosa
 import numpy as np
 import torch
-from lesson import BLUE, GREEN, GREY, ORANGE, SAMPLE_RATE, Lesson, accuracy, cut, fit, log_mel, percent, plt
+from lesson import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SAMPLE_RATE,
+    Lesson,
+    NormalisedLogMel,
+    accuracy,
+    cut,
+    fit,
+    percent,
+    plt,
+)
 from torch import nn
 
 from data_prep.synthetic import COMMANDS
 from data_prep.trim import find_speech, frame_levels
 
-lesson = Lesson("trimming", snr_db=14.0, clips_per_word=40)
+lesson = Lesson("trimming", COMMANDS, clips_per_word=40, snr_db=14.0)
 training = lesson.read(COMMANDS, "training", 110)
 held_out = lesson.read(COMMANDS, "validation", 110)
+log_mel = NormalisedLogMel(training.waveforms)
 
 # %% Where is the word? Level of each 25 ms frame against the clip's own background
 spoken = [find_speech(waveform.numpy()) for waveform in training.waveforms]
