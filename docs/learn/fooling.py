@@ -172,8 +172,8 @@ lesson.save(figure, "strength")
 # %% Picture: the clip, what was added, and what the network listened to
 figure, axes = plt.subplots(3, 1, figsize=(8, 7), sharex=True)
 seconds = np.arange(len(waveform)) / SAMPLE_RATE
-axes[0].plot(seconds, waveform, color=BLUE, linewidth=0.6, label='"stop"')
-axes[0].plot(seconds, added[0], color=ORANGE, linewidth=0.6, label="added")
+axes[0].plot(seconds, waveform.numpy(), color=BLUE, linewidth=0.6, label='"stop"')
+axes[0].plot(seconds, added[0].numpy(), color=ORANGE, linewidth=0.6, label="added")
 axes[0].set(
     title=f'heard as "{WORDS[int(before.argmax())]}"; with what is added, as "{WORDS[int(after.argmax())]}"',
     ylabel="amplitude",

@@ -153,12 +153,12 @@ lesson.show("left of it in the unit that keeps least", percent(100 * kept.min())
 figure, axes = plt.subplots(3, 1, figsize=(8, 6.5), sharex=True, height_ratios=(2, 2, 1.4))
 end_s = len(steps) * STEP_S
 image = axes[0].imshow(
-    steps.reshape(-1, 40).T, origin="lower", aspect="auto", cmap="magma", extent=(0, end_s, 0, 40)
+    steps.reshape(-1, 40).T.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, end_s, 0, 40)
 )
 axes[0].set(title=f'"{chosen}" and a second of pause', ylabel="mel band")
 order = updates[n_word:].mean(dim=0).argsort()
 image = axes[1].imshow(
-    updates[:, order].T,
+    updates[:, order].T.numpy(),
     origin="lower",
     aspect="auto",
     cmap="Blues",
@@ -169,7 +169,7 @@ image = axes[1].imshow(
 figure.colorbar(image, ax=axes[1], label="kept", pad=0.01)
 axes[1].set(title="update gate of each unit: dark keeps, light takes in", ylabel="unit")
 for label, word in enumerate(WORDS):
-    axes[2].plot((np.arange(len(steps)) + 1) * STEP_S, answers[:, label], label=word)
+    axes[2].plot((np.arange(len(steps)) + 1) * STEP_S, answers[:, label].numpy(), label=word)
 axes[2].axvline(WORD_S, color=GREY, linestyle=":")
 axes[2].set(title="answer if the sound ended here", xlabel="seconds", ylim=(0, 1), ylabel="probability")
 axes[2].legend(ncols=4, loc="lower right", fontsize="small", bbox_to_anchor=(1, 1))
