@@ -128,9 +128,9 @@ def _fit_temperature(recognizer: Recognizer, clips: Path) -> Temperature:
     from speechcmd.evaluation.calibration.temperature import fit_temperature
     from speechcmd.evaluation.clips.clip_set import open_clip_set
 
-    examples = open_clip_set(clips, "own", _SPLIT, recognizer.labels).examples
+    clip_set = open_clip_set(clips, "own", _SPLIT, recognizer.labels)
     with StepProgress("clips") as progress:
-        return fit_temperature(recognizer, examples, progress.update)
+        return fit_temperature(recognizer, clip_set.clips, progress.update)
 
 
 def _show_curve(error: GoalError) -> None:

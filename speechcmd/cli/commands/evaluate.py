@@ -91,30 +91,30 @@ def evaluate(
         raise click.UsageError("--metadata and --robustness are measured apart; run the command twice")
     recognizer = Recognizer.load(model)
     entries = read_metadata(metadata) if metadata else None
-    clips = open_clip_set(source, task, split, recognizer.labels, unknown=unknown, seed=seed)
+    clip_set = open_clip_set(source, task, split, recognizer.labels, unknown=unknown, seed=seed)
     if entries is not None:
-        match_metadata(clips.examples, entries)  # a wrong file shall not cost a run
+        match_metadata(clip_set.clips, entries)  # a wrong file shall not cost a run
     prepare_report(report_folder)
     result: ClipResult | RobustnessResult
     sounds: list[Sound] = []
     if options is None:
-        answers = _classify(recognizer, clips)
-        result = make_clip_result(recognizer, model, clips, answers, entries)
-        sounds = pick_sounds(recognizer, clips, answers) if report_folder else []
+        answers = _classify(recognizer, clip_set)
+        result = make_clip_result(recognizer, model, clip_set, answers, entries)
+        sounds = pick_sounds(recognizer, clip_set, answers) if report_folder else []
         text = render_text(result)
     else:
-        result = run_robustness(recognizer, model, clips, options, seed)
+        result = run_robustness(recognizer, model, clip_set, options, seed)
         text = render_robustness(result)
     click.echo(json.dumps(to_plain(result), allow_nan=False) if as_json else text)
     if report_folder is not None:
         fill_report(report_folder, result, sounds, recognizer)
 
 
-def _classify(recognizer: Recognizer, clips: ClipSet) -> Answers:
+def _classify(recognizer: Recognizer, clip_set: ClipSet) -> Answers:
     from speechcmd.cli.console.progress import StepProgress
     from speechcmd.evaluation.clips.answers import classify_clips
 
     with StepProgress("clips") as progress:
         return classify_clips(
-            recognizer, clips.examples, only_labels=clips.words, on_progress=progress.update
+            recognizer, clip_set.clips, only_labels=clip_set.words, on_progress=progress.update
         )

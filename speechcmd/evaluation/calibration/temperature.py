@@ -42,7 +42,7 @@ class Temperature:
 
 def fit_temperature(
     recognizer: Recognizer,
-    examples: Sequence[LabelledClip],
+    clips: Sequence[LabelledClip],
     on_progress: Progress | None = None,
 ) -> Temperature:
     """Find the temperature at which the scores of clips are the most likely.
@@ -55,42 +55,42 @@ def fit_temperature(
     from scipy.optimize import minimize_scalar
 
     card = recognizer.card
-    clips = []
-    for number, example in enumerate(examples, start=1):
-        clips.append(_steps_of(recognizer, example))
+    steps = []
+    for number, clip in enumerate(clips, start=1):
+        steps.append(_steps_of(recognizer, clip))
         if on_progress is not None:
-            on_progress(number, len(examples))
-    truth = np.array([card.labels.index(example.label) for example in examples])
-    _, is_right = score_clips(card, clips, truth, 1.0)
+            on_progress(number, len(clips))
+    truth = np.array([card.labels.index(clip.label) for clip in clips])
+    _, is_right = score_clips(card, steps, truth, 1.0)
     if is_right.all() or not is_right.any():
         raise EvaluationError(
-            f"a temperature needs clips that are answered rightly and wrongly, all {len(examples)} are "
+            f"a temperature needs clips that are answered rightly and wrongly, all {len(clips)} are "
             f"{'right' if is_right.all() else 'wrong'}; give more clips"
         )
 
     def loss(log_ratio: float) -> float:
-        scores, is_right = score_clips(card, clips, truth, float(np.exp(log_ratio)))
+        scores, is_right = score_clips(card, steps, truth, float(np.exp(log_ratio)))
         return log_loss(scores, is_right)
 
     found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
     ratio = float(np.exp(found.x))
     return Temperature(
         value=card.temperature * ratio,
-        n_clips=len(examples),
-        error_before=measure_calibration(*score_clips(card, clips, truth, 1.0)).ece or 0.0,
-        error_after=measure_calibration(*score_clips(card, clips, truth, ratio)).ece or 0.0,
+        n_clips=len(clips),
+        error_before=measure_calibration(*score_clips(card, steps, truth, 1.0)).ece or 0.0,
+        error_after=measure_calibration(*score_clips(card, steps, truth, ratio)).ece or 0.0,
     )
 
 
 def score_clips(
-    card: ModelCard, clips: Sequence[Steps], truth: IntArray, ratio: float
+    card: ModelCard, steps: Sequence[Steps], truth: IntArray, ratio: float
 ) -> tuple[DoubleArray, BoolArray]:
     """Score of each clip's answer, and whether it is right, at `ratio` times the model's temperature."""
     spans = PoolingSpans.of_card(card)
     pooled = np.stack(
         [
-            pool_posteriors(change_temperature(clip.posteriors, ratio), clip.levels, card.labels, spans)
-            for clip in clips
+            pool_posteriors(change_temperature(one.posteriors, ratio), one.levels, card.labels, spans)
+            for one in steps
         ]
     )
     return pooled.max(axis=1).astype(np.float64), pooled.argmax(axis=1) == truth
@@ -102,7 +102,7 @@ def log_loss(scores: DoubleArray, is_right: BoolArray) -> float:
     return float(-np.log(np.maximum(likely, _LEAST_SCORE)).mean())
 
 
-def _steps_of(recognizer: Recognizer, example: LabelledClip) -> Steps:
-    waveform = resample_clip(example.read(), recognizer.card.sample_rate)
+def _steps_of(recognizer: Recognizer, clip: LabelledClip) -> Steps:
+    waveform = resample_clip(clip.read(), recognizer.card.sample_rate)
     parts = zip(*recognizer.steps(waveform), strict=True)
     return Steps(*(np.concatenate(column) for column in parts))

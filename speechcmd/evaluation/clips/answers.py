@@ -28,15 +28,15 @@ class Answers:
     posteriors: DoubleArray
     """Pooled posteriors, columns in the order of the model's labels. Shape: (n_clips, n_labels)."""
 
-    def are_right(self, examples: Sequence[LabelledClip]) -> BoolArray:
-        """Whether each answer is the label of its example. Shape: (n_clips,)."""
-        pairs = zip(examples, self.labels, strict=True)
-        return np.array([example.label == answer for example, answer in pairs], dtype=bool)
+    def are_right(self, clips: Sequence[LabelledClip]) -> BoolArray:
+        """Whether each answer is the label of its clip. Shape: (n_clips,)."""
+        pairs = zip(clips, self.labels, strict=True)
+        return np.array([clip.label == answer for clip, answer in pairs], dtype=bool)
 
 
 def classify_clips(
     recognizer: Recognizer,
-    examples: Sequence[LabelledClip],
+    clips: Sequence[LabelledClip],
     *,
     only_labels: Collection[str] | None = None,
     distort: Distort | None = None,
@@ -50,7 +50,7 @@ def classify_clips(
         Words that may be the answer (`ClipSet.words`): other words of the model count as `_unknown_`. None
         for all.
     distort
-        Changes each clip before it is classified: (waveform, number of the example) -> waveform.
+        Changes each clip before it is classified: (waveform, number of the clip) -> waveform.
     on_progress
         Called after each clip with the number of clips done and of all.
 
@@ -60,10 +60,10 @@ def classify_clips(
         If a clip cannot be read or classified; it names the clip.
     """
     results = []
-    for index, example in enumerate(examples):
-        results.append(_classify(recognizer, example, index, only_labels, distort))
+    for index, clip in enumerate(clips):
+        results.append(_classify(recognizer, clip, index, only_labels, distort))
         if on_progress is not None:
-            on_progress(index + 1, len(examples))
+            on_progress(index + 1, len(clips))
     posteriors = [[result.posteriors.get(label, 0.0) for label in recognizer.labels] for result in results]
     return Answers(
         labels=[result.label for result in results],
@@ -79,18 +79,18 @@ def resample_clip(waveform: Waveform, sample_rate: int) -> Waveform:
 
 def _classify(
     recognizer: Recognizer,
-    example: LabelledClip,
+    clip: LabelledClip,
     index: int,
     only_labels: Collection[str] | None,
     distort: Distort | None,
 ) -> ClipResult:
     try:
-        waveform = example.read()
+        waveform = clip.read()
         if distort is not None:
             waveform = distort(waveform, index)
         waveform = resample_clip(waveform, recognizer.card.sample_rate)
         return recognizer.classify(waveform, only_labels=only_labels)
     except AudioError as error:
         raise EvaluationError(
-            f"{error.at(example.path)}; remove or replace this clip, every clip counts"
+            f"{error.at(clip.path)}; remove or replace this clip, every clip counts"
         ) from error

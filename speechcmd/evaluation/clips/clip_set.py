@@ -1,4 +1,4 @@
-"""From a store, a folder of clips or the official test archive to the examples of a task."""
+"""From a store, a folder of clips or the official test archive to the clips of a task."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open_clip_set(
     unknown: str = "official",
     seed: int = 0,
 ) -> ClipSet:
-    """Collect the examples of a task; audio is read only when an example is.
+    """Collect the clips of a task; audio is read only when a clip is.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def open_clip_set(
         folder it was extracted to).
     task
         "own": the model's words, `_unknown_` and `_silence_`. "12": the official ten words and these two.
-        "35": every word of the source is a label, every clip of the split an example.
+        "35": every word of the source is a label, every clip of the split a clip.
     split
         "training", "validation" or "testing"; the archive is "testing".
     labels

@@ -1,4 +1,4 @@
-"""The examples of a task from a store or from a folder in the official layout, by the official draw."""
+"""The clips of a task from a store or from a folder in the official layout, by the official draw."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _measure_noise(path: Path) -> int:
 
 
 def collect_all(source: ClipSource, name: str, split: str) -> ClipSet:
-    """Every word of a source is a label, every clip of the split an example.
+    """Every word of a source is a label, every clip of the split a clip.
 
     Raises
     ------
@@ -108,8 +108,8 @@ def collect_all(source: ClipSource, name: str, split: str) -> ClipSet:
     """
     rows = _words_of(source, split)
     labels = tuple(sorted({row.word for row in source.select("word")}))
-    examples = tuple(_word_example(source, row, row.word) for row in rows)
-    return ClipSet(name, "35", split, labels, examples, None, _note_voices(source, split, labels))
+    clips = tuple(_word_clip(source, row, row.word) for row in rows)
+    return ClipSet(name, "35", split, labels, clips, None, _note_voices(source, split, labels))
 
 
 def draw_clip_set(
@@ -136,19 +136,19 @@ def draw_clip_set(
     drawn = make_split_task(source, config, split, needs_noise=False)
     others = drawn.unknown if unknown == "all" else draw_unknown(drawn, config)
     row_of = {row.path: row for row in source.rows}
-    examples = [_word_example(source, row, row.word) for row in _rows_at(drawn, drawn.words, row_of)]
+    clips = [_word_clip(source, row, row.word) for row in _rows_at(drawn, drawn.words, row_of)]
     if UNKNOWN in labels:
-        examples += [_word_example(source, row, UNKNOWN) for row in _rows_at(drawn, others, row_of)]
+        clips += [_word_clip(source, row, UNKNOWN) for row in _rows_at(drawn, others, row_of)]
     if SILENCE in labels:
-        examples += _draw_silence(source, drawn, seed, row_of)
-    counts = Counter(example.label for example in examples)
+        clips += _draw_silence(source, drawn, seed, row_of)
+    counts = Counter(clip.label for clip in clips)
     if unknown == "official":
-        check_official_count(name, split, labels, n_words=len(rows), n_drawn=len(examples))
+        check_official_count(name, split, labels, n_words=len(rows), n_drawn=len(clips))
     rule = _describe_rule(source, split, unknown, labels, counts)
-    digest = digest_of_names(example.path for example in examples)
+    digest = digest_of_names(clip.path for clip in clips)
     draw = Draw(rule, seed, counts[UNKNOWN], counts[SILENCE], digest)
     voices = _note_voices(source, split, words)
-    return ClipSet(name, task, split, tuple(labels), tuple(examples), draw, voices)
+    return ClipSet(name, task, split, tuple(labels), tuple(clips), draw, voices)
 
 
 def _note_voices(source: ClipSource, split: str, words: Sequence[str]) -> str:
@@ -170,7 +170,7 @@ def _rows_at(task: SplitTask, indices: IntArray, row_of: dict[str, Row]) -> list
     return [row_of[task.examples.paths[index]] for index in indices]
 
 
-def _word_example(source: ClipSource, row: Row, label: str) -> LabelledClip:
+def _word_clip(source: ClipSource, row: Row, label: str) -> LabelledClip:
     return LabelledClip(row.path, row.word, label, row.speaker, partial(_read_word, source, row))
 
 
@@ -185,14 +185,14 @@ def _draw_silence(
     # the recordings are those of `draw_evaluation`; place and level come from a seed of their own
     among = np.random.Generator(np.random.PCG64(seed + 1))
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
-    examples = []
+    clips = []
     for row in _rows_at(task, draw_recordings(task, task.silence, task.count_official(), among), row_of):
         start = int(rng.integers(0, max(0, row.n_samples - SILENCE_SAMPLES) + 1))
         gain_db = float(rng.uniform(*EVALUATION_SILENCE_DB))
         path = f"{row.path}@{start / SAMPLE_RATE:.5f}s{gain_db:+.2f}dB"
         read = partial(_read_silence, source, row, start, gain_db)
-        examples.append(LabelledClip(path, "", SILENCE, "", read))
-    return examples
+        clips.append(LabelledClip(path, "", SILENCE, "", read))
+    return clips
 
 
 def _read_silence(source: ClipSource, row: Row, start: int, gain_db: float) -> Waveform:

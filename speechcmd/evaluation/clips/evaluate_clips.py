@@ -18,22 +18,22 @@ MOST_SOUNDS = 12
 SOUNDS_OF_A_PAIR = 2
 
 
-def describe_source(clips: ClipSet) -> MeasuredClips:
+def describe_source(clip_set: ClipSet) -> MeasuredClips:
     """A set of clips as results name it."""
     return MeasuredClips(
-        path=clips.name,
-        task=clips.task,
-        split=clips.split,
-        n_clips=len(clips.examples),
-        draw=clips.draw,
-        voices=clips.voices,
+        path=clip_set.name,
+        task=clip_set.task,
+        split=clip_set.split,
+        n_clips=len(clip_set.clips),
+        draw=clip_set.draw,
+        voices=clip_set.voices,
     )
 
 
 def make_clip_result(
     recognizer: Recognizer,
     model: str | os.PathLike[str] | None,
-    clips: ClipSet,
+    clip_set: ClipSet,
     answers: Answers,
     metadata: Metadata | None = None,
     command: Sequence[str] | None = None,
@@ -45,30 +45,30 @@ def make_clip_result(
     EvaluationError
         If the metadata belong to none of the clips.
     """
-    groups = measure_groups(clips.examples, answers, clips.labels, metadata) if metadata else ()
+    groups = measure_groups(clip_set.clips, answers, clip_set.labels, metadata) if metadata else ()
     return ClipResult(
         **vars(describe_run(recognizer.card, model, command)),
-        **vars(measure_clips(clips.examples, answers, clips.labels)),
-        source=describe_source(clips),
+        **vars(measure_clips(clip_set.clips, answers, clip_set.labels)),
+        source=describe_source(clip_set),
         groups=groups,
     )
 
 
-def pick_sounds(recognizer: Recognizer, clips: ClipSet, answers: Answers) -> list[Sound]:
+def pick_sounds(recognizer: Recognizer, clip_set: ClipSet, answers: Answers) -> list[Sound]:
     """The mistakes that the model was surest of, not more than two of one pair of labels."""
     rate = recognizer.card.sample_rate
     sounds = []
-    for index in worst_mistakes(clips.examples, answers, MOST_SOUNDS, SOUNDS_OF_A_PAIR):
-        example, answer = clips.examples[index], answers.labels[index]
-        waveform = resample_clip(example.read(), rate)
+    for index in worst_mistakes(clip_set.clips, answers, MOST_SOUNDS, SOUNDS_OF_A_PAIR):
+        clip, answer = clip_set.clips[index], answers.labels[index]
+        waveform = resample_clip(clip.read(), rate)
         if len(waveform) == 0:  # nothing to hear
             continue
         mistake = ClipMistake(
-            title=f"{example.label} heard as {answer}",
-            truth=example.label,
+            title=f"{clip.label} heard as {answer}",
+            truth=clip.label,
             answer=answer,
             score=float(answers.scores[index]),
-            path=example.path,
+            path=clip.path,
         )
         sounds.append(Sound(mistake, waveform, rate, answer))
     return sounds

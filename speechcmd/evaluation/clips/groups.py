@@ -43,9 +43,9 @@ class Metadata:
     by_path: dict[str, Entry | None]
     by_speaker: dict[str, Entry | None]
 
-    def entry_of(self, example: LabelledClip) -> Entry | None:
+    def entry_of(self, clip: LabelledClip) -> Entry | None:
         """The row of a clip: by its path, else by its file name, else by its speaker."""
-        path, speaker = normalise_text(example.path), normalise_text(example.speaker)
+        path, speaker = normalise_text(clip.path), normalise_text(clip.speaker)
         by_path = self.by_path.get(path) or self.by_path.get(PurePosixPath(path).name)
         return by_path or (self.by_speaker.get(speaker) if speaker else None)
 
@@ -105,7 +105,7 @@ def _add_row(metadata: Metadata, row: Entry) -> None:
             table[key] = entry if table.get(key, entry) == entry else None
 
 
-def match_metadata(examples: Sequence[LabelledClip], metadata: Metadata) -> list[Entry | None]:
+def match_metadata(clips: Sequence[LabelledClip], metadata: Metadata) -> list[Entry | None]:
     """The row of each clip, None where it has none.
 
     Raises
@@ -113,11 +113,11 @@ def match_metadata(examples: Sequence[LabelledClip], metadata: Metadata) -> list
     EvaluationError
         If no row belongs to any clip.
     """
-    entries = [metadata.entry_of(example) for example in examples]
+    entries = [metadata.entry_of(clip) for clip in clips]
     if not any(entries):
-        spoken = next((example for example in examples if example.speaker), examples[0])
+        spoken = next((clip for clip in clips if clip.speaker), clips[0])
         raise EvaluationError(
-            f"none of its rows belongs to any of the {len(examples):,} clips; those have paths such as "
+            f"none of its rows belongs to any of the {len(clips):,} clips; those have paths such as "
             f"{printable(spoken.path)} and speakers such as {printable(spoken.speaker) or '(none)'}",
             path=metadata.name,
         )
@@ -125,7 +125,7 @@ def match_metadata(examples: Sequence[LabelledClip], metadata: Metadata) -> list
 
 
 def measure_groups(
-    examples: Sequence[LabelledClip],
+    clips: Sequence[LabelledClip],
     answers: Answers,
     labels: Sequence[str],
     metadata: Metadata,
@@ -141,9 +141,9 @@ def measure_groups(
     EvaluationError
         If no row belongs to any clip.
     """
-    entries = match_metadata(examples, metadata)
-    counted = [i for i, entry in enumerate(entries) if entry or examples[i].label != SILENCE]
-    spoken = [examples[i] for i in counted]
+    entries = match_metadata(clips, metadata)
+    counted = [i for i, entry in enumerate(entries) if entry or clips[i].label != SILENCE]
+    spoken = [clips[i] for i in counted]
     said = Answers([answers.labels[i] for i in counted], answers.scores[counted], answers.posteriors[counted])
     texts_of = {name: [(entries[i] or {}).get(name, "") for i in counted] for name in metadata.columns}
     return tuple(_measure_column(name, texts, spoken, said, labels, seed) for name, texts in texts_of.items())
@@ -152,12 +152,12 @@ def measure_groups(
 def _measure_column(
     column: str,
     texts: Sequence[str],
-    examples: Sequence[LabelledClip],
+    clips: Sequence[LabelledClip],
     answers: Answers,
     labels: Sequence[str],
     seed: int,
 ) -> GroupColumn:
-    values, is_right = group_values(texts), answers.are_right(examples)
+    values, is_right = group_values(texts), answers.are_right(clips)
     if values is None:
         n_texts = len(set(texts) - {""})
         note = f"{n_texts:,} different texts are too many (the most is {MOST_TEXTS}), no groups are made"
@@ -166,20 +166,20 @@ def _measure_column(
     for index, value in enumerate(values):
         members[value].append(index)
     names = sorted(members, key=_group_order)
-    units = number_units([example.speaker for example in examples])
+    units = number_units([clip.speaker for clip in clips])
     gap = measure_gap(values, [name for name in names if name != NO_ENTRY], is_right, units, seed)
-    groups = tuple(_measure_group(name, members[name], examples, answers, labels) for name in names)
+    groups = tuple(_measure_group(name, members[name], clips, answers, labels) for name in names)
     return GroupColumn(column=column, groups=groups, **asdict(gap))
 
 
 def _measure_group(
     name: str,
     inside: Sequence[int],
-    examples: Sequence[LabelledClip],
+    clips: Sequence[LabelledClip],
     answers: Answers,
     labels: Sequence[str],
 ) -> Group:
-    own, said = [examples[i] for i in inside], [answers.labels[i] for i in inside]
+    own, said = [clips[i] for i in inside], [answers.labels[i] for i in inside]
     is_right = np.array([one.label == answer for one, answer in zip(own, said, strict=True)], dtype=bool)
     found = share_interval(is_right, [one.speaker for one in own])
     labels = join_labels(labels, said)

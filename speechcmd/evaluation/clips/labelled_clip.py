@@ -38,12 +38,12 @@ class Draw:
     n_unknown: int
     n_silence: int
     sha256: str
-    """Over the names of all examples in their order, one a line."""
+    """Over the names of all clips in their order, one a line."""
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """The examples of a task."""
+    """The clips of a task."""
 
     name: str
     """The source, as it was given."""
@@ -53,7 +53,7 @@ class ClipSet:
     """"" where the source has no splits."""
     labels: tuple[str, ...]
     """Labels of the task."""
-    examples: tuple[LabelledClip, ...]
+    clips: tuple[LabelledClip, ...]
     draw: Draw | None
     voices: str = ""
     """What figures do not say, if the source has voices of this split in training too."""

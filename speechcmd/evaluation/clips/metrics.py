@@ -40,7 +40,7 @@ WORST_SHARE = 0.1
 _N_TENTHS = 10
 
 
-def measure_clips(examples: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]) -> ClipMeasures:
+def measure_clips(clips: Sequence[LabelledClip], answers: Answers, labels: Sequence[str]) -> ClipMeasures:
     """All figures of a run over clips.
 
     Parameters
@@ -48,9 +48,9 @@ def measure_clips(examples: Sequence[LabelledClip], answers: Answers, labels: Se
     labels
         Labels of the task. Answers beyond them get a row and a column of their own at the end.
     """
-    truths = [example.label for example in examples]
-    is_right = answers.are_right(examples)
-    speakers = [example.speaker for example in examples]
+    truths = [clip.label for clip in clips]
+    is_right = answers.are_right(clips)
+    speakers = [clip.speaker for clip in clips]
     labels = join_labels(labels, answers.labels)
     confusion = count_confusions(truths, answers.labels, labels)
     by_label = measure_labels(confusion, labels)
@@ -60,10 +60,10 @@ def measure_clips(examples: Sequence[LabelledClip], answers: Answers, labels: Se
         macro_f1=mean_f1(by_label),
         by_label=tuple(_with_interval(row, truths, speakers, is_right) for row in by_label),
         confusion=tuple(map(tuple, confusion.tolist())),
-        pairs=list_pairs(examples, answers),
+        pairs=list_pairs(clips, answers),
         calibration=measure_calibration(answers.scores, is_right),
         by_speaker=measure_speakers(speakers, is_right),
-        unknown_by_word=_measure_unknown(examples, is_right),
+        unknown_by_word=_measure_unknown(clips, is_right),
     )
 
 
@@ -132,21 +132,21 @@ def _with_interval(
     return replace(row, recall_low=found.low, recall_high=found.high, interval=found.name)
 
 
-def list_pairs(examples: Sequence[LabelledClip], answers: Answers) -> tuple[ConfusedPair, ...]:
+def list_pairs(clips: Sequence[LabelledClip], answers: Answers) -> tuple[ConfusedPair, ...]:
     """The most frequent confusions, each with the clips to listen to, highest score first."""
     found: dict[tuple[str, str], list[ScoredClip]] = defaultdict(list)
-    for example, answer, score in zip(examples, answers.labels, answers.scores, strict=True):
-        if example.label != answer:
-            found[example.label, answer].append(ScoredClip(example.path, float(score)))
+    for clip, answer, score in zip(clips, answers.labels, answers.scores, strict=True):
+        if clip.label != answer:
+            found[clip.label, answer].append(ScoredClip(clip.path, float(score)))
     pairs = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_PAIRS]
     return tuple(
         ConfusedPair(
             truth,
             answer,
-            len(clips),
-            tuple(sorted(clips, key=lambda clip: -clip.score)[:CLIPS_OF_A_PAIR]),
+            len(scored),
+            tuple(sorted(scored, key=lambda clip: -clip.score)[:CLIPS_OF_A_PAIR]),
         )
-        for (truth, answer), clips in pairs
+        for (truth, answer), scored in pairs
     )
 
 
@@ -193,24 +193,22 @@ def _count_tenths(hits: Iterable[tuple[int, int]]) -> tuple[Bar, ...]:
     return tuple(Bar(tenth / _N_TENTHS, (tenth + 1) / _N_TENTHS, counts[tenth]) for tenth in range(_N_TENTHS))
 
 
-def _measure_unknown(examples: Sequence[LabelledClip], is_right: BoolArray) -> UnknownWords | None:
+def _measure_unknown(clips: Sequence[LabelledClip], is_right: BoolArray) -> UnknownWords | None:
     """`_unknown_` by the words that stand for it: how often is each rejected? Worst first."""
-    of_unknown = np.array([example.label == UNKNOWN for example in examples], dtype=bool)
-    words = [example.word for example in examples if example.label == UNKNOWN]
+    of_unknown = np.array([clip.label == UNKNOWN for clip in clips], dtype=bool)
+    words = [clip.word for clip in clips if clip.label == UNKNOWN]
     if not words:
         return None
     rows = tuple(WordAccuracy(*row) for row in _rank(_count_hits(words, is_right[of_unknown])))
     return UnknownWords(float(np.mean([row.accuracy for row in rows])), rows)
 
 
-def worst_mistakes(
-    examples: Sequence[LabelledClip], answers: Answers, n_most: int, of_a_pair: int
-) -> list[int]:
+def worst_mistakes(clips: Sequence[LabelledClip], answers: Answers, n_most: int, of_a_pair: int) -> list[int]:
     """Numbers of the mistakes with the highest scores, not more than so many of one pair of labels."""
     taken: Counter[tuple[str, str]] = Counter()
     worst: list[int] = []
     for index in np.argsort(-answers.scores, kind="stable"):
-        pair = (examples[index].label, answers.labels[index])
+        pair = (clips[index].label, answers.labels[index])
         if pair[0] != pair[1] and taken[pair] < of_a_pair and len(worst) < n_most:
             taken[pair] += 1
             worst.append(int(index))

@@ -73,28 +73,28 @@ def open_official_archive(source: Path, task: str, labels: Sequence[str]) -> Cli
         If it is no such archive, holds links or absurdly large files, or one clip twice.
     """
     members = _read_folder(source) if source.is_dir() else _read_tar(source)
-    examples = [example for member in members if (example := _example_of(*member, labels)) is not None]
-    examples.sort(key=lambda example: example.path)
-    _check_distinct(source, examples)
-    if not any(example.label not in (UNKNOWN, SILENCE) for example in examples):
+    clips = [clip for member in members if (clip := _clip_of(*member, labels)) is not None]
+    clips.sort(key=lambda clip: clip.path)
+    _check_distinct(source, clips)
+    if not any(clip.label not in (UNKNOWN, SILENCE) for clip in clips):
         raise EvaluationError(
             f"expected folders {name_labels(labels)} with clips in them, found no clip of a word", path=source
         )
-    counts = Counter(example.label for example in examples)
+    counts = Counter(clip.label for clip in clips)
     _, n_official = OFFICIAL_COUNTS["testing"]
-    found = "complete" if len(examples) == n_official else f"{len(examples):,} of {n_official:,}"
+    found = "complete" if len(clips) == n_official else f"{len(clips):,} of {n_official:,}"
     draw = Draw(
         f"all clips of the official test archive ({found})",
         None,
         counts[UNKNOWN],
         counts[SILENCE],
-        digest_of_names(example.path for example in examples),
+        digest_of_names(clip.path for clip in clips),
     )
-    return ClipSet(str(source), task, "", tuple(labels), tuple(examples), draw)
+    return ClipSet(str(source), task, "", tuple(labels), tuple(clips), draw)
 
 
-def _check_distinct(source: Path, examples: Sequence[LabelledClip]) -> None:
-    path, n_times = next(iter(Counter(example.path for example in examples).most_common(1)), ("", 0))
+def _check_distinct(source: Path, clips: Sequence[LabelledClip]) -> None:
+    path, n_times = next(iter(Counter(clip.path for clip in clips).most_common(1)), ("", 0))
     if n_times > 1:
         raise EvaluationError(
             f"expected each clip once, found {printable(path)} {n_times} times",
@@ -113,7 +113,7 @@ def parse_unknown_name(file: str) -> tuple[str, str]:
     return word, speaker
 
 
-def _example_of(
+def _clip_of(
     folder: str, file: str, read: Callable[[], Waveform], labels: Sequence[str]
 ) -> LabelledClip | None:
     if folder == SILENCE:

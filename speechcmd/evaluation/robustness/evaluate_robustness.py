@@ -61,7 +61,7 @@ def measure_robustness(
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> RobustnessMeasures:
-    """Measure the accuracy on clean clips, and on the same clips in each condition.
+    """Measure the accuracy on clea clips, and on the same clips in each condition.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def measure_robustness(
     EvaluationError
         If one of them is silent, or a clip cannot be classified.
     """
-    examples = draw_evenly(clip_set.examples, limit, seed)
-    conditions = make_conditions(find_facts(examples, seed), noises=noises, responses=responses, seed=seed)
+    clips = draw_evenly(clip_set.clips, limit, seed)
+    conditions = make_conditions(find_facts(clips, seed), noises=noises, responses=responses, seed=seed)
     n_runs = 1 + sum(len(condition.points) for condition in conditions)
     n_done = 0
 
@@ -93,13 +93,13 @@ def measure_robustness(
         nonlocal n_done
         n_done += 1
         if on_progress is not None:
-            on_progress(n_done, n_runs * len(examples))
+            on_progress(n_done, n_runs * len(clips))
 
     def measure(distort: Distort | None) -> tuple[float, float, float, int]:
         answers = classify_clips(
-            recognizer, examples, only_labels=clip_set.words, distort=distort, on_progress=count
+            recognizer, clips, only_labels=clip_set.words, distort=distort, on_progress=count
         )
-        found = measure_accuracy(answers.are_right(examples), [example.speaker for example in examples])
+        found = measure_accuracy(answers.are_right(clips), [clip.speaker for clip in clips])
         return found.value or 0.0, found.low, found.high, found.n
 
     clean = CleanAccuracy(*measure(None))
@@ -112,40 +112,40 @@ def measure_robustness(
         )
         for condition in conditions
     ]
-    drawn = DrawnClips(len(examples), len(clip_set.examples), seed)
+    drawn = DrawnClips(len(clips), len(clip_set.clips), seed)
     return RobustnessMeasures(drawn=drawn, clean=clean, conditions=tuple(measured))
 
 
-def draw_evenly(examples: Sequence[LabelledClip], limit: int, seed: int) -> list[LabelledClip]:
-    """Draw up to `limit` examples, as evenly over their labels as there are, and keep their order.
+def draw_evenly(clips: Sequence[LabelledClip], limit: int, seed: int) -> list[LabelledClip]:
+    """Draw up to `limit` clips, as evenly over their labels as there are, and keep their order.
 
     A larger limit draws the same ones and others.
     """
     turns: Counter[str] = Counter()
     rounds: list[tuple[int, int, int]] = []
-    for key, number in sorted((_seed_of(example, seed), number) for number, example in enumerate(examples)):
-        label = examples[number].label
+    for key, number in sorted((_seed_of(clip, seed), number) for number, clip in enumerate(clips)):
+        label = clips[number].label
         rounds.append((turns[label], key, number))  # its turn within its label, and whose turn
         turns[label] += 1
-    return [examples[number] for number in sorted(number for _, _, number in sorted(rounds)[:limit])]
+    return [clips[number] for number in sorted(number for _, _, number in sorted(rounds)[:limit])]
 
 
-def find_facts(examples: Sequence[LabelledClip], seed: int) -> list[ClipFacts]:
+def find_facts(clips: Sequence[LabelledClip], seed: int) -> list[ClipFacts]:
     """Find the words, their levels never 0: a clip without a word takes all of it, at the median level."""
-    words = [_find_word(example) for example in examples]
+    words = [_find_word(clip) for clip in clips]
     levels = [word.level for word in words if word.level > 0]
     usual = float(np.median(levels)) if levels else _SILENT_WORD_LEVEL
     heard = (word if word.level > 0 else replace(word, level=usual) for word in words)
-    return [ClipFacts(_seed_of(example, seed), word) for example, word in zip(examples, heard, strict=True)]
+    return [ClipFacts(_seed_of(clip, seed), word) for clip, word in zip(clips, heard, strict=True)]
 
 
-def _find_word(example: LabelledClip) -> WordPlace:
-    waveform = example.read()
-    if example.label != SILENCE and len(waveform):
+def _find_word(clip: LabelledClip) -> WordPlace:
+    waveform = clip.read()
+    if clip.label != SILENCE and len(waveform):
         return find_word(waveform)
     return WordPlace(0, len(waveform), 0.0)
 
 
-def _seed_of(example: LabelledClip, seed: int) -> int:
-    name = f"{seed}\n{example.path}".encode(errors="surrogateescape")
+def _seed_of(clip: LabelledClip, seed: int) -> int:
+    name = f"{seed}\n{clip.path}".encode(errors="surrogateescape")
     return int.from_bytes(hashlib.sha256(name).digest(), "big")

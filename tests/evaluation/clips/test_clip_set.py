@@ -46,7 +46,7 @@ def store(corpus: Path) -> Path:
 
 
 def count(clips: ClipSet) -> dict[str, int]:
-    return dict(Counter(example.label for example in clips.examples))
+    return dict(Counter(example.label for example in clips.clips))
 
 
 def test_own_words_and_the_official_tenth_of_the_others(store: Path) -> None:
@@ -56,12 +56,12 @@ def test_own_words_and_the_official_tenth_of_the_others(store: Path) -> None:
     assert clips.labels == ("low", "high", "_unknown_", "_silence_")
     assert (clips.name, clips.task, clips.split) == (str(store), "own", "testing")
     assert clips.words == ("low", "high")
-    assert {example.speaker for example in clips.examples} == {"te0", "te1", ""}
-    assert {example.word for example in clips.examples if example.label == "_unknown_"} <= {"hum", "whistle"}
+    assert {example.speaker for example in clips.clips} == {"te0", "te1", ""}
+    assert {example.word for example in clips.clips if example.label == "_unknown_"} <= {"hum", "whistle"}
     assert clips.draw is not None
     assert (clips.draw.n_unknown, clips.draw.n_silence, clips.draw.seed) == (2, 2, 0)
     assert "noise kept for testing" in clips.draw.rule
-    names = "".join(example.path + "\n" for example in clips.examples)
+    names = "".join(example.path + "\n" for example in clips.clips)
     assert clips.draw.sha256 == hashlib.sha256(names.encode()).hexdigest()
 
 
@@ -73,8 +73,8 @@ def test_the_draw_is_that_of_training_and_never_changes(store: Path) -> None:
         config = TaskConfig(("low", "high"), seed=seed)
         task = make_split_task(Store.open(store), config, "testing")
         drawn = [task.examples.paths[index] for index in draw_evaluation(task, config)]
-        assert [example.path.partition("@")[0] for example in clips.examples] == drawn
-        for one, other in zip(clips.examples, again.examples, strict=True):
+        assert [example.path.partition("@")[0] for example in clips.clips] == drawn
+        for one, other in zip(clips.clips, again.clips, strict=True):
             np.testing.assert_array_equal(one.read(), other.read())
     draws = {open_clip_set(store, "own", "testing", LABELS, seed=seed).draw for seed in range(5)}
     assert len({draw.sha256 for draw in draws if draw}) == 5
@@ -88,7 +88,7 @@ def test_a_folder_is_what_its_store_is(
     one, other = (open_clip_set(source, task, split, labels) for source in (corpus, store))
     assert one.draw == other.draw
     assert one.labels == other.labels
-    for a, b in zip(one.examples, other.examples, strict=True):
+    for a, b in zip(one.clips, other.clips, strict=True):
         assert (a.path, a.word, a.label, a.speaker) == (b.path, b.word, b.label, b.speaker)
         np.testing.assert_array_equal(a.read(), b.read())
 
@@ -103,14 +103,14 @@ def test_all_clips_of_the_other_words(store: Path) -> None:
 def test_every_word_is_a_label(store: Path) -> None:
     clips = open_clip_set(store, "35", "validation", tuple(WORDS_HZ))
     assert count(clips) == dict.fromkeys(WORDS_HZ, OF_A_WORD)
-    assert all(example.label == example.word for example in clips.examples)
+    assert all(example.label == example.word for example in clips.clips)
     assert clips.labels == ("high", "hum", "low", "whistle")
     assert clips.draw is None
 
 
 def test_silence_is_a_second_of_the_split_s_own_noise(store: Path) -> None:
     clips = open_clip_set(store, "own", "testing", LABELS)
-    silence = [example for example in clips.examples if example.label == "_silence_"]
+    silence = [example for example in clips.clips if example.label == "_silence_"]
     assert all(example.path.startswith("_background_noise_/exercise_bike.wav@") for example in silence)
     source = Store.open(store)
     row = next(row for row in source.rows if "exercise_bike" in row.path)
@@ -174,7 +174,7 @@ def test_the_published_counts_of_the_12_classes(
 ) -> None:
     rows = complete(split, n_asked, n_words)
     clips = draw_clip_set(Rows(rows), "corpus", "12", split, OFFICIAL_LABELS, "official", 0)
-    assert len(clips.examples) == n_all
+    assert len(clips.clips) == n_all
     assert clips.draw is not None
     assert (clips.draw.n_unknown, clips.draw.n_silence) == (n_extra, n_extra)
 
@@ -239,7 +239,7 @@ def test_a_noise_without_samples_is_left_out(corpus: Path, tmp_path: Path) -> No
     folder = with_noise(corpus, tmp_path / "corpus", (tmp_path / "none.wav").read_bytes())
     for source in (folder, write_store(folder, tmp_path / "store")):
         clips = open_clip_set(source, "own", "testing", LABELS)
-        silence = [example for example in clips.examples if example.label == "_silence_"]
+        silence = [example for example in clips.clips if example.label == "_silence_"]
         assert len(silence) == 2
         assert not any("exercise_bike" in example.path for example in silence)
         assert clips.draw is not None
@@ -254,7 +254,7 @@ def test_a_noise_without_samples_is_left_out(corpus: Path, tmp_path: Path) -> No
 def test_noise_is_read_only_where_silence_is_drawn_of_it(corpus: Path, tmp_path: Path) -> None:
     folder = with_noise(corpus, tmp_path / "corpus", b"no audio")
     for labels, task in ((tuple(WORDS_HZ), "35"), (("low", "high", "_unknown_"), "own")):
-        assert len(open_clip_set(folder, task, "testing", labels).examples) > 0
+        assert len(open_clip_set(folder, task, "testing", labels).clips) > 0
     expected = r"exercise_bike\.wav: not audio.*; _silence_ is drawn from this noise: remove or replace it$"
     with pytest.raises(EvaluationError, match=expected) as error:
         open_clip_set(folder, "own", "testing", LABELS)
@@ -293,7 +293,7 @@ def test_one_voice_in_training_and_in_tests_is_said(tmp_path: Path) -> None:
     (tmp_path / "_unknown_").mkdir()  # of one's own, no test archive
     write_wav(tmp_path / "_unknown_" / "hum_1.wav", tone(1_100.0))
     clips = open_clip_set(tmp_path, "own", "validation", ("low", "high", "_unknown_"))
-    assert [example.path for example in clips.examples] == ["high/high_2.wav", "low/low_2.wav"]
+    assert [example.path for example in clips.clips] == ["high/high_2.wav", "low/low_2.wav"]
     assert clips.voices.startswith("one voice (the names of the files tell no speakers apart)")
     pytest.importorskip("scipy", reason="results are the extra evaluate's")
     from speechcmd.evaluation.clips.evaluate_clips import describe_source

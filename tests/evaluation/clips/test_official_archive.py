@@ -68,7 +68,7 @@ def member(name: str, **fields: object) -> tarfile.TarInfo:
 
 
 def facts(clips: ClipSet) -> list[tuple[str, str, str, str]]:
-    return [(one.path, one.word, one.label, one.speaker) for one in clips.examples]
+    return [(one.path, one.word, one.label, one.speaker) for one in clips.clips]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_extracted_archive_is_the_archive(folder: Path, archive: Path) -> No
     assert facts(one) == facts(other)
     assert sorted(path for path, *_ in facts(one)) == sorted(FILES)
     assert (one.task, one.split, one.labels) == ("12", "", LABELS)
-    counts = Counter(example.label for example in one.examples)
+    counts = Counter(example.label for example in one.clips)
     assert counts == dict.fromkeys(LABELS, 2)
     about = {path: fact for path, *fact in facts(one)}
     assert about["_unknown_/bed_0a7c2a8d_nohash_0.wav.wav"] == ["bed", "_unknown_", "0a7c2a8d"]
@@ -98,7 +98,7 @@ def test_the_extracted_archive_is_the_archive(folder: Path, archive: Path) -> No
     assert one.draw is not None
     assert (one.draw.n_unknown, one.draw.n_silence, one.draw.seed) == (2, 2, None)
     assert "24 of 4,890" in one.draw.rule
-    for a, b in zip(one.examples, other.examples, strict=True):
+    for a, b in zip(one.clips, other.clips, strict=True):
         np.testing.assert_array_equal(a.read(), b.read())
         assert a.read().shape == (16_000,)
     assert len(list(archive.parent.iterdir())) == 2  # nothing was extracted
@@ -113,11 +113,11 @@ def test_a_complete_archive_says_so(archive: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_model_s_own_words_on_the_archive(archive: Path) -> None:
     clips = open_clip_set(archive, "own", "testing", ("_silence_", "_unknown_", "bed", "yes"))
-    counts = Counter(example.label for example in clips.examples)
+    counts = Counter(example.label for example in clips.clips)
     assert counts == {"yes": 2, "bed": 1, "_unknown_": 19, "_silence_": 2}
-    assert {one.word for one in clips.examples if one.label == "_unknown_"} >= {"no", "go", "sheila"}
+    assert {one.word for one in clips.clips if one.label == "_unknown_"} >= {"no", "go", "sheila"}
     words_only = open_clip_set(archive, "own", "testing", ("yes", "no"))
-    assert {one.label for one in words_only.examples} == {"yes", "no"}
+    assert {one.label for one in words_only.clips} == {"yes", "no"}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_damaged_and_strange_archives(tmp_path: Path, archive: Path) -> None:
 
 def test_a_clip_that_is_no_audio_is_found_when_it_is_read(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "noise.tar.gz", (member("yes/a_nohash_0.wav", size=4), b"none"))
-    (example,) = open_clip_set(path, "12", "testing", LABELS).examples
+    (example,) = open_clip_set(path, "12", "testing", LABELS).clips
     with pytest.raises(AudioError, match=r"^yes/a_nohash_0\.wav: not audio") as error:
         example.read()
     assert "<stream>" not in str(error.value)
@@ -266,7 +266,7 @@ def test_a_long_name_is_no_harm(tmp_path: Path, folder: Path) -> None:
         path = tmp_path / f"{tar_format}.tar"
         with tarfile.open(path, "w", format=tar_format) as tar:
             tar.addfile(member("x" * 300 + "/yes/a_nohash_0.wav", size=len(clip)), io.BytesIO(clip))
-        (example,) = open_clip_set(path, "12", "testing", LABELS).examples
+        (example,) = open_clip_set(path, "12", "testing", LABELS).clips
         assert example.path == "yes/a_nohash_0.wav"
         assert example.read().shape == (16_000,)
 

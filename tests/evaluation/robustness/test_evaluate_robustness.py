@@ -93,23 +93,23 @@ def result(measured: RobustnessResult) -> dict[str, Any]:
 
 class TestDraw:
     def test_evenly_over_the_labels_and_in_order(self) -> None:
-        examples = make_set(30, 6, 2).examples
+        examples = make_set(30, 6, 2).clips
         drawn = draw_evenly(examples, 12, seed=0)
         labels = [example.label for example in drawn]
         assert {label: labels.count(label) for label in set(labels)} == {"low": 5, "high": 5, "_silence_": 2}
         assert [examples.index(example) for example in drawn] == sorted(map(examples.index, drawn))
 
     def test_the_seed_decides(self) -> None:
-        examples = make_set(30, 30, 0).examples
+        examples = make_set(30, 30, 0).clips
         assert draw_evenly(examples, 12, seed=1) == draw_evenly(examples, 12, seed=1)
         assert draw_evenly(examples, 12, seed=1) != draw_evenly(examples, 12, seed=2)
 
     def test_all_if_there_are_no_more(self) -> None:
-        examples = make_set().examples
+        examples = make_set().clips
         assert draw_evenly(examples, 5, seed=0) == list(examples)
 
     def test_a_larger_limit_draws_the_same_and_others(self) -> None:
-        examples = make_set(30, 9, 4).examples
+        examples = make_set(30, 9, 4).clips
         smaller = [example.path for example in draw_evenly(examples, 10, seed=2)]
         larger = [example.path for example in draw_evenly(examples, 20, seed=2)]
         assert set(smaller) < set(larger)
@@ -130,7 +130,7 @@ def test_clips_without_a_word_take_the_median_level() -> None:
 
 def test_random_numbers_are_those_of_the_clip_wherever_it_stands() -> None:
     """Pinned: the same on every computer, in every version."""
-    clips = make_set(3, 3, 0).examples
+    clips = make_set(3, 3, 0).clips
     seeds = [one.seed for one in find_facts(clips, 7)]
     assert len(set(seeds)) == 6
     assert [one.seed for one in find_facts(clips[::-1], 7)] == seeds[::-1]
