@@ -8,7 +8,6 @@ came. `Meta(description="a licence such as CC-BY-4.0")` says what is expected in
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -173,6 +172,8 @@ def _missing_or_unknown(value: Any, kind: Any, path: str) -> str | None:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib  # for messages only: it would cost each start a millisecond
+
     close = difflib.get_close_matches(name.lower()[:_LONGEST_NAME], known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

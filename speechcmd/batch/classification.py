@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from speechcmd.batch.inputs import Recording, open_recording
-from speechcmd.batch.workers import BatchListener
 from speechcmd.errors import AudioError
 from speechcmd.runtime.output.formats import as_text
 from speechcmd.runtime.output.lines import LineFormatter, clip_fields, error_fields
 from speechcmd.runtime.recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from speechcmd.batch.workers import (
+        BatchListener,
+    )
 
 
 def classify_all(

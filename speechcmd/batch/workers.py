@@ -19,7 +19,6 @@ from speechcmd.batch.transcription import (
     transcribe_recording,
 )
 from speechcmd.errors import SpeechcmdError
-from speechcmd.processes import WorkerLostError, emit_from_processes
 from speechcmd.runtime.recognition.recognizer import Recognizer
 
 
@@ -75,6 +74,11 @@ def run_jobs(
         for number, job in enumerate(jobs):
             transcribe_recording(recognizer, plan, job, partial(handle, number))
         return
+    from speechcmd.processes import (  # time that one process need not spend
+        WorkerLostError,
+        emit_from_processes,
+    )
+
     in_order = InOrder(handle)
     # a fork would copy onnxruntime's locks
     events = emit_from_processes(_Transcriber(plan), jobs, n_processes, start_method="spawn")
