@@ -81,8 +81,6 @@ class Lesson:
     def read(self, words: tuple[str, ...], split: str, most: int) -> Clips:
         """Up to `most` clips of each word, of the speakers of one split: "training" or "validation"."""
         files = [(word, path) for word in words for path in self.files_of(word, split)[:most]]
-        if not files:
-            raise SystemExit(f"{self.folder}: expected folders {', '.join(words)} with wav files, found none")
         waveforms = torch.stack([read_clip(path) for _, path in files])
         labels = torch.tensor([words.index(word) for word, _ in files])
         return Clips(words, waveforms, labels, [path for _, path in files])
@@ -90,7 +88,13 @@ class Lesson:
     def files_of(self, word: str, split: str) -> list[Path]:
         """Clips of a word by the speakers of a split. The official rule hashes the speaker's name."""
         paths = sorted((self.folder / word).glob("*.wav"))
-        return [path for path in paths if hashed_split(path.name.partition("_nohash_")[0]) == split]
+        own = [path for path in paths if hashed_split(path.name.partition("_nohash_")[0]) == split]
+        if not own:
+            raise SystemExit(
+                f"{self.folder}: expected {split} clips as {word}/SPEAKER_nohash_N.wav, found none; change the "
+                f"words at the top of {self.name}.py or give another folder"
+            )
+        return own
 
     def temporary(self, name: str) -> Path:
         """A path that is removed when the lesson ends."""

@@ -136,6 +136,17 @@ def test_a_lesson_prints_what_is_kept_and_draws_what_its_page_shows(
     assert shown <= {path.name for path in (LEARN / "pictures").iterdir()}
 
 
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", ["spectrogram", "loading"])
+def test_a_folder_without_the_words_is_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(LEARN))
+    monkeypatch.setattr("sys.argv", [f"{name}.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"expected training clips as .+_nohash_N\.wav, found none"):
+        runpy.run_path(str(LEARN / f"{name}.py"), run_name="__main__")
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_page_quotes_its_script_and_its_output(name: str) -> None:
     page, script = page_of(name), (LEARN / f"{name}.py").read_text(encoding="utf-8")
