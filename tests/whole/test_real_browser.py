@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from evaluation_results import LABELS, clips_result
+from evaluation_results import LABELS, clips_result, read
 from report_parts import HOSTILE, SOUNDS_S, leave_out_pictures, whole_report
 
 from speechcmd.evaluation.report.report_folder import write_report
@@ -129,7 +129,7 @@ def test_names_of_models_speakers_groups_and_folders_are_only_shown(
     clips = json.loads(spoil(json.dumps(clips_result(LABELS)), prefix))
     with pytest.MonkeyPatch.context() as patch:
         leave_out_pictures(patch)
-        spoilt = write_report(tmp_path, clips, [], Recognizer.load(page.parent / "toy.onnx"))
+        spoilt = write_report(tmp_path, read(clips), [], Recognizer.load(page.parent / "toy.onnx"))
     browser.complaints.clear()
     browser.open(spoilt, DESK_PX)
     assert browser.complaints == []

@@ -17,6 +17,7 @@ from speechcmd.evaluation.report.results import to_plain
 from speechcmd.evaluation.robustness import evaluate_robustness
 from speechcmd.evaluation.robustness.condition import Condition, make_conditions
 from speechcmd.evaluation.robustness.evaluate_robustness import MOST_CLIPS
+from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
 
 RATE = 16_000
 
@@ -100,7 +101,7 @@ def test_given_noise_and_responses(clips: Path, model: Path, tmp_path: Path) -> 
 @pytest.mark.usefixtures("first_condition_only")
 def test_a_report(clips: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write_report(
-        folder: Path, result: dict[str, Any], sounds: list[Any], _: object, **__: object
+        folder: Path, result: RobustnessResult, sounds: list[Any], _: object, **__: object
     ) -> Path:
         assert not sounds
         folder.mkdir(exist_ok=True)
