@@ -67,7 +67,7 @@ def describe(kind: Any) -> str:
         choices = [_shown(choice) if not isinstance(choice, str) else choice for choice in get_args(kind)]
         return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
     if _is_union(origin):
-        return " or ".join(describe(one) for one in get_args(kind))
+        return " or ".join(describe(one) for one in get_args(kind) if one is not msgspec.UnsetType)
     name = _NAMES.get(origin, "a table" if _is_record(origin) else "a value")
     return name + "".join(_range_of(meta, name == "text", name == "a list") for meta in metas)
 

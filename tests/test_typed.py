@@ -137,6 +137,7 @@ def test_names_of_others_are_shown_safely(name: str) -> None:
         (Annotated[str, Meta(pattern="^a+$")], "text like ^a+$"),
         (bool | None, "true or false or nothing"),
         (Literal["v1"], "v1"),
+        (str | msgspec.UnsetType, "text"),
         (dict[str, int], "a table"),
     ],
 )
