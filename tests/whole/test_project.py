@@ -190,7 +190,7 @@ def test_the_page_of_the_released_models_quotes_their_figures() -> None:
     page = "docs/measurements/released-models.md"
     names = ("cnn", "gru", "tiny")
     accuracies = row_of(page, "| 12 classes").split("|")[2:-1]
-    rates = row_of(page, "| false accepts an hour as set").split("|")[2:-1]
+    rates = row_of(page, "| false accepts per hour as set").split("|")[2:-1]
     for name, accuracy_cell, rate_cell in zip(names, accuracies, rates, strict=True):
         accuracy, rate = figures_of(name)
         assert accuracy_cell.strip() == percent_of(accuracy), name
