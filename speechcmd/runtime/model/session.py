@@ -6,7 +6,7 @@ import platform
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from threading import Timer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from speechcmd.arrays import AnyArray, FloatArray
 from speechcmd.audio.samples import Waveform
 from speechcmd.errors import ModelError, printable
 from speechcmd.runtime.model.card import INT8, ModelCard
-from speechcmd.runtime.model.carried_frames import Carried
 from speechcmd.runtime.model.engine import onnxruntime
 from speechcmd.runtime.model.model_file import check_signals
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.model.carried_frames import Carried  # which only live listening needs
 
 _NO_LOG = 4  # only what ends the process: other errors are raised, and shall not be reported a second time
 _EXPORT_AGAIN = "re-export the model"

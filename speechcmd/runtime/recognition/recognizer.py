@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from speechcmd.runtime.model.card import DecoderSettings, ModelCard
 from speechcmd.runtime.model.model_file import load_model_file
 from speechcmd.runtime.model.session import Session
 from speechcmd.runtime.recognition.decoder import Decoder, Detection
-from speechcmd.runtime.recognition.incremental import IncrementalNetwork, open_incremental
 from speechcmd.runtime.recognition.pooling import PoolingSpans, limit_labels, pick_label, pool_posteriors
 from speechcmd.runtime.recognition.stream import (
     Infer,
@@ -28,6 +28,9 @@ from speechcmd.runtime.recognition.stream import (
     as_waveform,
     edge_samples,
 )
+
+if TYPE_CHECKING:
+    from speechcmd.runtime.recognition.incremental import IncrementalNetwork
 
 LIVE_UPDATE_S = 0.06  # rounded to whole steps: 80 ms where a step is 40
 FILE_UPDATE_S = 10.0
@@ -275,6 +278,8 @@ class Recognizer:
     @property
     def _incremental_network(self) -> IncrementalNetwork | None:
         """Opened when it is first needed: that takes as long as opening the model did."""
+        from speechcmd.runtime.recognition.incremental import open_incremental  # live listening alone
+
         with self._opening:
             if self._model_bytes:
                 self._opened = open_incremental(self._model_bytes, self._card, self._session)
