@@ -7,7 +7,6 @@ nested a little less ends what is done with it later, such as copying and showin
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,8 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         If it is not UTF-8 or not TOML, nested deeper than `MOST_LEVELS`, or holds a whole number of more
         than 64 bits.
     """
+    import tomllib  # each start reads JSON, few read TOML
+
     try:
         tables = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError:
