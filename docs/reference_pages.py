@@ -18,6 +18,7 @@ import click
 from speechcmd.cli.main import cli
 from speechcmd.training.settings.reference import setting_rows
 
+MOST_COMMAS = 6
 REFERENCE = Path(__file__).resolve().parent / "reference"
 COMMANDS_INTRODUCTION = """\
 # Commands
@@ -82,7 +83,8 @@ def settings_table(table: str) -> str:
 
 
 def table_line(cells: Iterable[str]) -> str:
-    """A line of a table."""
+    """A line of a table; a long list can be broken behind its commas."""
+    cells = [re.sub(r",(?=\w)", ", ", cell) if cell.count(",") > MOST_COMMAS else cell for cell in cells]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "\\<") for cell in cells) + " |"
 
 
