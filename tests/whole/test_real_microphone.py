@@ -125,7 +125,7 @@ def test_words_zeros_and_a_device_that_goes_away(
     try:
         assert "16000 Hz" in listening.wait_for("listening to")
         listening.wait_for("delivers only zeros")  # nothing plays yet
-        recording = part_of_commands(tmp_path / "four.wav", 1.8, 10.2)
+        recording = part_of_commands(tmp_path / "four.wav", 2.0, 11.9)
         microphone.play(recording).wait()
         assert_same(listening.take_words(4), recording, recognizer)
         listening.wait_for("delivers sound again")
@@ -136,7 +136,7 @@ def test_words_zeros_and_a_device_that_goes_away(
         microphone.plug_in()
         listening.wait_for("is back")
         time.sleep(2.5)  # a sound server that was idle takes up to two seconds to begin
-        recording = part_of_commands(tmp_path / "two.wav", 7.0, 10.2)
+        recording = part_of_commands(tmp_path / "two.wav", 8.0, 11.9)
         microphone.play(recording).wait()
         assert_same(listening.take_words(2), recording, recognizer)
 
@@ -154,7 +154,7 @@ def test_a_stereo_source_at_another_rate(tmp_path: Path, recognizer: Recognizer)
         listening = Listening(microphone, "--device", "pulse")
         try:
             listening.wait_for("delivers only zeros")
-            recording = part_of_commands(tmp_path / "two.wav", 7.0, 10.2, rate=44_100, channels=2)
+            recording = part_of_commands(tmp_path / "two.wav", 8.0, 11.9, rate=44_100, channels=2)
             microphone.play(recording).wait()
             assert_same(listening.take_words(2), recording, recognizer)
         finally:
