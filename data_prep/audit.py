@@ -64,7 +64,7 @@ class SplitSummary:
 
 
 @dataclass(frozen=True)
-class Recordings:
+class RecordingCounts:
     """Long recordings of one kind and role."""
 
     kind: str
@@ -78,7 +78,7 @@ class Audit:
     """All that `prepare` says about a corpus. With `errors` the corpus must not be used."""
 
     splits: dict[str, SplitSummary]
-    recordings: tuple[Recordings, ...]
+    recordings: tuple[RecordingCounts, ...]
     official: str | None
     official_counts: dict[str, int]
     flags: dict[str, Findings]
@@ -177,13 +177,13 @@ def _measure_durations(durations_s: Sequence[float]) -> Durations:
     return Durations(*(round(value, 4) for value in values))
 
 
-def _count_recordings(rows: Iterable[Row], sample_rate: int) -> tuple[Recordings, ...]:
+def _count_recordings(rows: Iterable[Row], sample_rate: int) -> tuple[RecordingCounts, ...]:
     samples: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row in rows:
         if row.kind != "word":
             samples[row.kind, row.role].append(row.n_samples)
     return tuple(
-        Recordings(kind, role, len(found), round(sum(found) / sample_rate / 3600, 4))
+        RecordingCounts(kind, role, len(found), round(sum(found) / sample_rate / 3600, 4))
         for (kind, role), found in sorted(samples.items())
     )
 

@@ -15,7 +15,7 @@ _ARXIV = re.compile(r"arXiv\s+(\d{4}\.\d{4,5})")
 
 
 @dataclass(frozen=True)
-class Summary:
+class NetworkSummary:
     """What `summarise` finds; `settings` are all there are, with the values of this network."""
 
     architecture: str
@@ -29,7 +29,9 @@ class Summary:
     settings: dict[str, Any]
 
 
-def summarise(architecture: str, n_labels: int, n_samples: int, settings: Mapping[str, Any]) -> Summary:
+def summarise(
+    architecture: str, n_labels: int, n_samples: int, settings: Mapping[str, Any]
+) -> NetworkSummary:
     """Build a network as `create_model` does and say what it is.
 
     Raises
@@ -41,7 +43,7 @@ def summarise(architecture: str, n_labels: int, n_samples: int, settings: Mappin
     network = create_model(architecture, n_labels, n_samples, **settings)
     description, arxiv = describe_architecture(architecture)
     sample_rate = network.frontend.config.sample_rate
-    return Summary(
+    return NetworkSummary(
         architecture=architecture,
         description=description,
         arxiv=arxiv,

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from speechcmd.batch.inputs import STANDARD_INPUT, Recording
 from speechcmd.batch.result_folder import ResultFolder, is_folder
-from speechcmd.batch.transcription import Job, Plan
+from speechcmd.batch.transcription import Job, TranscriptionPlan
 from speechcmd.batch.workers import BatchListener, run_jobs
 from speechcmd.errors import UsageError
 from speechcmd.files import remove_leftovers
@@ -73,7 +73,7 @@ def _is_no_folder(path: Path) -> bool:
 
 def transcribe_all(
     recordings: Sequence[Recording],
-    plan: Plan,
+    plan: TranscriptionPlan,
     recognizer: Recognizer,
     destination: Destination,
     n_processes: int,
@@ -116,7 +116,7 @@ def transcribe_all(
         run_jobs(todo, plan, listener, recognizer, n_processes)
 
 
-def _settings_of(plan: Plan) -> dict[str, Any]:
+def _settings_of(plan: TranscriptionPlan) -> dict[str, Any]:
     """All that a result depends on besides its recording."""
     return {
         "format": plan.output_format,

@@ -31,7 +31,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TranscriptionPlan:
     """What is the same for all recordings; it can be sent to another process."""
 
     model: str | None
@@ -68,7 +68,7 @@ Event = Found | Progressed | Ended
 Emit = Callable[[Event], None]
 
 
-def transcribe_recording(recognizer: Recognizer, plan: Plan, job: Job, emit: Emit) -> None:
+def transcribe_recording(recognizer: Recognizer, plan: TranscriptionPlan, job: Job, emit: Emit) -> None:
     """Do one job; what there is to tell goes to `emit`, `Ended` last.
 
     A failed one leaves no file, neither a part nor the result of an earlier run (unless its recording is
@@ -137,7 +137,7 @@ def _discard_old_result(path: str, result: Path) -> None:
 
 
 @contextmanager
-def _open_result(plan: Plan, job: Job, emit: Emit) -> Iterator[Callable[[str], object]]:
+def _open_result(plan: TranscriptionPlan, job: Job, emit: Emit) -> Iterator[Callable[[str], object]]:
     if job.result is None:
         yield lambda text: emit(Found(text)) if text else None
         return

@@ -14,8 +14,8 @@ from speechcmd.batch.transcription import (
     Event,
     Found,
     Job,
-    Plan,
     Progressed,
+    TranscriptionPlan,
     transcribe_recording,
 )
 from speechcmd.errors import SpeechcmdError
@@ -45,7 +45,11 @@ class BatchListener(Protocol):
 
 
 def run_jobs(
-    jobs: Sequence[Job], plan: Plan, listener: BatchListener, recognizer: Recognizer, n_processes: int
+    jobs: Sequence[Job],
+    plan: TranscriptionPlan,
+    listener: BatchListener,
+    recognizer: Recognizer,
+    n_processes: int,
 ) -> None:
     """Do all jobs, in this process or in several; results are reported in the order of the jobs.
 
@@ -97,7 +101,7 @@ def run_jobs(
 class _Transcriber:
     """What a process does; it loads the model for its first recording."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: TranscriptionPlan) -> None:
         self._plan = plan
         self._recognizer: Recognizer | None = None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.intervals import poisson_interval, wilson_interval
 from speechcmd.evaluation.report.results import Result, from_plain
 from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
@@ -29,10 +29,10 @@ def read(result: dict[str, Any]) -> Result:
     return from_plain(result, result["kind"])
 
 
-def clips(result: dict[str, Any] | None = None, **changes: Any) -> ClipResult:
+def clips(result: dict[str, Any] | None = None, **changes: Any) -> ClipsResult:
     """The clips below, or such a result, as `evaluate` has them."""
     found = read(clips_result(**changes) if result is None else result)
-    assert isinstance(found, ClipResult)
+    assert isinstance(found, ClipsResult)
     return found
 
 

@@ -250,6 +250,17 @@ def test_no_file_imports_what_its_room_may_not() -> None:
     assert [breach for path in files for breach in find_breaches(path, (ROOT / path).read_text())] == []
 
 
+def test_a_class_has_a_name_of_its_own() -> None:
+    """One name, one thing: whoever searches for a class finds it, not another of its name."""
+    places: dict[str, list[str]] = {}
+    for path in our_files():
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path)
+    assert len(places) > 200
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
 def test_no_file_goes_round_the_walls_by_name() -> None:
     """`import_module` hides an import from this test; only two lazy tables may use it."""
     users = {path for path in our_files() if "import_module" in (ROOT / path).read_text()}

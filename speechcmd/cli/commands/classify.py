@@ -32,7 +32,7 @@ def classify(
     """
     from speechcmd.batch.classification import classify_all
     from speechcmd.batch.inputs import find_recordings
-    from speechcmd.cli.console.batch_report import BatchReport
+    from speechcmd.cli.console.batch_report import JobReport
     from speechcmd.cli.console.output import open_output
     from speechcmd.cli.console.quiet import quiet_libraries
     from speechcmd.runtime.output.lines import CLIP_FIELDS, LineFormatter
@@ -41,6 +41,6 @@ def classify(
     recordings = find_recordings(paths)
     names = [recording.path for recording in recordings]
     lines = LineFormatter(output_format, CLIP_FIELDS, names, recognizer.labels)
-    with open_output(output) as write, quiet_libraries(), BatchReport(write) as report:
+    with open_output(output) as write, quiet_libraries(), JobReport(write) as report:
         classify_all(recordings, recognizer, labels, lines, report)
     report.exit_if_failed()

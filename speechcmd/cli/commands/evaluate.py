@@ -18,7 +18,7 @@ from speechcmd.cli.options.robustness_options import (
 
 if TYPE_CHECKING:
     from speechcmd.evaluation.clips.answers import Answers
-    from speechcmd.evaluation.clips.clip_result import ClipResult
+    from speechcmd.evaluation.clips.clip_result import ClipsResult
     from speechcmd.evaluation.clips.clip_set import ClipSet
     from speechcmd.evaluation.mistakes import Sound
     from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
@@ -95,7 +95,7 @@ def evaluate(
     if entries is not None:
         match_metadata(clip_set.clips, entries)  # a wrong file shall not cost a run
     prepare_report(report_folder)
-    result: ClipResult | RobustnessResult
+    result: ClipsResult | RobustnessResult
     sounds: list[Sound] = []
     if options is None:
         answers = _classify(recognizer, clip_set)

@@ -13,7 +13,7 @@ from speechcmd.cli.console.table import align
 from speechcmd.cli.options.train_settings import check_pairs
 
 if TYPE_CHECKING:
-    from models.summary import Summary
+    from models.summary import NetworkSummary
 
 _HEADER = ("architecture", "kind", "window", "parameters", "MACs/window", "MACs/second")
 _NAME_AND_KIND = 2  # columns of words, the others are figures
@@ -115,7 +115,7 @@ def _list_architectures(
         click.echo(_show_one(summaries[0]) if name else _show_all(summaries))
 
 
-def _facts_of(summary: Summary) -> dict[str, Any]:
+def _facts_of(summary: NetworkSummary) -> dict[str, Any]:
     return {
         "architecture": summary.architecture,
         "description": summary.description,
@@ -132,7 +132,7 @@ def _facts_of(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _show_all(summaries: list[Summary]) -> str:
+def _show_all(summaries: list[NetworkSummary]) -> str:
     lines = align([_HEADER, *map(_row_of, summaries)], _NAME_AND_KIND)
     notes = _NOTES.format(
         front_end=_millions(summaries[0].cost.front_end_second), rate=1 / summaries[0].step_s
@@ -141,7 +141,7 @@ def _show_all(summaries: list[Summary]) -> str:
     return "\n".join([*lines, "", click.wrap_text(notes, _LINE_LENGTH), "", described])
 
 
-def _row_of(summary: Summary) -> tuple[str, ...]:
+def _row_of(summary: NetworkSummary) -> tuple[str, ...]:
     return (
         summary.architecture,
         summary.kind,
@@ -152,7 +152,7 @@ def _row_of(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def _show_one(summary: Summary) -> str:
+def _show_one(summary: NetworkSummary) -> str:
     cost = summary.cost
     rows = [
         ("architecture:", summary.architecture),
@@ -179,7 +179,7 @@ def _list(rows: list[tuple[str, str]]) -> str:
     return formatter.getvalue().rstrip()
 
 
-def _describe(summary: Summary) -> str:
+def _describe(summary: NetworkSummary) -> str:
     return summary.description + (f" (arXiv {', '.join(summary.arxiv)})" if summary.arxiv else "")
 
 

@@ -52,8 +52,8 @@ def transcribe(
     """
     from speechcmd.batch.destination import Destination, transcribe_all
     from speechcmd.batch.inputs import find_recordings, may_be_several
-    from speechcmd.batch.transcription import Plan
-    from speechcmd.cli.console.batch_report import BatchReport
+    from speechcmd.batch.transcription import TranscriptionPlan
+    from speechcmd.cli.console.batch_report import JobReport
     from speechcmd.cli.console.output import open_output
     from speechcmd.cli.console.quiet import quiet_libraries
     from speechcmd.runtime.output.formats import WHOLE_FILE_FORMATS
@@ -68,9 +68,9 @@ def transcribe(
     settings = decoder_settings(recognizer.card, **decoder)
     names = [recording.path for recording in recordings]
     lines = LineFormatter(output_format, DETECTION_FIELDS, names, recognizer.card.words)
-    plan = Plan(model, labels, settings, output_format, lines, raw)
+    plan = TranscriptionPlan(model, labels, settings, output_format, lines, raw)
     with open_output(destination.file) as write:
-        with quiet_libraries(), BatchReport(write) as report:
+        with quiet_libraries(), JobReport(write) as report:
             transcribe_all(recordings, plan, recognizer, destination, jobs, report)
         if output_format in WHOLE_FILE_FORMATS:
             report.exit_if_failed()  # before the output would be taken for whole

@@ -14,7 +14,7 @@ from speechcmd.cli.console.progress import AudioProgress
 from speechcmd.errors import AudioError
 
 
-class BatchReport:
+class JobReport:
     """Results on the output, the rest on standard error: the listener of a batch.
 
     Parameters

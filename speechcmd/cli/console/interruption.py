@@ -13,7 +13,7 @@ _END_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if 
 _SIGNALS = (signal.SIGINT, *_END_SIGNALS)
 
 
-class Ended(KeyboardInterrupt):
+class EndedBySignal(KeyboardInterrupt):
     """The command shall end by a signal other than that of Ctrl-C; it is cleaned up in the same way."""
 
     def __init__(self, number: int) -> None:
@@ -23,7 +23,7 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Raise `Ended` when a signal asks for the end; whatever asks once more does not cut the cleaning up.
+    """Raise `EndedBySignal` when a signal asks for the end; asking once more does not cut the cleaning up.
 
     Ctrl-C does, for that may hang.
     """
@@ -34,7 +34,7 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(one, signal.SIG_IGN)
         if hasattr(signal, "SIGCHLD"):
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's raises for each process that ends now
-        raise Ended(number)
+        raise EndedBySignal(number)
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # nohup
@@ -48,7 +48,7 @@ def ended_by_signals() -> Iterator[None]:
 
 def exit_status(interrupt: KeyboardInterrupt) -> int:
     """128 and the number of the signal, as shells count."""
-    return 128 + (interrupt.number if isinstance(interrupt, Ended) else signal.SIGINT)
+    return 128 + (interrupt.number if isinstance(interrupt, EndedBySignal) else signal.SIGINT)
 
 
 class Interruption:

@@ -273,7 +273,7 @@ class ClipMistake(Mistake):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipResult(ClipMeasures, OnClips):
+class ClipsResult(ClipMeasures, OnClips):
     """The content of `clips.json`."""
 
     groups: tuple[GroupColumn, ...]

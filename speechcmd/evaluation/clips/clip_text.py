@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from speechcmd.errors import printable
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.wording import as_percent, as_percent_interval
 from speechcmd.labels import UNKNOWN
 
@@ -14,13 +14,13 @@ _MOST_ROWS = 5
 _WIDTH = 80
 
 
-def render_text(result: ClipResult) -> str:
+def render_text(result: ClipsResult) -> str:
     """The content of `clips.json` as a page of text."""
     parts = (_headline, _label_table, _pair_list, _speaker_lines, _unknown_lines, _group_tables)
     return "\n".join(line for part in parts for line in part(result))
 
 
-def _headline(result: ClipResult) -> Iterator[str]:
+def _headline(result: ClipsResult) -> Iterator[str]:
     source, accuracy = result.source, result.accuracy
     split = f", {source.split}" if source.split else ""
     yield f"{result.model.name} on {printable(source.path)}: task {source.task}{split}"
@@ -44,7 +44,7 @@ def _fact(name: str, text: str) -> list[str]:
     return wrap(f"{name:<13}{text}", _WIDTH, subsequent_indent=" " * 13, drop_whitespace=True)
 
 
-def _label_table(result: ClipResult) -> Iterator[str]:
+def _label_table(result: ClipsResult) -> Iterator[str]:
     rows = result.by_label
     width = max(len("label"), *(len(row.label) for row in rows))
     yield ""
@@ -57,7 +57,7 @@ def _label_table(result: ClipResult) -> Iterator[str]:
         )
 
 
-def _pair_list(result: ClipResult) -> Iterator[str]:
+def _pair_list(result: ClipsResult) -> Iterator[str]:
     pairs = result.pairs
     if not pairs:
         return
@@ -70,7 +70,7 @@ def _pair_list(result: ClipResult) -> Iterator[str]:
         yield f"{pair.n:>5,}  {name:<{width}}  {clip.score:.2f}  {printable(clip.path)}"
 
 
-def _speaker_lines(result: ClipResult) -> Iterator[str]:
+def _speaker_lines(result: ClipsResult) -> Iterator[str]:
     speakers = result.by_speaker
     if not speakers.n_speakers:
         return
@@ -87,7 +87,7 @@ def _speaker_lines(result: ClipResult) -> Iterator[str]:
     yield from _wrap("worst: ", worst)
 
 
-def _unknown_lines(result: ClipResult) -> Iterator[str]:
+def _unknown_lines(result: ClipsResult) -> Iterator[str]:
     unknown = result.unknown_by_word
     if unknown is None:
         return
@@ -100,7 +100,7 @@ def _unknown_lines(result: ClipResult) -> Iterator[str]:
     yield from _wrap("worst: ", worst)
 
 
-def _group_tables(result: ClipResult) -> Iterator[str]:
+def _group_tables(result: ClipsResult) -> Iterator[str]:
     for column in result.groups:
         yield ""
         yield from wrap(f"by {printable(column.column)}: {column.describe()}", _WIDTH)

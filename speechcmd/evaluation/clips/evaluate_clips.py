@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from speechcmd.evaluation.clips.answers import Answers, resample_clip
-from speechcmd.evaluation.clips.clip_result import ClipMistake, ClipResult, MeasuredClips
+from speechcmd.evaluation.clips.clip_result import ClipMistake, ClipsResult, MeasuredClips
 from speechcmd.evaluation.clips.groups import Metadata, measure_groups
 from speechcmd.evaluation.clips.labelled_clip import ClipSet
 from speechcmd.evaluation.clips.metrics import measure_clips, worst_mistakes
@@ -37,7 +37,7 @@ def make_clip_result(
     answers: Answers,
     metadata: Metadata | None = None,
     command: Sequence[str] | None = None,
-) -> ClipResult:
+) -> ClipsResult:
     """Everything that is measured on clips.
 
     Raises
@@ -46,7 +46,7 @@ def make_clip_result(
         If the metadata belong to none of the clips.
     """
     groups = measure_groups(clip_set.clips, answers, clip_set.labels, metadata) if metadata else ()
-    return ClipResult(
+    return ClipsResult(
         **vars(describe_run(recognizer.card, model, command)),
         **vars(measure_clips(clip_set.clips, answers, clip_set.labels)),
         source=describe_source(clip_set),

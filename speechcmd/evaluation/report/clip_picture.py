@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from speechcmd.arrays import IntArray
-from speechcmd.evaluation.clips.clip_result import ClipResult, GroupColumn
+from speechcmd.evaluation.clips.clip_result import ClipsResult, GroupColumn
 from speechcmd.evaluation.report.drawing import (
     COLOURS,
     FAINT,
@@ -29,7 +29,7 @@ from speechcmd.evaluation.robustness.robustness_result import (
 from speechcmd.evaluation.wording import as_percent
 
 
-def draw_confusion(result: ClipResult) -> Picture:
+def draw_confusion(result: ClipsResult) -> Picture:
     """Counts, on a ground that is the darker the larger their share of the row is."""
     counts = np.array(result.confusion, dtype=np.int64).reshape(len(result.labels), -1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -58,7 +58,7 @@ def _worst_confusion(labels: Sequence[str], counts: IntArray) -> str:
     )
 
 
-def draw_recalls(result: ClipResult) -> Picture:
+def draw_recalls(result: ClipsResult) -> Picture:
     """Recall of each label with its interval."""
     dots = [dot_of(row.label, row.recall, row.recall_low, row.recall_high) for row in result.by_label]
     known = [dot.value for dot in dots if dot.value is not None]
@@ -70,7 +70,7 @@ def draw_recalls(result: ClipResult) -> Picture:
     )  # fmt: skip
 
 
-def draw_reliability(result: ClipResult) -> Picture:
+def draw_reliability(result: ClipsResult) -> Picture:
     """How often answers of each score are right."""
     bins = [row for row in result.calibration.bins if row.n]
     figure, axes = new_figure(3.3)
@@ -93,7 +93,7 @@ def draw_reliability(result: ClipResult) -> Picture:
     )
 
 
-def draw_speakers(result: ClipResult) -> Picture | None:
+def draw_speakers(result: ClipsResult) -> Picture | None:
     """How many speakers are understood how well; None where the clips name no speakers."""
     speakers = result.by_speaker
     if speakers.mean is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.report.results import Result
 from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
 from speechcmd.evaluation.streams.stream_result import Rates, StreamResult
@@ -32,12 +32,12 @@ class Headline:
 
 def summarise(result: Result) -> list[Headline]:
     """The figures that come first of what was measured."""
-    if isinstance(result, ClipResult):
+    if isinstance(result, ClipsResult):
         return _summarise_clips(result)
     return _summarise_stream(result) if isinstance(result, StreamResult) else _summarise_robustness(result)
 
 
-def _summarise_clips(result: ClipResult) -> list[Headline]:
+def _summarise_clips(result: ClipsResult) -> list[Headline]:
     """How often it is right, and for whom it is right least often."""
     accuracy, speakers, error = result.accuracy, result.by_speaker, result.calibration.ece
     lines = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechcmd.errors import printable
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.report import tables
 from speechcmd.evaluation.report.headline import summarise
 from speechcmd.evaluation.report.page import describe_measured
@@ -149,7 +149,7 @@ def _limits_of_training(card: ModelCard, results: Results) -> list[str]:
     return [f"Voices: {note}." for note in dict.fromkeys(noted) if isinstance(note, str) and note]
 
 
-def _limits_on_clips(result: ClipResult) -> Iterator[str]:
+def _limits_on_clips(result: ClipsResult) -> Iterator[str]:
     worst = sorted(result.measured_labels, key=lambda pair: pair[1])[:3]
     yield f"Least recall: {', '.join(f'{row.label} {as_percent(recall)}' for row, recall in worst)}."
     few = [f"{row.label} {row.n}" for row, _ in result.measured_labels if row.n < _FEW_CLIPS]
@@ -231,7 +231,7 @@ def _share_cells(share: Share | None) -> tuple[str, str]:
     return f"{as_percent(share.value)} of {share.n:,}", as_percent_interval(share.low, share.high)
 
 
-def _calibration_tables(clips: ClipResult | None) -> list[Table]:
+def _calibration_tables(clips: ClipsResult | None) -> list[Table]:
     if clips is None or clips.calibration.ece is None:
         return []
     row = (as_percent(clips.calibration.ece, 2), f"{clips.accuracy.n:,}")

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.provenance import MeasuredModel
 from speechcmd.evaluation.report import clip_picture, stream_picture, tables
 from speechcmd.evaluation.report.drawing import Picture
@@ -22,7 +22,7 @@ CSS_PX_PER_IN = 110
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PageBlock:
     """Pictures, and the tables that hold their numbers."""
 
     pictures: list[Picture]
@@ -44,13 +44,13 @@ class ShownMistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PageSection:
     """What one command measured."""
 
     anchor: str
     title: str
     source: str
-    blocks: list[Block]
+    blocks: list[PageBlock]
     mistakes: list[ShownMistake]
     model: MeasuredModel
     provenance: list[tuple[str, str]]
@@ -86,9 +86,9 @@ def _data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _make_section(result: Result, files: Mapping[str, bytes]) -> Section:
+def _make_section(result: Result, files: Mapping[str, bytes]) -> PageSection:
     kind = kind_of(result)
-    return Section(
+    return PageSection(
         anchor=kind,
         title=_TITLES[kind],
         source=describe_measured(result),
@@ -100,44 +100,44 @@ def _make_section(result: Result, files: Mapping[str, bytes]) -> Section:
     )
 
 
-def _blocks_of(result: Result) -> Iterator[Block]:
-    if isinstance(result, ClipResult):
+def _blocks_of(result: Result) -> Iterator[PageBlock]:
+    if isinstance(result, ClipsResult):
         return _clip_blocks(result)
     return _stream_blocks(result) if isinstance(result, StreamResult) else _robustness_blocks(result)
 
 
-def _clip_blocks(result: ClipResult) -> Iterator[Block]:
-    yield Block([clip_picture.draw_recalls(result)], [tables.tabulate_labels(result)])
-    yield Block([clip_picture.draw_confusion(result)], [tables.tabulate_confusion(result)])
-    yield Block([clip_picture.draw_reliability(result)], [tables.tabulate_calibration(result)])
+def _clip_blocks(result: ClipsResult) -> Iterator[PageBlock]:
+    yield PageBlock([clip_picture.draw_recalls(result)], [tables.tabulate_labels(result)])
+    yield PageBlock([clip_picture.draw_confusion(result)], [tables.tabulate_confusion(result)])
+    yield PageBlock([clip_picture.draw_reliability(result)], [tables.tabulate_calibration(result)])
     speakers = clip_picture.draw_speakers(result)
     if speakers:
-        yield Block([speakers], tables.tabulate_speakers(result))
+        yield PageBlock([speakers], tables.tabulate_speakers(result))
     if result.groups:
         pictures = [clip_picture.draw_group(column) for column in result.groups if column.groups]
-        yield Block(pictures, [tables.tabulate_groups(result)])
+        yield PageBlock(pictures, [tables.tabulate_groups(result)])
     unknown = tables.tabulate_unknown(result)
     if unknown:
-        yield Block([], [unknown])
+        yield PageBlock([], [unknown])
     if result.pairs:
-        yield Block([], [tables.tabulate_pairs(result)], is_folded=False)
+        yield PageBlock([], [tables.tabulate_pairs(result)], is_folded=False)
 
 
-def _stream_blocks(result: StreamResult) -> Iterator[Block]:
+def _stream_blocks(result: StreamResult) -> Iterator[PageBlock]:
     own, points = result.own, result.reached
-    yield Block([], [tables.tabulate_points(result)], is_folded=False)
+    yield PageBlock([], [tables.tabulate_points(result)], is_folded=False)
     if result.curve:
-        yield Block([stream_picture.draw_trade_off(result)], [tables.tabulate_curve(result)])
-    yield Block([stream_picture.draw_kinds(own)], [tables.tabulate_kinds(result)])
+        yield PageBlock([stream_picture.draw_trade_off(result)], [tables.tabulate_curve(result)])
+    yield PageBlock([stream_picture.draw_kinds(own)], [tables.tabulate_kinds(result)])
     if result.n_words:
         delays = stream_picture.draw_delays(own)
         pictures = [stream_picture.draw_misses(own), *([delays] if delays else [])]
-        yield Block(pictures, [tables.tabulate_stream_labels(point) for point in points])
+        yield PageBlock(pictures, [tables.tabulate_stream_labels(point) for point in points])
     for name in dict.fromkeys(one.attribute for point in points for one in point.by_attribute):
         # one picture tells enough of the others
         drawn = _draw_attribute(name, points if name == SNR else points[:1])
-        yield Block(drawn, [tables.tabulate_attribute(name, points)])
-    yield Block([], [tables.tabulate_recordings(result)])
+        yield PageBlock(drawn, [tables.tabulate_attribute(name, points)])
+    yield PageBlock([], [tables.tabulate_recordings(result)])
 
 
 def _draw_attribute(name: str, points: list[Point]) -> list[Picture]:
@@ -145,8 +145,8 @@ def _draw_attribute(name: str, points: list[Point]) -> list[Picture]:
     return [picture for picture in drawn if picture]
 
 
-def _robustness_blocks(result: RobustnessResult) -> Iterator[Block]:
-    yield Block(clip_picture.draw_conditions(result), [tables.tabulate_robustness(result)])
+def _robustness_blocks(result: RobustnessResult) -> Iterator[PageBlock]:
+    yield PageBlock(clip_picture.draw_conditions(result), [tables.tabulate_robustness(result)])
 
 
 def describe_measured(result: Result) -> str:

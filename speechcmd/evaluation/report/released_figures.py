@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.report.results import Results, kind_of, no_results, read_results
 from speechcmd.evaluation.streams.stream_result import NotReached, Point, Rates, StreamResult
 from speechcmd.runtime.model.card import ModelCard
@@ -57,7 +57,7 @@ def make_figures(card: ModelCard, model_bytes: bytes, folder: Path) -> Figures:
     return Figures(card.name, sha256, clips, stream_figures(results.stream) if results.stream else None)
 
 
-def _clip_figures(result: ClipResult) -> ClipFigures | None:
+def _clip_figures(result: ClipsResult) -> ClipFigures | None:
     accuracy, mean = result.accuracy, result.mean_recall
     if mean is None or accuracy.value is None:
         return None

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from speechcmd.errors import EvaluationError, printable
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.provenance import SCHEMA
 from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
 from speechcmd.evaluation.streams.stream_result import StreamResult
 from speechcmd.json_toml import parse_json
 from speechcmd.typed import as_plain, as_type, check_schema
 
-Result = ClipResult | StreamResult | RobustnessResult
+Result = ClipsResult | StreamResult | RobustnessResult
 KINDS: dict[str, type[Result]] = {
-    "clips": ClipResult,
+    "clips": ClipsResult,
     "stream": StreamResult,
     "robustness": RobustnessResult,
 }
@@ -26,7 +26,7 @@ KINDS: dict[str, type[Result]] = {
 class Results:
     """What was measured on one model."""
 
-    clips: ClipResult | None = None
+    clips: ClipsResult | None = None
     stream: StreamResult | None = None
     robustness: RobustnessResult | None = None
 

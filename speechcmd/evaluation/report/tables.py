@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from speechcmd.evaluation.clips.clip_result import ClipResult
+from speechcmd.evaluation.clips.clip_result import ClipsResult
 from speechcmd.evaluation.robustness.robustness_result import RobustnessResult
 from speechcmd.evaluation.streams.stream_result import (
     AcceptRates,
@@ -63,7 +63,7 @@ def _table(
     return Table(title, tuple(header), cells, note, n_names)
 
 
-def tabulate_labels(result: ClipResult) -> Table:
+def tabulate_labels(result: ClipsResult) -> Table:
     """Recall, precision and F1 of each label."""
     header = ("label", "clips", "recall", "95 % interval", "precision", "F1")
     return _table("Each label", header, (
@@ -73,13 +73,13 @@ def tabulate_labels(result: ClipResult) -> Table:
     ), f"Intervals: {result.describe_intervals()}.")  # fmt: skip
 
 
-def tabulate_confusion(result: ClipResult) -> Table:
+def tabulate_confusion(result: ClipsResult) -> Table:
     """Clips of each label (rows) by their answer (columns)."""
     rows = ((label, *counts) for label, counts in zip(result.labels, result.confusion, strict=True))
     return _table("Counts: rows are what it was, columns the answer", ("", *result.labels), rows)
 
 
-def tabulate_pairs(result: ClipResult) -> Table:
+def tabulate_pairs(result: ClipsResult) -> Table:
     """The labels most often confused, with clips to listen to."""
     return _table("Most confused", ("it was", "answer", "listen to", "clips"), (
         (pair.truth, pair.answer, "; ".join(f"{clip.path} ({clip.score:.2f})" for clip in pair.clips), pair.n)
@@ -87,7 +87,7 @@ def tabulate_pairs(result: ClipResult) -> Table:
     ), n_names=3)  # fmt: skip
 
 
-def tabulate_calibration(result: ClipResult) -> Table:
+def tabulate_calibration(result: ClipsResult) -> Table:
     """Share of right answers in each range of scores."""
     return _table("Scores and how often they are right", ("score", "clips", "mean score", "right"), (
         (f"{row.low:.2f}–{row.high:.2f}", f"{row.n:,}", as_percent(row.confidence), as_percent(row.accuracy))
@@ -95,7 +95,7 @@ def tabulate_calibration(result: ClipResult) -> Table:
     ))  # fmt: skip
 
 
-def tabulate_speakers(result: ClipResult) -> list[Table]:
+def tabulate_speakers(result: ClipsResult) -> list[Table]:
     """How many speakers reach which accuracy, and those understood worst."""
     speakers = result.by_speaker
     bars = _table("Speakers by accuracy", ("right", "speakers"), (
@@ -107,7 +107,7 @@ def tabulate_speakers(result: ClipResult) -> list[Table]:
     return [bars, worst]
 
 
-def tabulate_unknown(result: ClipResult) -> Table | None:
+def tabulate_unknown(result: ClipsResult) -> Table | None:
     """Words that are none of the commands: how often each is kept apart from them."""
     unknown = result.unknown_by_word
     if not unknown:
@@ -119,7 +119,7 @@ def tabulate_unknown(result: ClipResult) -> Table | None:
     )
 
 
-def tabulate_groups(result: ClipResult) -> Table:
+def tabulate_groups(result: ClipsResult) -> Table:
     """Accuracy of each group, and what is said of the largest gap of each column."""
     rows: list[Sequence[Any]] = []
     for one in result.groups:

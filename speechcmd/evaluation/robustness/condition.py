@@ -73,7 +73,7 @@ class ClipFacts:
 
 
 @dataclass(frozen=True)
-class Point:
+class ConditionPoint:
     """One strength of a condition."""
 
     value: float
@@ -86,7 +86,7 @@ class Condition:
 
     name: str
     axis: str
-    points: tuple[Point, ...]
+    points: tuple[ConditionPoint, ...]
     note: str = ""
 
 
@@ -138,8 +138,8 @@ def _seeded(change: Change, clips: Sequence[ClipFacts]) -> Distort:
 
 def _points(
     values: Iterable[float], change: Callable[[float], Change], clips: Sequence[ClipFacts]
-) -> tuple[Point, ...]:
-    return tuple(Point(value, _seeded(change(value), clips)) for value in values)
+) -> tuple[ConditionPoint, ...]:
+    return tuple(ConditionPoint(value, _seeded(change(value), clips)) for value in values)
 
 
 def _noise_condition(source: NoiseSource, clips: Sequence[ClipFacts]) -> Condition:
@@ -153,7 +153,7 @@ def _noise_condition(source: NoiseSource, clips: Sequence[ClipFacts]) -> Conditi
 
         return distort
 
-    points = tuple(Point(snr_db, at(snr_db)) for snr_db in SNR_DB)
+    points = tuple(ConditionPoint(snr_db, at(snr_db)) for snr_db in SNR_DB)
     note = (
         "the rms of the word over that of the noise under it, boundary to boundary; what lies below 50 Hz is "
         "no noise, and recorded noise is evened out; silence counts as the median word"
@@ -181,7 +181,7 @@ def _room_condition(clips: Sequence[ClipFacts]) -> Condition:
 
 
 def _response_condition(response: Response, clips: Sequence[ClipFacts]) -> Condition:
-    point = Point(
+    point = ConditionPoint(
         round(response.rt60_s, 2), _seeded(lambda waveform, _: reverberate_level(waveform, response), clips)
     )
     delay_ms = response.delay_ms
@@ -204,10 +204,10 @@ def _time_conditions(clips: Sequence[ClipFacts]) -> Iterator[Condition]:
 
 def _band_conditions(clips: Sequence[ClipFacts]) -> Iterator[Condition]:
     axis = "upper end of the band, Hz"
-    sampled = Point(TELEPHONE_RATE / 2, _seeded(lambda waveform, _: limit_rate(waveform), clips))
+    sampled = ConditionPoint(TELEPHONE_RATE / 2, _seeded(lambda waveform, _: limit_rate(waveform), clips))
     yield Condition("band: sampled at 8 kHz", axis, (sampled,))
     low_hz, high_hz = TELEPHONE_BAND_HZ
-    telephone = Point(high_hz, _seeded(lambda waveform, _: limit_band(waveform), clips))
+    telephone = ConditionPoint(high_hz, _seeded(lambda waveform, _: limit_band(waveform), clips))
     yield Condition(f"band: telephone, {low_hz:.0f} Hz up", axis, (telephone,))
 
 
@@ -229,5 +229,5 @@ def _coding_conditions(clips: Sequence[ClipFacts]) -> Iterator[Condition]:
         yield Condition(name, axis, points, note)
 
 
-def _coding_point(value: float, codec: Codec, clips: Sequence[ClipFacts]) -> Point:
-    return Point(value, _seeded(lambda waveform, _: code_and_decode(waveform, codec), clips))
+def _coding_point(value: float, codec: Codec, clips: Sequence[ClipFacts]) -> ConditionPoint:
+    return ConditionPoint(value, _seeded(lambda waveform, _: code_and_decode(waveform, codec), clips))

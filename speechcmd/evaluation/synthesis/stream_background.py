@@ -16,7 +16,7 @@ from speechcmd.evaluation.synthesis.stream_plan import CROSS_FADE_SAMPLES, Noise
 _PIECES_KEPT = 4  # those that one section needs again for the next
 
 
-class Background:
+class StreamBackground:
     """Noise with an rms of 1 at any moment, give or take what changes within half a second."""
 
     def __init__(self, store: Store, pieces: Sequence[NoisePiece], seed: int) -> None:

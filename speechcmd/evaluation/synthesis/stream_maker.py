@@ -1,4 +1,4 @@
-"""Make a recording of which it is known what is said when: the audio of a `Plan`, and its labels.
+"""Make a recording of which it is known what is said when: the audio of a `StreamPlan`, and its labels.
 
 The audio is written section by section, so an hour takes no more memory than a minute. Levels are rms
 over the word from boundary to boundary, of the word and of the very noise under it, never peaks.
@@ -20,9 +20,9 @@ from speechcmd.audio.reading import openable
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform, float32_to_int16, int16_to_float32
 from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import Annotation, Word, write_audacity, write_json
-from speechcmd.evaluation.synthesis.stream_background import Background, equal_power_fade
+from speechcmd.evaluation.synthesis.stream_background import StreamBackground, equal_power_fade
 from speechcmd.evaluation.synthesis.stream_files import FORMATS, check_target, label_paths, put_in_place
-from speechcmd.evaluation.synthesis.stream_plan import Event, Plan, Section, StreamSettings, plan_stream
+from speechcmd.evaluation.synthesis.stream_plan import Event, Section, StreamPlan, StreamSettings, plan_stream
 from speechcmd.files import scratch_folder
 
 LOUDEST_PEAK = 0.6  # of what is said: with the loudest noise, cross-faded, it stays below full scale
@@ -88,9 +88,9 @@ def make_stream(
     return MadeStream(path, made.annotation)
 
 
-def render_sections(store: Store, plan: Plan) -> Iterator[tuple[Waveform, list[Word]]]:
+def render_sections(store: Store, plan: StreamPlan) -> Iterator[tuple[Waveform, list[Word]]]:
     """Yield the audio of each section, (n_samples,), and what is said in it, with the ratio that came out."""
-    background = Background(store, plan.pieces, plan.settings.seed)
+    background = StreamBackground(store, plan.pieces, plan.settings.seed)
     rng = np.random.default_rng([plan.settings.seed, 3])
     for section in plan.sections:
         noise = background.read(section.start, section.end) * noise_level(plan, section.start, section.end)
@@ -103,7 +103,7 @@ def render_sections(store: Store, plan: Plan) -> Iterator[tuple[Waveform, list[W
 
 
 def _write_audio(
-    store: Store, plan: Plan, path: Path, on_progress: Callable[[float], None]
+    store: Store, plan: StreamPlan, path: Path, on_progress: Callable[[float], None]
 ) -> Annotation | None:
     """Return what is said in it; None if not all could be written: libsndfile never says why."""
     import soundfile
@@ -129,7 +129,7 @@ def _write_audio(
     )
 
 
-def noise_level(plan: Plan, start: int, end: int) -> Waveform:
+def noise_level(plan: StreamPlan, start: int, end: int) -> Waveform:
     """Amplitude of the noise from `start` to `end`, (end - start,): it never changes under a word."""
     half = round(min(_RAMP_S, plan.settings.gap_s[0]) / 2 * SAMPLE_RATE)
     times, levels_db = [0], [plan.sections[0].noise_db]

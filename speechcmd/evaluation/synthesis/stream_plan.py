@@ -73,7 +73,7 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class PlannedWord:
     """Part of a clip: `cut` is heard, the label lies between `boundaries`; all count from its start."""
 
     row: Row
@@ -87,7 +87,7 @@ class Event:
 
     kind: Kind
     setting: Setting
-    spoken: Spoken
+    spoken: PlannedWord
     start: int
     snr_db: float
 
@@ -124,7 +124,7 @@ class NoisePiece:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StreamPlan:
     """A recording before it is made. Pieces overlap by `CROSS_FADE_SAMPLES`; sections do not."""
 
     settings: StreamSettings
@@ -167,7 +167,7 @@ class _Deck(Generic[_T]):
         return None
 
 
-def plan_stream(store: Store, settings: StreamSettings) -> Plan:
+def plan_stream(store: Store, settings: StreamSettings) -> StreamPlan:
     """Decide what is said when.
 
     Raises
@@ -176,12 +176,12 @@ def plan_stream(store: Store, settings: StreamSettings) -> Plan:
         If the split lacks noise, a keyword, or what a share is asked of, or no keyword fits in.
     """
     speaker = _Speaker(store, settings)
-    plan = Plan(speaker.settings, tuple(speaker.sections()), tuple(_lay_noise(store, settings)))
+    plan = StreamPlan(speaker.settings, tuple(speaker.sections()), tuple(_lay_noise(store, settings)))
     _check_keywords(plan)
     return plan
 
 
-def _check_keywords(plan: Plan) -> None:
+def _check_keywords(plan: StreamPlan) -> None:
     settings = plan.settings
     kinds = {event.kind for event in plan.events}
     asks_for_none = settings.free_share + settings.close + settings.repeat < _ROUNDING
@@ -282,23 +282,23 @@ class _Speaker:
         """All keywords equally often at each ratio and in each setting."""
         return self._words.setdefault((snr_db, setting), _Deck(self.settings.words, self._rng)).draw()
 
-    def _keyword(self, snr_db: float, setting: Setting) -> Spoken:
+    def _keyword(self, snr_db: float, setting: Setting) -> PlannedWord:
         return self._word(self._clips[self._next_word(snr_db, setting)].draw())
 
-    def _keyword_twice(self, snr_db: float) -> list[Spoken]:
+    def _keyword_twice(self, snr_db: float) -> list[PlannedWord]:
         """Two clips of a word, by one speaker if there are two."""
         deck = self._clips[self._next_word(snr_db, "repeat")]
         first = deck.draw()
         second = deck.draw_where(lambda row: row.speaker == first.speaker and row is not first)
         return [self._word(first), self._word(second or deck.draw())]
 
-    def _word(self, row: Row) -> Spoken:
+    def _word(self, row: Row) -> PlannedWord:
         clip = int16_to_float32(self._store.samples_of(row))
         start, end = find_boundaries(clip, row.speech_start, row.speech_end)
         cut = (max(0, start - _MARGIN_SAMPLES), min(row.n_samples, end + _MARGIN_SAMPLES))
-        return Spoken(row, cut, (start, end))
+        return PlannedWord(row, cut, (start, end))
 
-    def _running_speech(self, row: Row) -> Spoken:
+    def _running_speech(self, row: Row) -> PlannedWord:
         """A recording if it is short, else some seconds of it from pause to pause."""
         wanted, search = self._samples(SPEECH_S), round(_PAUSE_RANGE_S * SAMPLE_RATE)
         if row.n_samples <= wanted + search:
@@ -307,11 +307,11 @@ class _Speaker:
         excerpt = int16_to_float32(self._store.samples_of(row)[skip : skip + wanted])
         start = skip + find_pause(excerpt[:search])
         end = skip + wanted - search + find_pause(excerpt[-search:])
-        return Spoken(row, (start, end), (start, end))
+        return PlannedWord(row, (start, end), (start, end))
 
 
 def _in_a_row(
-    kind: Kind, setting: Setting, spoken: list[Spoken], gaps: list[int], begin: int, snr_db: float
+    kind: Kind, setting: Setting, spoken: list[PlannedWord], gaps: list[int], begin: int, snr_db: float
 ) -> list[Event]:
     events: list[Event] = []
     for part, gap in zip(spoken, [*gaps, 0], strict=True):

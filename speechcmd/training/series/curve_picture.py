@@ -9,7 +9,7 @@ from typing import Any
 
 from speechcmd.files import open_binary
 from speechcmd.training.loop.best_epoch import best_of
-from speechcmd.training.series.curve_reading import CurvePoint, accuracy_interval
+from speechcmd.training.series.curve_reading import LearningPoint, accuracy_interval
 
 TRAINING_COLOUR, VALIDATION_COLOUR = "#6b6b6b", "#1f6fb4"
 _SIZE_IN = (10.0, 5.4)
@@ -18,7 +18,7 @@ _DPI = 110
 
 
 def draw_learning_curve(
-    points: Sequence[CurvePoint], epochs: Sequence[dict[str, Any]], reading: Sequence[str], path: Path
+    points: Sequence[LearningPoint], epochs: Sequence[dict[str, Any]], reading: Sequence[str], path: Path
 ) -> None:
     """Draw a learning curve into a PNG file.
 
@@ -45,7 +45,7 @@ def draw_learning_curve(
         figure.savefig(file, format="png", dpi=_DPI)
 
 
-def _draw_over_clips(axes: Any, points: Sequence[CurvePoint]) -> None:
+def _draw_over_clips(axes: Any, points: Sequence[LearningPoint]) -> None:
     n_clips = [point.n_clips for point in points]
     curves = (
         ("training clips as they are", TRAINING_COLOUR, "s", +1,

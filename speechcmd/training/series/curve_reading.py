@@ -36,7 +36,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class LearningPoint:
     """A training on a share of the clips. Accuracies of its best checkpoint in percent.
 
     `training_accuracy` is over `n_known` of the clips that it was trained on, as they are.
@@ -66,7 +66,7 @@ class Answer:
         return f"{self.remedy}: {untold if self.helps is None else ('no', 'yes')[self.helps]}; {self.reason}"
 
 
-def read_curve(points: Sequence[CurvePoint]) -> tuple[Answer, ...]:
+def read_curve(points: Sequence[LearningPoint]) -> tuple[Answer, ...]:
     """Answers by the last two points: on half of the clips and on all of them."""
     half, full = points[-2:]
     capacity = _ask_capacity(full)
@@ -106,7 +106,7 @@ def difference_interval(first: float, n_first: int, second: float, n_second: int
     )
 
 
-def _ask_data(half: CurvePoint, full: CurvePoint) -> Answer:
+def _ask_data(half: LearningPoint, full: LearningPoint) -> Answer:
     slope = full.validation_accuracy - half.validation_accuracy
     low, high = difference_interval(
         half.validation_accuracy, half.n_validation, full.validation_accuracy, full.n_validation
@@ -118,7 +118,7 @@ def _ask_data(half: CurvePoint, full: CurvePoint) -> Answer:
     return Answer(MORE_DATA, helps, seen, f"{full.n_validation:,} validation clips")
 
 
-def _ask_capacity(full: CurvePoint) -> Answer:
+def _ask_capacity(full: LearningPoint) -> Answer:
     low, high = accuracy_interval(full.training_accuracy, full.n_known)
     helps = True if high < FITTED else False if low >= FITTED else None
     seen = (
@@ -128,7 +128,7 @@ def _ask_capacity(full: CurvePoint) -> Answer:
     return Answer(MORE_CAPACITY, helps, seen, f"{full.n_known:,} training clips")
 
 
-def _ask_regularisation(full: CurvePoint, fits: bool) -> Answer:
+def _ask_regularisation(full: LearningPoint, fits: bool) -> Answer:
     gap = full.training_accuracy - full.validation_accuracy
     low, high = difference_interval(
         full.validation_accuracy, full.n_validation, full.training_accuracy, full.n_known

@@ -17,7 +17,7 @@ from speechcmd.training.data.training_data import TrainingData
 from speechcmd.training.loop.checkpoint import BEST, load_checkpoint
 from speechcmd.training.loop.trainer import Trainer
 from speechcmd.training.series.curve_picture import draw_learning_curve
-from speechcmd.training.series.curve_reading import Answer, CurvePoint, read_curve, summarise
+from speechcmd.training.series.curve_reading import Answer, LearningPoint, read_curve, summarise
 from speechcmd.training.series.training_series import Member, Watcher, check_not_taught, run_series
 from speechcmd.training.settings.config import TrainConfig
 from speechcmd.training.settings.limits import check_limits
@@ -32,7 +32,7 @@ PICTURE_FILE = "learning_curve.png"
 class LearningCurve:
     """The points of the curve, from few clips to all, and what they say."""
 
-    points: tuple[CurvePoint, ...]
+    points: tuple[LearningPoint, ...]
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -113,11 +113,11 @@ def _steps_of_epoch(stores: Sequence[AnyStore], config: TrainConfig) -> int:
     return len(TrainingData(stores, config, torch.device("cpu")).sampler)
 
 
-def _measure(member: Member, trainer: Trainer) -> CurvePoint:
+def _measure(member: Member, trainer: Trainer) -> LearningPoint:
     trainer.answering.load_state_dict(load_checkpoint(trainer.run.path / BEST)["network"])
     batches, n_known = trainer.data.known_batches(KNOWN_CLIPS)
     _, training_accuracy = trainer.evaluate(batches)
-    return CurvePoint(
+    return LearningPoint(
         clips_percent=member.config.clips_percent,
         n_clips=trainer.data.count_training_clips(),
         n_epochs=trainer.epoch,

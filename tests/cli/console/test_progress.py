@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from fakes import SAMPLE_RATE, tone_recording, toy_model
 
 from speechcmd.batch.inputs import Recording, find_recordings
-from speechcmd.cli.console.batch_report import BatchReport, durations_s
+from speechcmd.cli.console.batch_report import JobReport, durations_s
 from speechcmd.cli.console.progress import AudioProgress, format_clock, progress_note
 from speechcmd.cli.main import cli
 
@@ -111,7 +111,7 @@ def test_what_failed_is_done_but_was_not_worked_on(
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setattr(AudioProgress.__init__, "__defaults__", (terminal, 0.0))
-    with BatchReport(terminal.write) as report:  # type: ignore[arg-type]
+    with JobReport(terminal.write) as report:  # type: ignore[arg-type]
         report.begin(recordings)
         report.read(0, 2.5)
         report.done(0)

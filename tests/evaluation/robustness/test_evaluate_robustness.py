@@ -17,7 +17,7 @@ from speechcmd.audio.samples import Waveform
 from speechcmd.evaluation.clips.labelled_clip import ClipSet, LabelledClip
 from speechcmd.evaluation.intervals import wilson_interval
 from speechcmd.evaluation.report.results import to_plain
-from speechcmd.evaluation.robustness.condition import ClipFacts, Condition, Point, make_conditions
+from speechcmd.evaluation.robustness.condition import ClipFacts, Condition, ConditionPoint, make_conditions
 from speechcmd.evaluation.robustness.distortion import WordPlace, find_word
 from speechcmd.evaluation.robustness.evaluate_robustness import (
     draw_evenly,
@@ -258,7 +258,7 @@ class TestMeasure:
         def silence_odd(waveform: Waveform, index: int) -> Waveform:
             return waveform * np.float32(0.0) if index % 2 else waveform
 
-        conditions = [Condition("odd ones out", "nothing", (Point(1.0, silence_odd),), "a note")]
+        conditions = [Condition("odd ones out", "nothing", (ConditionPoint(1.0, silence_odd),), "a note")]
         monkeypatch.setattr(
             "speechcmd.evaluation.robustness.evaluate_robustness.make_conditions", lambda *_, **__: conditions
         )

@@ -20,7 +20,7 @@ from speechcmd.errors import EvaluationError
 from speechcmd.evaluation.streams.annotation import Word, read_annotation
 from speechcmd.evaluation.synthesis import stream_plan
 from speechcmd.evaluation.synthesis.stream_maker import make_stream, noise_level, render_sections
-from speechcmd.evaluation.synthesis.stream_plan import Plan, StreamSettings, plan_stream
+from speechcmd.evaluation.synthesis.stream_plan import StreamPlan, StreamSettings, plan_stream
 
 pytestmark = pytest.mark.runtime
 
@@ -38,16 +38,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def plan(store: Store) -> Plan:
+def plan(store: Store) -> StreamPlan:
     return plan_stream(store, SETTINGS)
 
 
-def rendered(store: Store, plan: Plan) -> tuple[Waveform, list[Word]]:
+def rendered(store: Store, plan: StreamPlan) -> tuple[Waveform, list[Word]]:
     parts = list(render_sections(store, plan))
     return np.concatenate([audio for audio, _ in parts]), [word for _, words in parts for word in words]
 
 
-def silenced(plan: Plan) -> Plan:
+def silenced(plan: StreamPlan) -> StreamPlan:
     """The same noise with nothing said."""
     return replace(plan, sections=tuple(replace(section, events=()) for section in plan.sections))
 
@@ -58,7 +58,7 @@ def rms_between(waveform: Waveform, start_s: float, end_s: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def heard(store: Store, plan: Plan) -> tuple[Waveform, Waveform, list[Word]]:
+def heard(store: Store, plan: StreamPlan) -> tuple[Waveform, Waveform, list[Word]]:
     """The recording, its noise alone, and its labels."""
     mixed, words = rendered(store, plan)
     noise, nothing = rendered(store, silenced(plan))
@@ -97,7 +97,9 @@ def test_labels_lie_where_the_bursts_are(heard: tuple[Waveform, Waveform, list[W
     assert np.all(said[~in_words] == 0)
 
 
-def test_a_word_that_its_clip_cuts_off_is_faded_for_five_milliseconds_only(store: Store, plan: Plan) -> None:
+def test_a_word_that_its_clip_cuts_off_is_faded_for_five_milliseconds_only(
+    store: Store, plan: StreamPlan
+) -> None:
     section = next(section for section in plan.sections if section.events[0].spoken.row.word == WORDS[0])
     event = section.events[0]
     start, end = event.spoken.boundaries[0] + 800, event.spoken.boundaries[1] - 800  # inside the burst
@@ -114,7 +116,7 @@ def test_a_word_that_its_clip_cuts_off_is_faded_for_five_milliseconds_only(store
     np.testing.assert_allclose(said[-80:], clip[-80:] * fade[::-1], atol=0.002 * np.abs(clip).max())
 
 
-def test_boundaries_are_those_of_the_clip(plan: Plan, store: Store) -> None:
+def test_boundaries_are_those_of_the_clip(plan: StreamPlan, store: Store) -> None:
     """Which clip is the n-th of the store tells where its burst is."""
     numbers = {row.path: number for number, row in enumerate(store.rows)}
     checked = 0
@@ -127,7 +129,7 @@ def test_boundaries_are_those_of_the_clip(plan: Plan, store: Store) -> None:
     assert checked > 10
 
 
-def test_the_noise_keeps_its_level_under_every_word(plan: Plan) -> None:
+def test_the_noise_keeps_its_level_under_every_word(plan: StreamPlan) -> None:
     level = noise_level(plan, 0, plan.settings.n_samples)
     for section in plan.sections:
         for event in section.events:

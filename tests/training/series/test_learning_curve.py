@@ -31,7 +31,7 @@ from speechcmd.training.series.curve_reading import (
     MORE_CAPACITY,
     MORE_DATA,
     MORE_REGULARISATION,
-    CurvePoint,
+    LearningPoint,
     accuracy_interval,
     difference_interval,
     read_curve,
@@ -58,15 +58,15 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def curve(
     *accuracies: tuple[float, float], n_validation: int = 4_000, n_known: int = 2_000
-) -> list[CurvePoint]:
+) -> list[LearningPoint]:
     """Points of training and validation accuracy, from an eighth of 32,000 clips to all."""
     return [
-        CurvePoint(share, round(320 * share), 10, 1_000, n_known, training, n_validation, validation)
+        LearningPoint(share, round(320 * share), 10, 1_000, n_known, training, n_validation, validation)
         for share, (training, validation) in zip((12.5, 25.0, 50.0, 100.0), accuracies, strict=True)
     ]
 
 
-def helped_by(points: list[CurvePoint]) -> list[bool | None]:
+def helped_by(points: list[LearningPoint]) -> list[bool | None]:
     answers = read_curve(points)
     assert [answer.remedy for answer in answers] == [MORE_DATA, MORE_CAPACITY, MORE_REGULARISATION]
     return [answer.helps for answer in answers]
@@ -100,7 +100,7 @@ def helped_by(points: list[CurvePoint]) -> list[bool | None]:
         (curve((100, 70), (100, 75), (100, 90), (100, 90), n_validation=20, n_known=20), [None, None, None]),
     ],
 )  # fmt: skip
-def test_the_rule_by_hand_made_curves(points: list[CurvePoint], expected: list[bool | None]) -> None:
+def test_the_rule_by_hand_made_curves(points: list[LearningPoint], expected: list[bool | None]) -> None:
     assert helped_by(points) == expected
 
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_told_says_with_how_many_clips() -> None:
          "None of the three would help much; listen to the clips that go wrong, and check their labels."),
     ],
 )  # fmt: skip
-def test_the_sum_in_one_line(points: list[CurvePoint], expected: str) -> None:
+def test_the_sum_in_one_line(points: list[LearningPoint], expected: str) -> None:
     reading = LearningCurve(tuple(points)).reading
     assert reading[0] == expected == summarise(read_curve(points))
     assert len(reading) == 4
