@@ -147,7 +147,7 @@ def only(heard: Heard, words: str) -> Heard:
 def curve_of(
     heard: Heard, weights: dict[str, DoubleArray], with_others: bool
 ) -> tuple[DoubleArray, DoubleArray]:
-    """False accepts an hour and shares found by SNR and of all, over thresholds; each unit counts as often as
+    """False accepts per hour and shares found by SNR and of all, over thresholds; each unit counts as often as
     its weight says.
 
     Shape: (n_offsets,), (n_offsets, n_snrs + 1).
@@ -237,7 +237,7 @@ def show(rows: list[dict[str, Any]], heard: Heard) -> None:
         spread = ", ".join(f"{each:.1f}" for each in last["interval"])
         change = ", ".join(f"{each:+.1f}" for each in last["change_interval"])
         print(
-            f"{against}, {rate:g} an hour, {model}: missed % {cells} [{spread}]; "
+            f"{against}, {rate:g} per hour, {model}: missed % {cells} [{spread}]; "
             f"change {last['change']:+.1f} [{change}]"
         )
 

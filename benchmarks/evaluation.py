@@ -1,4 +1,4 @@
-"""Time and memory of `evaluate-stream`: made recordings of some hours, all thresholds.
+"""Time and memory of `evaluate-stream`: synthetic recordings of some hours, all thresholds.
 
 usage: python benchmarks/evaluation.py STORE [--hours 1,3] [--jobs 2] [--offsets 100]
 

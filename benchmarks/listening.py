@@ -83,7 +83,7 @@ def main() -> None:
     of_speech = [steps_of(recognizer, int16_to_float32(store.samples_of(row))) for row in rows]
     hours = sum(row.n_samples for row in rows) / SAMPLE_RATE / 3600
     print(f"{arguments.model}: {arguments.split}; {len(words)} words, {hours:.2f} h of speech")
-    print("smoothing_s  threshold  delay ms  95 %  words found %  extra in words  false in speech  an hour")
+    print("smoothing_s  threshold  delay ms  95 %  words found %  extra in words  false in speech  per hour")
     for smoothing_s in (0.12, 0.2, 0.28, 0.36, 0.44):
         for threshold in (0.6, 0.7, 0.75, 0.8, 0.85):
             settings = dataclasses.replace(

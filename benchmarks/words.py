@@ -1,11 +1,11 @@
-"""Words said twice, and where words are: on streams made of clips, whose borders are known.
+"""Words said twice, and where words are: on streams made of clips, whose boundaries are known.
 
 usage: python benchmarks/words.py MODEL STORE [--split validation|testing]
 
 Repeats: two different clips of one speaker saying one word (for three times, the first one again), trimmed, with a
 pause between them, over noise 20 dB below the word. Counted are the pairs of which all are heard, among all pairs
 and among those of which all are heard a second apart; and detections that belong to no word. Single words: all clips two seconds apart.
-Borders: clips with 40 dB between word and floor, cut where the level is 35 dB below the peak, in rows of
+Boundaries: clips with 40 dB between word and floor, cut where the level is 35 dB below the peak, in rows of
 five. A detection belongs to a word if it has its label and is decided between its start and 0.75 s after its end.
 """
 
@@ -34,7 +34,7 @@ Spoken = tuple[str, Waveform]
 
 
 class Tape:
-    """A stream under construction, with the borders of its words."""
+    """A stream under construction, with the boundaries of its words."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -147,10 +147,10 @@ def report_singles(recognizer: Recognizer, store: Store, rows: list[Row]) -> Non
     )
 
 
-def report_borders(recognizer: Recognizer, store: Store, rows: list[Row]) -> None:
+def report_boundaries(recognizer: Recognizer, store: Store, rows: list[Row]) -> None:
     cuts = [(row.word, tight(int16_to_float32(store.samples_of(row)))) for row in rows]
     spoken = [(word, waveform) for word, waveform in cuts if waveform is not None]
-    print(f"\nborders of {len(spoken)} words with known ones; absolute errors in ms")
+    print(f"\nboundaries of {len(spoken)} words with known ones; absolute errors in ms")
     print("noise dB  pause s  heard  start median  90 %  end median  90 %")
     for snr_db in ROW_SNRS_DB:
         for gap_s in ROW_GAPS_S:
@@ -180,7 +180,7 @@ def main() -> None:
     for n_times, with_level in ((2, True), (2, False), (3, True)):
         report_repeats(recognizer, store, pairs_of(rows), n_times, with_level=with_level)
     report_singles(recognizer, store, rows)
-    report_borders(recognizer, store, rows)
+    report_boundaries(recognizer, store, rows)
 
 
 if __name__ == "__main__":

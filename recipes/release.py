@@ -95,7 +95,7 @@ def speechcmd(*arguments: str | Path) -> None:
 
 
 def make_corpus(folder: Path, words: tuple[str, ...], voices: str, n_clips: int, split: str) -> Path:
-    """The official folder, and made clips of some words, all of one split, beside the real ones."""
+    """The official folder, and synthetic clips of some words, all of one split, beside the real ones."""
     corpus = folder / OFFICIAL.name
     if (folder / "done").exists():
         return corpus
@@ -148,7 +148,7 @@ def roles_without(words: str) -> Path:
 
 
 def make_lookalikes() -> None:
-    """A store of made clips of words that sound like commands, and of commands in the same voices, to train on."""
+    """A store of synthetic clips of words that sound like commands, and of commands in the same voices, to train on."""
     corpus = Path("corpus-lookalikes")
     if (LOOKALIKES / "store.json").exists():
         return

@@ -162,9 +162,8 @@ def _missing_or_unknown(value: Any, kind: Any, path: str) -> str | None:
     if getattr(getattr(kind, "__struct_config__", None), "forbid_unknown_fields", False):
         for name in value:
             if name not in hints:
-                return (
-                    f"{prefix}{_shown_name(name)}: expected one of {', '.join(hints)}{_nearest(name, hints)}"
-                )
+                known = f"expected {'one of ' if len(hints) > 1 else ''}{', '.join(hints)}"
+                return f"{prefix}{_shown_name(name)}: unknown name, {known}{_nearest(name, hints)}"
     for name in required_fields(kind):
         if name not in value:
             return f"{prefix}{name}: expected {describe(hints[name])}, got nothing"

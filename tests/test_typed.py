@@ -97,7 +97,7 @@ def test_what_is_no_table_at_all() -> None:
 
 def test_unknown_fields_are_refused_where_they_must_be() -> None:
     assert as_type(WHOLE | {"later": 1}, Result) == as_type(WHOLE, Result)
-    with pytest.raises(ValueError, match=r"^epoch: expected one of epochs; did you mean epochs\?$"):
+    with pytest.raises(ValueError, match=r"^epoch: unknown name, expected epochs; did you mean epochs\?$"):
         as_type({"epoch": 3}, Strict)
 
 

@@ -12,7 +12,7 @@ from speechcmd.arrays import DoubleArray
 from speechcmd.audio.samples import SAMPLE_RATE, Waveform
 
 BLOCK = round(FRAME_S * SAMPLE_RATE)
-QUIET_DB = -18.0  # to the loudest block: what is louder is no border, the words run into each other
+QUIET_DB = -18.0  # to the loudest block: what is louder is no boundary, the words run into each other
 PAUSE_DB = -30.0  # as good as silence
 WITHIN_DB = 6.0  # of the quietest block
 BEFORE_ONSET = 2  # blocks that the next word keeps of what is before it
@@ -28,7 +28,7 @@ def block_levels(waveform: Waveform) -> DoubleArray:
 def cut_apart(waveform: Waveform, words: Sequence[Span]) -> list[Waveform | None]:
     """A piece for each word; None for one that runs into the word before or after it.
 
-    `words`: about where they lie. The border is looked for from the middle of one word to the middle of the
+    `words`: about where they lie. The boundary is looked for from the middle of one word to the middle of the
     next: the last block that is about as quiet as the quietest one, as the closure before the release of a
     final /t/ or /p/ is quiet too.
     """
@@ -36,7 +36,7 @@ def cut_apart(waveform: Waveform, words: Sequence[Span]) -> list[Waveform | None
     cuts: list[int | None] = [0]
     for before, after in itertools.pairwise(words):
         first, end = ((each.start + each.end) // 2 for each in (before, after))
-        cuts.append(_border(levels, first, end))
+        cuts.append(_boundary(levels, first, end))
     cuts.append(len(waveform))
     pieces: list[Waveform | None] = []
     for begin, stop in itertools.pairwise(cuts):
@@ -44,7 +44,7 @@ def cut_apart(waveform: Waveform, words: Sequence[Span]) -> list[Waveform | None
     return pieces
 
 
-def _border(levels: DoubleArray, first: int, end: int) -> int | None:
+def _boundary(levels: DoubleArray, first: int, end: int) -> int | None:
     """Sample at which to cut between two blocks, if there is a quiet one."""
     between = levels[first:end]
     if not len(between) or between.min() > QUIET_DB:

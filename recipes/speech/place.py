@@ -1,4 +1,4 @@
-"""A made word at a random place and level of a clip of one second, over faint noise."""
+"""A synthetic word at a random place and level of a clip of one second, over faint noise."""
 
 from __future__ import annotations
 

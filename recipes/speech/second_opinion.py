@@ -1,4 +1,4 @@
-"""Whether made clips can be understood: by a released network and by pocketsphinx, neither of which knows them."""
+"""Whether synthetic clips can be understood: by a released network and by pocketsphinx, neither of which knows them."""
 
 from __future__ import annotations
 

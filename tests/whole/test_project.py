@@ -96,6 +96,12 @@ def test_wheel_holds_models_and_licences(wheel_names: set[str]) -> None:
     assert f"{info}/entry_points.txt" in wheel_names
 
 
+def test_the_quick_list_names_files_that_are_there() -> None:
+    names = (ROOT / "tests" / "quick.txt").read_text(encoding="utf-8").split()
+    assert len(names) > 20
+    assert [name for name in names if not (ROOT / name).is_file()] == []
+
+
 def test_wheel_needs_no_training_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))

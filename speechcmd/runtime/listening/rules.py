@@ -64,7 +64,7 @@ class _Entry(Struct, frozen=True, forbid_unknown_fields=True):
         list[str],
         Meta(
             min_length=1,
-            description='a list of arguments such as ["notify-send", "{label}"], which no shell reads',
+            description='a program and its arguments, each by itself, such as ["notify-send", "{label}"]',
         ),
     ]
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0

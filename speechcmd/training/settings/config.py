@@ -107,7 +107,9 @@ class TrainConfig:
 
     architecture: Annotated[str, "Network to train; see `speechcmd models`."] = "cnn"
     words: Annotated[Words, "Words to tell apart; all others become _unknown_."] = TEN_WORDS
-    length: Annotated[Length, "Window: mean, p95 (19 of 20 words fit whole) or seconds."] = "mean"
+    length: Annotated[Length, "Window: mean, p95 (19 of 20 words fit whole) or seconds from 0.1 to 10."] = (
+        "mean"
+    )
     n_mels: Annotated[Bands, "Bands of the spectrogram: 40 reach 4000 Hz, 48 reach 6115 Hz."] = STANDARD_BANDS
     unknown: Annotated[
         Unknown,
