@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_results import plain
 from fakes import LABELS, plain_card, toy_card, toy_model
 
 from speechcmd import __version__
@@ -21,12 +20,13 @@ from speechcmd.evaluation.provenance import describe_run
 from speechcmd.runtime.model.card import DecoderSettings, LabelSettings, ModelCard
 from speechcmd.runtime.model.engine import onnxruntime
 from speechcmd.runtime.model.model_file import load_model_file
+from speechcmd.typed import as_plain
 
 pytestmark = pytest.mark.runtime
 
 
 def plain_run(card: ModelCard, model: Any, command: Any = None) -> dict[str, Any]:
-    run: dict[str, Any] = plain(describe_run(card, model, command))
+    run: dict[str, Any] = json.loads(json.dumps(as_plain(describe_run(card, model, command))))
     return run
 
 
