@@ -149,11 +149,7 @@ def _open_same(run: Path, paths: Sequence[Path], described: dict[str, Any]) -> l
         )
     for path in paths:
         if not (path / INFO_FILE).exists():
-            raise StoreError(
-                f"the store that it was trained on is not at {path}",
-                path=run,
-                advice="say where it is: --store DIR",
-            )
+            raise StoreError(f"the store that it was trained on is not at {path}", path=run)
     stores = [*(open_store(path) for path in paths), *reopen_shipped(described.get("shipped", {}))]
     source = JoinedStores(stores)
     begun = described.get("data_digest", source.digest)
