@@ -62,7 +62,10 @@ def main() -> None:
 
 def commands(clips: Path) -> dict[str, list[str]]:
     """What is measured; `{run}` is a name that is new each time."""
-    train = "train ready --run {run} --epochs 3 --batch-size 32 --threads 1 --device cpu --negatives none"
+    train = (
+        "train ready --run {run} --words yes,no,up,down --epochs 3 --batch-size 32 "
+        "--threads 1 --device cpu --negatives none"
+    )
     return {
         "--help": ["--help"],
         "info": ["info"],
