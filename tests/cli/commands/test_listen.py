@@ -158,7 +158,10 @@ class TestUsage:
                 '[[rule]]\nlabel = "left"\ncommand = ["true"]',
                 "rules.toml: rule 1, label: 'left' is not a word",
             ),
-            ('[[rule]]\nlabel = "low"\ncommand = "true"', "rule 1, command: expected a program and its arguments"),
+            (
+                '[[rule]]\nlabel = "low"\ncommand = "true"',
+                "rule 1, command: expected a program and its arguments",
+            ),
             ("[[rule", "the rules are not TOML"),
         ],
     )
